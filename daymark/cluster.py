@@ -1,0 +1,51 @@
+"""What a cluster has, asked by commands that a person waits for: an answer or a clear error, soon."""
+
+import time
+from typing import Any, Final, Protocol
+
+import click
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import ClusterMetadata  # type: ignore[attr-defined]  public, but not marked so
+
+ANSWER_S: Final = 8.0  # for so long a cluster is given, if it is not to be waited for
+
+# Commands say themselves what went wrong; librdkafka's own lines would come between.
+QUIET: Final[dict[str, Any]] = {"log_level": 0, "reconnect.backoff.max.ms": 1000}
+
+_ONCE_S = 1.0  # of one question: Ctrl-C is not heard meanwhile
+
+
+class Client(Protocol):
+    """A producer, a consumer or an AdminClient."""
+
+    def list_topics(self, topic: str | None = None, timeout: float = -1) -> Any:
+        """Ask for the cluster's topics."""
+
+
+class Unreachable(click.ClickException):
+    """No broker answers."""
+
+
+def ask(client: Client, brokers: str, wait_s: float = 0.0) -> ClusterMetadata:
+    """Return what the cluster has.
+
+    Args:
+        client: asks.
+        brokers: where it asks, for the message.
+        wait_s: for how many seconds a cluster that is still starting is waited for.
+
+    Raises:
+        Unreachable: no broker answered in time.
+    """
+    until = time.monotonic() + max(wait_s, ANSWER_S)
+    while True:
+        try:
+            found: ClusterMetadata = client.list_topics(timeout=_ONCE_S)
+        except KafkaException as error:
+            if time.monotonic() > until or error.args[0].fatal():
+                raise Unreachable(
+                    f"no Kafka broker answers at {brokers} ({error.args[0].str()}). "
+                    "Is it running, and are DAYMARK_KAFKA and its options right?"
+                ) from None
+        else:
+            return found

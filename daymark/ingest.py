@@ -1,0 +1,72 @@
+"""`daymark ingest`: one part, as a container runs it. Wires settings to ingest, and decides nothing."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+import click
+
+from daymark import logs
+from daymark.settings import Address, Settings, SettingsFaults, from_environment
+
+_ADMIN = Address("127.0.0.1", 8081)
+
+
+@click.command()
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that share the port. The first shows health and metrics on the admin port, the second on the next.",
+)
+def command(workers: int) -> None:
+    """Run the HTTP API: events in, Kafka out.
+
+    Listens on DAYMARK_HTTP, shows health and metrics on DAYMARK_ADMIN (default 127.0.0.1:8081), and leaves in order on
+    SIGTERM.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server is there to leave in order
+    settings = from_environment()
+    logs.configure()
+    run = _prepared(settings, workers)
+    if workers == 1:
+        sys.exit(run(0))
+    from ingest.workers import supervise  # noqa: PLC0415
+
+    sys.exit(supervise(workers, run))
+
+
+def _prepared(settings: Settings, workers: int) -> Callable[[int], int]:
+    """Open the ports, and return the life of one worker: it returns its exit code."""
+    from daymark.kafka import client_config  # noqa: PLC0415  drivers are loaded by those who run them
+    from daymark.workspaces import WorkspacesFile  # noqa: PLC0415
+    from ingest import server  # noqa: PLC0415
+
+    if settings.workspaces is None:
+        raise SettingsFaults(["DAYMARK_WORKSPACES: not set; `daymark keys new` makes the file and a first key"])
+    host, port = settings.admin or _ADMIN
+    config = server.Config(
+        kafka=client_config(settings),
+        topics=settings.topics,
+        workspaces=WorkspacesFile(settings.workspaces).current,
+        rules=server.Rules(settings.request_limit_bytes, settings.allowed_origins),
+    )
+    try:
+        http = server.listen(settings.http)
+        admins = [server.listen(Address(host, port and port + number)) for number in range(workers)]
+    except server.CannotListen as error:
+        raise click.ClickException(str(error)) from None
+    parent = os.getpid()
+
+    def run(number: int) -> int:
+        orphaned = (lambda: os.getppid() != parent) if workers > 1 else (lambda: False)
+        try:
+            server.run(http, admins[number], config, orphaned)
+        except (server.BadOptions, server.Failed) as error:
+            click.echo(f"daymark: {error}", err=True)
+            return 2 if isinstance(error, server.BadOptions) else 1
+        return 0
+
+    return run

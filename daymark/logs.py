@@ -1,0 +1,28 @@
+"""Logs: structlog to stdout, JSON unless a person watches. Static event names, never a payload or an e-mail."""
+
+import logging
+import sys
+
+import structlog
+
+
+def configure() -> None:
+    """Set up logging for a process. Lines of the standard library's loggers take the same road."""
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: structlog.types.Processor = (
+        structlog.dev.ConsoleRenderer() if sys.stdout.isatty() else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=renderer)
+    out = logging.StreamHandler(sys.stdout)
+    out.setFormatter(formatter)
+    logging.basicConfig(handlers=[out], level=logging.WARNING, force=True)

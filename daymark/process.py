@@ -1,0 +1,87 @@
+"""`daymark process`: one worker, or N of them."""
+
+import os
+import signal
+import threading
+from types import FrameType
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from daymark.settings import Address, Settings, from_environment
+
+if TYPE_CHECKING:
+    from processor.worker import Worker
+
+# What a batch may take after SIGTERM before the worker leaves without its goodbye. Kafka then aborts the transaction.
+_GRACE_S: Final = 25.0
+
+_ADMIN: Final = Address("127.0.0.1", 8082)
+
+
+@click.command(short_help="Run workers: one interaction per contact per day.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes, each one worker.")
+def command(workers: int) -> None:
+    """Run workers: one interaction per contact per day.
+
+    Each reads its share of segment.events, claims contact-days in Redis and commits interactions, rejections and
+    offsets in one transaction. With --workers N, worker i has the slot NAME-i and the i-th port from DAYMARK_ADMIN on.
+    SIGTERM lets a worker commit what it holds; it then leaves.
+    """
+    settings = from_environment()
+    if workers > 1:
+        from daymark.workers import run  # noqa: PLC0415
+
+        run("process", [_environment(settings, index) for index in range(workers)])
+    else:
+        _work(settings)
+
+
+def _environment(settings: Settings, index: int) -> dict[str, str]:
+    host, port = settings.admin or _ADMIN
+    return {"DAYMARK_SLOT": f"{settings.slot}-{index}", "DAYMARK_ADMIN": f"{host}:{port + index if port else 0}"}
+
+
+def _work(settings: Settings) -> None:
+    stopping = _Stopping()
+    # Before anything slow is loaded or connected: a SIGTERM in the first second meets a handler.
+    signal.signal(signal.SIGTERM, stopping.stop)
+    signal.signal(signal.SIGINT, stopping.stop)
+    from daymark.worker import serve  # noqa: PLC0415  loads the drivers
+
+    try:
+        serve(settings, settings.admin or _ADMIN, stopping.arm)
+    finally:
+        stopping.done()
+
+
+class _Stopping:
+    """What SIGTERM does: stop the worker when there is one, and leave for good when it takes too long."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._worker: Worker | None = None
+        self._timer: threading.Timer | None = None
+
+    def stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._asked = True
+        if self._worker is not None:
+            self._worker.stop()
+        if self._timer is None:
+            self._timer = threading.Timer(_GRACE_S, _leave)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def arm(self, worker: "Worker") -> None:
+        self._worker = worker
+        if self._asked:
+            worker.stop()
+
+    def done(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _leave() -> None:
+    click.echo(f"daymark: the last batch took over {_GRACE_S:.0f} s after SIGTERM; left without it", err=True)
+    os._exit(1)

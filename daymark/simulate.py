@@ -1,0 +1,192 @@
+"""`daymark simulate`: an audience sync of N contacts, over HTTP or straight into the topic (contract, section 8).
+
+Reads options, wires, shows; what is sent is `simulation.audience`'s, how it is sent `simulation.sending`'s and
+`simulation.records`'. The exit status is 0 only when every event was sent and met with what was expected.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from daymark import settings
+from daymark.simulation import audience, requests, sending
+from daymark.simulation.audience import Plan
+from daymark.simulation.summary import Summary, as_json, as_table, summarise
+from daymark.simulation.tally import Pace, Tally
+from schemas import workspace as workspaces
+
+_SHARE = click.FloatRange(0, 1)
+
+
+def _refuse_argument(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if context.get_parameter_source(str(parameter.name)) is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError("A secret is never an argument: set DAYMARK_KEY, or give a file with --key-file.")
+    return value
+
+
+@click.command()
+@click.option("--contacts", type=click.IntRange(1), default=1000, show_default=True, help="People in the audience.")
+@click.option("--days", type=click.IntRange(1, 3650), default=1, show_default=True, help="Days in a row.")
+@click.option("--start-day", type=click.DateTime(["%Y-%m-%d"]), help="The first day.  [default: so that today is last]")
+@click.option("--time-zone", default="UTC", show_default=True, help="Where days begin: the workspace's time zone.")
+@click.option(
+    "--repeat",
+    type=click.FloatRange(1),
+    default=1.0,
+    show_default=True,
+    help="Calls a contact-day; 1.5: a second one for half of them.",
+)
+@click.option(
+    "--retries", type=_SHARE, default=0.0, show_default=True, help="Share of calls sent again, byte for byte."
+)
+@click.option("--invalid", type=_SHARE, default=0.0, show_default=True, help="Share of invalid calls, sent on top.")
+@click.option("--audience", "name", default="Order completed last 30days", show_default=True, help="Its name.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The same seed, the same calls.")
+@click.option("--to", type=click.Choice(["http", "topic"]), default="http", show_default=True, help="The way in.")
+@click.option("--url", help="Where the API is.  [default: that of `daymark up` here, else DAYMARK_HTTP]")
+@click.option("--key", envvar="DAYMARK_KEY", hidden=True, callback=_refuse_argument)
+@click.option(
+    "--key-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="DAYMARK_KEY_FILE",
+    help="File with the API key.  [default: DAYMARK_KEY, else the key of `daymark up` here]",
+)
+@click.option("--workspace", help="With --to topic: whose calls these are.  [default: as `daymark up` here]")
+@click.option(
+    "--batch", type=click.IntRange(0, requests.MOST_EVENTS), default=0, show_default=True, help="0: single calls."
+)
+@click.option("--gzip", "gzipped", is_flag=True, help="Compress requests.")
+@click.option("--concurrency", type=click.IntRange(1, 10_000), default=32, show_default=True, help="Connections.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Most events a second.  [default: any]")
+@click.option(
+    "--patience",
+    type=click.FloatRange(1),
+    default=300.0,
+    show_default=True,
+    help="Seconds for which a request is tried again.",
+)
+@click.option("--json", "as_line", is_flag=True, help="The summary as one line of JSON.")
+def command(**options: Any) -> None:
+    """Send an Engage audience sync of N contacts.
+
+    Every contact is seen on every day, in a shuffled order, as Segment's Engage sends it. The summary says what must
+    come of it, if none of these contact-days was there before: another --seed sends other calls of the same contacts.
+    The exit status is 1 when an event could not be sent, or met with something else than expected.
+    """
+    plan = _plan(options)
+    expected = audience.expected(plan)
+    tally, started = Tally(), time.monotonic()
+    send = _to_topic if options["to"] == "topic" else _to_http
+    stopped = False
+    with _progress(expected.events) as tally.advance:
+        try:
+            send(plan, options, tally)
+        except KeyboardInterrupt:
+            stopped = True
+    summary = summarise(expected, tally, time.monotonic() - started)
+    _show(summary, as_line=options["as_line"])
+    if stopped:
+        raise click.ClickException("stopped before all was sent")
+    if not summary.is_sound:
+        raise click.ClickException("not everything was sent, or something else came of it than expected; see above")
+
+
+def _plan(options: dict[str, Any]) -> Plan:
+    zone, now_ms = _zone(options["time_zone"]), time.time_ns() // 1_000_000
+    start: datetime | None = options["start_day"]
+    first = start.date() if start else audience.today(now_ms, zone) - timedelta(days=options["days"] - 1)
+    shares = {name: options[name] for name in ("repeat", "retries", "invalid", "seed")}
+    try:
+        return Plan(options["contacts"], first, now_ms, options["days"], audience=options["name"], zone=zone, **shares)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from None
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return None if name == "UTC" else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise click.UsageError(f"{name!r} is no time zone; a name like Europe/Berlin is wanted.") from None
+
+
+def _to_http(plan: Plan, options: dict[str, Any], tally: Tally) -> None:
+    running = _running()
+    key_file: Path | None = options["key_file"]
+    key = key_file.read_text("utf-8").strip() if key_file else options["key"] or running.get("key")
+    if not key:
+        raise click.UsageError(
+            "An API key is wanted: set DAYMARK_KEY, or give --key-file; `daymark keys new` makes one."
+        )
+    url = options["url"] or running.get("http") or _configured_url()
+    try:
+        target = requests.target(url, key, gzipped=options["gzipped"])
+    except ValueError as error:
+        raise click.UsageError(f"--url: {error}.") from None
+    calls = requests.requests(audience.events(plan), options["batch"], target)
+    manner = sending.Manner(options["concurrency"], options["rate"], options["patience"])
+    try:
+        asyncio.run(sending.send(calls, target, manner, tally))
+    except sending.Hopeless as error:
+        raise click.ClickException(f"{url}: {error}. Is this the URL, and the key, of a running Daymark?") from None
+
+
+def _to_topic(plan: Plan, options: dict[str, Any], tally: Tally) -> None:
+    from confluent_kafka import KafkaException, Producer  # noqa: PLC0415  a driver that sending over HTTP does without
+
+    from daymark import cluster  # noqa: PLC0415
+    from daymark.kafka import client_config  # noqa: PLC0415
+    from daymark.simulation import records  # noqa: PLC0415
+
+    found = settings.from_environment()
+    workspace = options["workspace"] or _running().get("workspace") or workspaces.DEFAULT
+    timeout_ms = {"message.timeout.ms": int(options["patience"] * 1000)}
+    producer = Producer(client_config(found) | cluster.QUIET | records.CONFIG | timeout_ms)
+    pace = Pace(options["rate"], time.monotonic())
+    try:
+        if found.topics.events not in cluster.ask(producer, found.kafka).topics:
+            raise click.ClickException(f"there is no topic {found.topics.events}; `daymark topics` makes it.")
+        destination = records.Destination(found.topics.events, workspace)
+        records.publish(audience.events(plan), producer, destination, pace, tally)
+    except KafkaException as error:
+        raise click.ClickException(f"Kafka at {found.kafka}: {error.args[0].str()}. Is DAYMARK_KAFKA right?") from None
+
+
+def _configured_url() -> str:
+    address = settings.from_environment().http
+    return f"http://{address.host}:{address.port}"
+
+
+def _running() -> dict[str, str]:
+    """Return how the `daymark up` of this folder is reached, nothing when there is none."""
+    try:
+        running: dict[str, str] = json.loads(settings.RUNNING.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return running
+
+
+@contextmanager
+def _progress(events: int) -> Iterator[Callable[[int], object]]:
+    console = Console(stderr=True)
+    columns = (TextColumn("Sending"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=events)
+        yield lambda done: progress.advance(task, done)
+
+
+def _show(summary: Summary, *, as_line: bool) -> None:
+    if as_line:
+        click.echo(json.dumps(as_json(summary)))
+    else:
+        Console(file=sys.stdout).print(as_table(summary))

@@ -1,0 +1,207 @@
+"""An audience sync as events, and what must come of them. Pure: no clock, no I/O, memory that does not grow with them.
+
+Every contact of the audience is seen on every day, in one shuffled stream. Some days come again (repeats: calls of
+their own), some calls are sent again byte for byte (retries, some time after the first), and some are invalid.
+
+Invariants: the same plan gives the same bytes in the same order; `expected` is exact; invalid calls are of people who
+are not in the audience, so that one taken by mistake shows as an interaction too many.
+"""
+
+import random
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import structs
+
+from daymark.simulation import faults, order, payload, people
+from schemas import timestamps
+from schemas.reasons import Reason
+
+# A retried call waits among this many others; which goes next is left to chance.
+_RETRIES_WAITING = 256
+
+# Times of a day stay within its first 23 hours: the shortest day there is where clocks are put forward.
+_DAY_SPAN_MS = 23 * 3_600_000
+
+# Less than this passes from a call to its receipt; neither lies in the future.
+_RECEIPT_MS = 12_000
+
+# One call in so many carries the page that the contact was on.
+_PAGE_EVERY = 4
+
+# Keys in other letter cases, each in one call of 256.
+_EMAIL_KEYS: Final = {0: b"Email", 1: b"E-mail", 2: b"EMAIL", 3: b"e_mail"}
+_TYPES: Final = {4: b"Identify", 5: b"IDENTIFY"}
+
+# What chance decides in a call: its id, then time, nanoseconds, delay and page, spelling of the address, of the keys.
+_DRAWS = struct.Struct("<QIHBB")
+_DRAWN_BYTES = payload.MESSAGE_ID_BYTES + _DRAWS.size
+
+_REASONS = tuple(Reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An audience sync to simulate.
+
+    Attributes:
+        contacts: people in the audience.
+        first_day: the day of the first calls, in `zone`.
+        days: how many days in a row; none may start after `now_ms`.
+        now_ms: the end of time, in epoch milliseconds: no timestamp lies after it.
+        repeat: calls a contact-day, at least 1; 1.5 is one and, for the first half of them, another.
+        retries: calls that are sent again byte for byte, as a share of the valid ones.
+        invalid: calls that must be refused, sent on top, as a share of the valid ones.
+        zone: where the days begin (None: UTC); the workspace's own.
+    """
+
+    contacts: int
+    first_day: date
+    now_ms: int
+    days: int = 1
+    repeat: float = 1.0
+    retries: float = 0.0
+    invalid: float = 0.0
+    seed: int = 1
+    audience: str = "order_completed_last_30days"
+    zone: ZoneInfo | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be simulated.
+
+        Raises:
+            ValueError: a number out of its range, or a day that has not begun.
+        """
+        if self.contacts < 1 or self.days < 1 or self.repeat < 1:
+            raise ValueError("contacts, days and calls a contact-day are 1 or more")
+        if not (0 <= self.retries <= 1 and self.invalid >= 0):
+            raise ValueError("retries are a share between 0 and 1, invalid calls one of 0 or more")
+        if self.first_day + timedelta(days=self.days - 1) > today(self.now_ms, self.zone):
+            raise ValueError(f"{self.days} days from {self.first_day} end after today")
+        payload.template(self.audience)
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """A call as it is sent.
+
+    `contact` is the normalised e-mail address, None where the call has none that can be read. `day` is the one that
+    it counts for, in days since 1970-01-01, None when it must be refused, which is for `reason`.
+    """
+
+    body: bytes
+    contact: str | None
+    day: int | None
+    reason: Reason | None
+
+
+class Expected(NamedTuple):
+    """What must come of a plan: `events` are all calls sent, `interactions` the distinct contact-days."""
+
+    events: int
+    interactions: int
+    retries: int
+    rejections: Mapping[Reason, int]
+
+
+def expected(plan: Plan) -> Expected:
+    """Return what must come of a plan when none of its contact-days was there before."""
+    valid, retried, invalid = _counts(plan)
+    reasons = {reason: len(range(place, invalid, len(Reason))) for place, reason in enumerate(Reason)}
+    return Expected(valid + retried + invalid, plan.contacts * plan.days, retried, reasons)
+
+
+def events(plan: Plan) -> Iterator[Event]:
+    """Yield the calls of a plan in the order in which they are sent."""
+    valid, retried, invalid = _counts(plan)
+    frame, days = payload.template(plan.audience), _days(plan)
+    chance = random.Random(plan.seed)  # noqa: S311  draws to be repeated, no secrets
+    waiting: list[Event] = []
+    for number in order.shuffled(valid + invalid, plan.seed):
+        drawn = chance.randbytes(_DRAWN_BYTES)
+        if number >= valid:
+            yield _invalid(frame, days, plan.contacts, number - valid, drawn)
+            continue
+        event = _valid(frame, days, plan.contacts, number, drawn)
+        yield event
+        if number * retried % valid + retried >= valid:  # evenly among them, exactly `retried`
+            waiting.append(event)
+            if len(waiting) > _RETRIES_WAITING:
+                yield _take_any(waiting, chance)
+    chance.shuffle(waiting)
+    yield from waiting
+
+
+def today(now_ms: int, zone: ZoneInfo | None) -> date:
+    """Return the date of an instant in epoch milliseconds."""
+    return datetime.fromtimestamp(now_ms / 1000, zone or UTC).date()
+
+
+class _Day(msgspec.Struct, frozen=True, gc=False):
+    """A day's number, its first instant, and for how long calls may follow."""
+
+    number: int
+    start_ms: int
+    span_ms: int
+
+
+def _counts(plan: Plan) -> tuple[int, int, int]:
+    """Return how many calls are valid, sent again, and invalid."""
+    valid = round(plan.contacts * plan.days * plan.repeat)
+    return valid, round(valid * plan.retries), round(valid * plan.invalid)
+
+
+def _days(plan: Plan) -> list[_Day]:
+    latest_ms = plan.now_ms - _RECEIPT_MS
+    days = []
+    for after in range(plan.days):
+        first = datetime.combine(plan.first_day + timedelta(days=after), time.min, plan.zone or UTC)
+        start_ms = int(first.timestamp() * 1000)
+        span_ms = max(1, min(_DAY_SPAN_MS, latest_ms - start_ms))
+        days.append(_Day(timestamps.day(start_ms, plan.zone), start_ms, span_ms))
+    return days
+
+
+def _valid(frame: bytes, days: Sequence[_Day], contacts: int, number: int, drawn: bytes) -> Event:
+    """Return a call that counts. The first calls of all contacts on the first day have the lowest numbers."""
+    copy, contact_day = divmod(number, contacts * len(days))
+    place, contact = divmod(contact_day, contacts)
+    day = days[place]
+    email = people.address(contact)
+    return Event(payload.write(frame, _call(contact, email, copy, day, drawn)), email, day.number, None)
+
+
+def _invalid(frame: bytes, days: Sequence[_Day], contacts: int, number: int, drawn: bytes) -> Event:
+    contact, reason = contacts + number, _REASONS[number % len(_REASONS)]
+    email = people.address(contact)
+    call = _call(contact, email, 0, days[number % len(days)], drawn)
+    body = payload.write(frame, structs.replace(call, email=email, email_key=b"email", type=b"identify"))
+    broken = faults.broken(body, reason, call.nanoseconds)
+    return Event(broken, None if reason in faults.NAMELESS else email, None, reason)
+
+
+def _call(contact: int, email: str, copy: int, day: _Day, drawn: bytes) -> payload.Call:
+    moment, nanoseconds, delay, spelling, keys = _DRAWS.unpack_from(drawn, payload.MESSAGE_ID_BYTES)
+    timestamp_ms = day.start_ms + moment % day.span_ms
+    return payload.Call(
+        user=contact,
+        email=people.spelled(email, spelling % people.SPELLINGS),
+        entered=copy % 2 == 0,
+        timestamp_ms=timestamp_ms,
+        received_ms=timestamp_ms + delay % _RECEIPT_MS,
+        nanoseconds=nanoseconds % 1_000_000,
+        message_id=drawn[: payload.MESSAGE_ID_BYTES],
+        page=delay // _PAGE_EVERY if delay % _PAGE_EVERY == 0 else None,
+        email_key=_EMAIL_KEYS.get(keys, b"email"),
+        type=_TYPES.get(keys, b"identify"),
+    )
+
+
+def _take_any(waiting: list[Event], chance: random.Random) -> Event:
+    place = chance.randrange(len(waiting))
+    waiting[place], waiting[-1] = waiting[-1], waiting[place]
+    return waiting.pop()

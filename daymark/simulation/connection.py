@@ -1,0 +1,107 @@
+"""One HTTP/1.1 connection that is kept open, with one request on it at a time.
+
+asyncio gives the socket and TLS, httptools (which the server needs anyway) the parser: a client library's request
+costs several times as much as the answer that it waits for. It does not follow redirects, and never sends again.
+"""
+
+import asyncio
+import contextlib
+from ssl import SSLContext, create_default_context
+from typing import NamedTuple, Self
+
+import httptools
+
+
+class Answer(NamedTuple):
+    """What came back: a status, for how long to wait before the next try (in seconds, None: not said), a body."""
+
+    status: int
+    retry_after_s: float | None
+    body: bytes
+
+
+class Connection(asyncio.Protocol):
+    """A connection to a server. Once `is_open` is false a new one must be made."""
+
+    @classmethod
+    async def open(cls, host: str, port: int, *, tls: bool) -> Self:
+        """Return a connection.
+
+        Raises:
+            OSError: the server cannot be reached, or its certificate is not trusted.
+        """
+        context: SSLContext | None = create_default_context() if tls else None
+        _, connection = await asyncio.get_running_loop().create_connection(cls, host, port, ssl=context)
+        return connection
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._waiter: asyncio.Future[Answer] | None = None
+        self._retry_after: float | None = None
+        self._body: list[bytes] = []
+
+    async def ask(self, request: bytes, timeout_s: float) -> Answer:
+        """Send a whole request and return its answer.
+
+        Raises:
+            OSError: the connection was lost, or what came back is not HTTP.
+            TimeoutError: no whole answer came in time.
+        """
+        if self._transport is None or not self.is_open:
+            raise ConnectionResetError("the connection is closed")
+        self._retry_after, self._body = None, []
+        self._waiter = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._waiter
+        except BaseException:
+            self.close()  # an answer that is still on its way would be taken for the next one's
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.is_open = False
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Follow asyncio: the connection stands."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  what create_connection makes
+        self._transport, self.is_open = transport, True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Follow asyncio: the connection is gone."""
+        self.is_open = False
+        self._fail(error or ConnectionResetError("the server closed the connection"))
+
+    def data_received(self, data: bytes) -> None:
+        """Follow asyncio: something came in."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(ConnectionError(f"the answer is not HTTP: {error}"))
+            self.close()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Follow httptools: a header. Retry-After counts when it is in seconds, as ours is."""
+        if name.lower() == b"retry-after":
+            with contextlib.suppress(ValueError):
+                self._retry_after = float(value)
+
+    def on_body(self, part: bytes) -> None:
+        """Follow httptools: a part of the body."""
+        self._body.append(part)
+
+    def on_message_complete(self) -> None:
+        """Follow httptools: the answer is whole."""
+        if not self._parser.should_keep_alive():
+            self.close()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(Answer(self._parser.get_status_code(), self._retry_after, b"".join(self._body)))
+
+    def _fail(self, error: Exception) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error if isinstance(error, OSError) else ConnectionResetError(str(error)))

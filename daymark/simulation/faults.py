@@ -1,0 +1,61 @@
+"""Calls that must be refused: a sound one, broken in one way a reason.
+
+Invariant: `schemas.segment.read` refuses every body made here for the very reason asked for, whether it arrives alone,
+in a batch or in the topic. Only a body that is not JSON cannot stand in a batch.
+"""
+
+import re
+from typing import assert_never
+
+from schemas.reasons import Reason
+from schemas.segment import EVENT_LIMIT_BYTES
+
+# Where one way to break a call does not name the contact any more.
+NAMELESS = frozenset({Reason.MALFORMED_JSON, Reason.NOT_AN_OBJECT, Reason.MISSING_EMAIL, Reason.INVALID_EMAIL})
+
+_EMAIL = re.compile(rb',"email":"[^"]*"')
+_TIMESTAMP = re.compile(rb'"timestamp":"[^"]*",')
+_NO_OBJECTS = (b'"identify"', b"null", b"42", b"true")
+_TYPES = (b"track", b"page", b"group", b"delete")
+_EMAILS = (
+    b"not an address",
+    b"two@signs@example.com",
+    b"@example.com",
+    b"peter@",
+    b"with space@example.com",
+    b"cut\\ud83d@a.example",
+)
+_TIMESTAMPS = (b"NOW", b"invalid-time", b"2026-13-45T00:00:00Z", b"", b"2026-02-30", b"Tue, 24 Nov 2026 23:14:00 GMT")
+
+
+def broken(body: bytes, reason: Reason, choice: int) -> bytes:
+    """Return a call that must be refused for `reason`.
+
+    Args:
+        body: a sound call, in the plain spelling of `payload`.
+        reason: what is to be wrong with it.
+        choice: any number; picks one of the ways.
+    """
+    match reason:
+        case Reason.MALFORMED_JSON:
+            # Cut off on the way, or an "ë" in Latin-1.
+            return body[: -1 - choice % 300] if choice % 2 else body.replace(b'"unknown"', b'"Zo\xeb"', 1)
+        case Reason.NOT_AN_OBJECT:
+            return _NO_OBJECTS[choice % len(_NO_OBJECTS)]
+        case Reason.TOO_LARGE:
+            biography = b"x" * (EVENT_LIMIT_BYTES - len(body) + 1 + choice % 1000)
+            return body.replace(b'"traits":{', b'"traits":{"biography":"' + biography + b'",', 1)
+        case Reason.UNSUPPORTED_TYPE:
+            return body.replace(b'"type":"identify"', b'"type":"' + _TYPES[choice % len(_TYPES)] + b'"')
+        case Reason.MISSING_EMAIL:
+            return _EMAIL.sub(b"", body)
+        case Reason.INVALID_EMAIL:
+            return _EMAIL.sub(lambda _: b',"email":"' + _EMAILS[choice % len(_EMAILS)] + b'"', body)
+        case Reason.MISSING_TIMESTAMP:
+            return _TIMESTAMP.sub(b"", body)
+        case Reason.INVALID_TIMESTAMP:
+            return _TIMESTAMP.sub(b'"timestamp":"' + _TIMESTAMPS[choice % len(_TIMESTAMPS)] + b'",', body)
+        case Reason.TIMESTAMP_IN_FUTURE:
+            return _TIMESTAMP.sub(b'"timestamp":"%d-06-01T12:00:00.000Z",' % (2100 + choice % 100), body)
+        case _:
+            assert_never(reason)

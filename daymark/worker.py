@@ -1,0 +1,158 @@
+"""The wiring of one worker: settings -> the parts of processor."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+import structlog
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from daymark import logs, registry
+from daymark.kafka import client_config
+from daymark.settings import Address, Settings
+from daymark.workspaces import WorkspacesFile
+from processor import health, metrics
+from processor.breaker import Breaker
+from processor.claims import Claims
+from processor.errors import Fatal
+from processor.outputs import Codecs
+from processor.ports import Session
+from processor.sink import Sink
+from processor.source import Source
+from processor.worker import Worker
+from schemas import avro
+from schemas.workspace import Workspaces
+
+_ANSWER_S = 5.0
+_MARK_BYTES = 4
+
+log = structlog.get_logger()
+
+
+def serve(settings: Settings, admin: Address, arm: Callable[[Worker], None]) -> None:
+    """Run a worker until it is stopped.
+
+    Args:
+        settings: of this process.
+        admin: where health and metrics are served.
+        arm: told the worker before it runs, so that signals reach it.
+
+    Raises:
+        ClickException: it cannot start, or cannot go on.
+    """
+    logs.configure()
+    workspaces = WorkspacesFile(settings.workspaces).current if settings.workspaces else Workspaces
+    claims = Claims(settings.redis, settings.claim_key, settings.claim_days)
+    worker = Worker(
+        lambda: _session(settings),
+        claims,
+        workspaces=workspaces,
+        topics=settings.topics,
+        codecs=_codecs(settings),
+        breaker=Breaker(settings.rejected_percent, settings.rejected_records),
+    )
+    end, port = _health(admin)
+    arm(worker)
+    log.info("worker.started", group=settings.group, slot=settings.slot, admin=f"{admin.host}:{port}")
+    _warn(settings, claims)
+    try:
+        worker.run()
+    except Fatal as error:
+        log.error("worker.failed", error=str(error))
+        raise click.ClickException(str(error)) from None
+    finally:
+        end()
+        claims.close()
+    log.info("worker.stopped")
+
+
+def transactional_id(settings: Settings) -> str:
+    """Return the name under which this slot's transactions are fenced: the same after a restart."""
+    return f"daymark-{settings.topics.prefix}{settings.group}-{settings.slot}"
+
+
+def _session(settings: Settings) -> Session:
+    config = client_config(settings)
+    producer = {
+        **config,
+        "transactional.id": transactional_id(settings),
+        "transaction.timeout.ms": settings.transaction_timeout_ms,
+        # Less than the transaction may last, so that a stuck message fails before the transaction does.
+        "socket.timeout.ms": max(settings.transaction_timeout_ms - 500, 500),
+    }
+    sink = Sink(producer, settings.topics.events, settings.transaction_timeout_ms / 1000)
+    topic = _Topic(config, settings.topics.events)
+    try:
+        source = Source({**config, **_membership(settings)}, settings.topics.events, settings.batch_records, topic.mark)
+    except BaseException:
+        sink.close()
+        raise
+    return Session(source, sink)
+
+
+def _membership(settings: Settings) -> dict[str, Any]:
+    if settings.group_protocol == "consumer":
+        return {
+            "group.id": settings.group,
+            "group.protocol": "consumer",
+            "group.remote.assignor": settings.assignor or "uniform",
+        }
+    return {
+        "group.id": settings.group,
+        "partition.assignment.strategy": settings.assignor or "cooperative-sticky",
+        "session.timeout.ms": settings.session_timeout_ms,
+        "heartbeat.interval.ms": max(settings.session_timeout_ms // 15, 100),
+    }
+
+
+class _Topic:
+    """Tells one incarnation of the raw topic from another of the same name."""
+
+    def __init__(self, config: dict[str, Any], name: str) -> None:
+        self._admin, self._name = AdminClient(config), name
+
+    def mark(self) -> bytes | None:
+        """Return four bytes of the topic's id; None while there is no such topic or nobody answers."""
+        try:
+            found = self._admin.describe_topics(TopicCollection([self._name]), request_timeout=_ANSWER_S)[
+                self._name
+            ].result()
+        except KafkaException as error:
+            log.warning("topic.unknown", topic=self._name, error=error.args[0].str(), advice="daymark topics")
+            return None
+        identity: int = found.topic_id.get_most_significant_bits()
+        return identity.to_bytes(8, "big", signed=True)[:_MARK_BYTES]
+
+
+def _codecs(settings: Settings) -> Codecs:
+    codecs = Codecs(avro.INTERACTION, avro.REJECTED)
+    if settings.schema_registry is None:
+        return codecs
+    topics = settings.topics
+    return Codecs(
+        registry.registered(settings.schema_registry, topics.interactions, codecs.interaction),
+        registry.registered(settings.schema_registry, topics.rejected, codecs.rejected),
+    )
+
+
+def _health(admin: Address) -> tuple[Callable[[], None], int]:
+    try:
+        return health.serve(*admin)
+    except OSError as error:
+        raise click.ClickException(
+            f"health and metrics cannot be served on {admin.host}:{admin.port}: {error.strerror}; set DAYMARK_ADMIN"
+        ) from None
+
+
+def _warn(settings: Settings, claims: Claims) -> None:
+    if settings.claim_key is None:
+        log.warning(
+            "claims.key_public", advice="set DAYMARK_CLAIM_KEY, so that day keys cannot be guessed from e-mails"
+        )
+    policy = claims.policy()
+    metrics.EVICTING.set(policy not in {None, "noeviction"})
+    if policy not in {None, "noeviction"}:
+        log.error(
+            "claims.evicting", policy=policy, advice="set Redis's maxmemory-policy to noeviction: claims get lost"
+        )

@@ -1,0 +1,1 @@
+"""HTTP -> segment.events, and nothing else."""

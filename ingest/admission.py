@@ -1,0 +1,73 @@
+"""The events of a body -> records for Kafka, and rejections. Pure: step 5 of `app`.
+
+Uses the same function as the processor, on the bytes that will be published, so that both agree on every event.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ingest import batch
+from ingest.answers import Refusal
+from ingest.delivery import Record
+from ingest.routes import Call
+from schemas import avro, segment
+from schemas.identify import Identify
+from schemas.reasons import Rejection
+
+
+class Events(NamedTuple):
+    """The events of one request, as they will be published if admitted."""
+
+    events: Sequence[bytes]
+    in_batch: bool
+    type_required: bool
+
+
+class Admission(NamedTuple):
+    """What became of a request's events: records to publish, and by index what was rejected."""
+
+    records: list[Record]
+    rejected: list[tuple[int, Rejection]]
+
+
+def events_of(call: Call, body: bytes) -> Events | Refusal:
+    """Return the events that a body holds, or why it is refused as a whole.
+
+    Args:
+        call: IDENTIFY (an event or a list) or BATCH.
+        body: decoded.
+    """
+    is_list = call is Call.IDENTIFY and batch.is_list(body)
+    if call is Call.IDENTIFY and not is_list:
+        return Events((body,), in_batch=False, type_required=False)
+    parts = batch.take_list_apart(body) if is_list else batch.take_apart(body)
+    events = batch.merged(parts) if isinstance(parts, batch.Parts) else parts
+    return events if isinstance(events, Refusal) else Events(events, in_batch=True, type_required=not is_list)
+
+
+def admit(events: Events, received_at_ms: int) -> Admission:
+    """Return what becomes of each event. A record's key is the normalised e-mail."""
+    admission = Admission([], [])
+    for index, event in enumerate(events.events):
+        found = segment.read(event, received_at_ms, type_required=events.type_required)
+        if isinstance(found, Identify):
+            admission.records.append((found.email.encode(), event))
+        else:
+            admission.rejected.append((index, found))
+    return admission
+
+
+def rejected_value(codec: avro.Codec, event: bytes, rejection: Rejection, workspace: str, received_at_ms: int) -> bytes:
+    """Return the `RejectedEvent` that an event refused here becomes."""
+    return codec.encode(
+        {
+            "reason": rejection.reason.value,
+            "message": rejection.message,
+            "stage": "ingest",
+            "workspace": workspace,
+            "raw": event,
+            "received_at": received_at_ms,
+            "source_partition": None,
+            "source_offset": None,
+        }
+    )

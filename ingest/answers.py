@@ -1,0 +1,144 @@
+"""The one table of refusals: code, HTTP status, message (contract, section 2), and how an answer is put in bytes.
+
+Every answer is a JSON object. Answers that say the same each time are made once, here: refusals are cheap, and a
+refusal is a value, never an exception (a shared exception would hold on to its tracebacks).
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from schemas import reasons
+from schemas.reasons import Reason, Rejection
+
+Header = tuple[bytes, bytes]
+
+RETRY_AFTER_SECONDS: Final = 5  # SDKs wait as told, and their shutdown waits with them
+
+
+class Refusal(NamedTuple):
+    """Why a request is refused: a word for programs, an HTTP status, a sentence for people."""
+
+    code: str
+    status: int
+    message: str
+
+
+class Answer(NamedTuple):
+    """An HTTP answer, ready to send. `code` is empty on success."""
+
+    status: int
+    code: str
+    headers: tuple[Header, ...]
+    body: bytes
+
+
+MALFORMED_REQUEST = Refusal("malformed_request", 400, "The request is not valid HTTP/1.1")
+MALFORMED_ENCODING = Refusal("malformed_encoding", 400, "The body is not valid gzip")
+MISSING_BATCH = Refusal("missing_batch", 400, 'A batch is a JSON object with a list of events under "batch"')
+MISSING_KEY = Refusal("missing_key", 401, "Missing API key")
+UNKNOWN_KEY = Refusal("unknown_key", 401, "The API key is not known")
+NOT_FOUND = Refusal("not_found", 404, "Nothing is here; GET /openapi.json says what is")
+METHOD_NOT_ALLOWED = Refusal("method_not_allowed", 405, "This path does not take this method")
+REQUEST_TOO_LARGE = Refusal("request_too_large", 413, "The request is larger than the limit")
+TOO_MANY_EVENTS = Refusal("too_many_events", 413, "A batch has at most 2,500 events")
+UNSUPPORTED_ENCODING = Refusal("unsupported_encoding", 415, "Content-Encoding is gzip or nothing")
+UNSUPPORTED_CALL = Refusal("unsupported_call", 501, "Only identify calls are accepted")
+UNAVAILABLE = Refusal("unavailable", 503, "Events cannot be stored right now; please send again")
+OVERLOADED = Refusal("overloaded", 503, "Too many requests at once; please send again")
+TOO_SLOW = Refusal("too_slow", 503, "The request took too long to arrive; please send again")
+INTERNAL_ERROR = Refusal("internal_error", 503, "Something went wrong here; please send again")
+
+_STATUS_OF_REASON: Final = {Reason.TOO_LARGE: 413, Reason.UNSUPPORTED_TYPE: 501}  # all others: 400
+
+REASONS: Final = {
+    rejection.reason: Refusal(rejection.reason.value, _STATUS_OF_REASON.get(rejection.reason, 400), rejection.message)
+    for rejection in (
+        reasons.MALFORMED_JSON,
+        reasons.NOT_AN_OBJECT,
+        reasons.TOO_LARGE,
+        reasons.UNSUPPORTED_TYPE,
+        reasons.MISSING_EMAIL,
+        reasons.INVALID_EMAIL,
+        reasons.MISSING_TIMESTAMP,
+        reasons.INVALID_TIMESTAMP,
+        reasons.TIMESTAMP_IN_FUTURE,
+    )
+}
+
+TABLE: Final = (
+    *REASONS.values(),
+    MALFORMED_REQUEST,
+    MALFORMED_ENCODING,
+    MISSING_BATCH,
+    MISSING_KEY,
+    UNKNOWN_KEY,
+    NOT_FOUND,
+    METHOD_NOT_ALLOWED,
+    REQUEST_TOO_LARGE,
+    TOO_MANY_EVENTS,
+    UNSUPPORTED_ENCODING,
+    UNSUPPORTED_CALL,
+    UNAVAILABLE,
+    OVERLOADED,
+    TOO_SLOW,
+    INTERNAL_ERROR,
+)
+
+CLOSE: Final[Header] = (b"connection", b"close")
+
+
+def refused(refusal: Refusal, *headers: Header) -> Answer:
+    """Return the answer that a refusal is, with headers of its own."""
+    if headers:
+        return _made(refusal.status, refusal.code, _content(refusal), headers)
+    return _REFUSED[refusal.code]
+
+
+def json_answer(status: int, content: object) -> Answer:
+    """Return an answer with a JSON object that is no refusal."""
+    return _made(status, "", content, ())
+
+
+def batch_answer(accepted: int, rejected: Sequence[tuple[int, Rejection]]) -> Answer:
+    """Return what a batch came to: how many events were accepted, and by index which were not.
+
+    When none was accepted of some, it is a 400 that bears the first event's code and message.
+    """
+    faults = [
+        {"index": index, "code": rejection.reason.value, "message": rejection.message} for index, rejection in rejected
+    ]
+    if accepted or not rejected:
+        return json_answer(200, {"success": True, "accepted": accepted, "rejected": faults})
+    first = REASONS[rejected[0][1].reason]
+    return _made(400, first.code, _content(first) | {"accepted": 0, "rejected": faults}, ())
+
+
+def _content(refusal: Refusal) -> dict[str, object]:
+    return {"success": False, "code": refusal.code, "message": refusal.message}
+
+
+def _made(status: int, code: str, content: object, headers: tuple[Header, ...]) -> Answer:
+    body = msgspec.json.encode(content)
+    length = (b"content-length", b"%d" % len(body))
+    retry = ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),) if status == 503 else ()  # noqa: PLR2004
+    return Answer(status, code, ((b"content-type", b"application/json"), length, *retry, *headers), body)
+
+
+# Lets a browser send what analytics.js sends. The origin itself is on every answer, and the app's to say.
+PREFLIGHT: Final = Answer(
+    204,
+    "",
+    (
+        (b"content-type", b"application/json"),
+        (b"access-control-allow-methods", b"POST"),
+        (b"access-control-allow-headers", b"authorization, content-type, x-retry-count"),
+        (b"access-control-max-age", b"7200"),  # seconds; no browser remembers it longer
+    ),
+    b"",
+)
+
+ACCEPTED: Final = json_answer(200, {"success": True})
+
+_REFUSED: Final = {refusal.code: _made(refusal.status, refusal.code, _content(refusal), ()) for refusal in TABLE}

@@ -1,0 +1,191 @@
+"""A batch -> its events, each with the very bytes that were received, and the batch's defaults under them.
+
+`{"batch": […], "context": {…}, "integrations": {…}}`, or a bare list (contract, section 2). What each event says is
+not looked at: `schemas.segment.read` judges every one alone. Invariant: an event that lacks nothing of the defaults
+keeps its bytes.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from ingest import answers
+from ingest.answers import Refusal
+from schemas.reasons import Reason
+
+MOST_EVENTS: Final = 2_500
+
+# Defaults make events larger than they came. One request must not become 75 MB of records.
+MOST_ADDED_BYTES: Final = 4 * 1024 * 1024
+
+_DEFAULTS: Final = ("context", "integrations")
+
+Defaults = dict[str, dict[str, msgspec.Raw]]
+
+
+class Parts(NamedTuple):
+    """A batch taken apart. Values are bytes of JSON as received."""
+
+    events: Sequence[bytes]
+    defaults: Defaults
+
+
+def take_apart(body: bytes) -> Parts | Refusal:
+    """Return the events and defaults of a batch, or why it is none."""
+    try:
+        found = _decode(body)
+    except msgspec.ValidationError:
+        return answers.MISSING_BATCH if _first(body) == b"{" else answers.REASONS[Reason.NOT_AN_OBJECT]
+    except (msgspec.DecodeError, RecursionError):
+        return _take_wild_apart(body)
+    defaults = ((name, _fields(getattr(found, name))) for name in _DEFAULTS)
+    return _parts(found.batch, {name: fields for name, fields in defaults if fields})
+
+
+def take_list_apart(body: bytes) -> Parts | Refusal:
+    """Return the events of a batch that is a bare list."""
+    try:
+        return _parts(_decode_list(body), {})
+    except (msgspec.DecodeError, RecursionError):
+        return _take_wild_list_apart(body)
+
+
+def is_list(body: bytes) -> bool:
+    """Whether a body is a list, if it is JSON at all."""
+    return _first(body) == b"["
+
+
+def merged(parts: Parts) -> Sequence[bytes] | Refusal:
+    """Return the events with the batch's defaults under them."""
+    if not parts.defaults:
+        return parts.events
+    events, left = [], MOST_ADDED_BYTES
+    for event in parts.events:
+        whole = _with_defaults(event, parts.defaults)
+        left -= len(whole) - len(event)
+        if left < 0:
+            return answers.REQUEST_TOO_LARGE
+        events.append(whole)
+    return events
+
+
+class _Batch(msgspec.Struct, gc=False):
+    batch: list[msgspec.Raw]
+    context: msgspec.Raw = msgspec.Raw(b"")
+    integrations: msgspec.Raw = msgspec.Raw(b"")
+
+
+_decode = msgspec.json.Decoder(_Batch).decode
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def _parts(events: Sequence[msgspec.Raw | bytes], defaults: Defaults) -> Parts | Refusal:
+    if len(events) > MOST_EVENTS:
+        return answers.TOO_MANY_EVENTS
+    return Parts([bytes(event) for event in events], defaults)
+
+
+def _first(body: bytes) -> bytes:
+    return body.lstrip(b" \t\r\n")[:1]
+
+
+def _fields(value: msgspec.Raw | bytes) -> dict[str, msgspec.Raw] | None:
+    """Return an object's fields, their values as bytes; None for what is no object or cannot be read."""
+    try:
+        return _decode_fields(value)
+    except msgspec.ValidationError:
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _wild_fields(bytes(value))
+
+
+def _with_defaults(event: bytes, defaults: Defaults) -> bytes:
+    """Put defaults under an event, one level deep: what it has itself stays, what its object lacks is filled in."""
+    fields = _fields(event)
+    if fields is None:
+        return event
+    lacking = False
+    for name, default in defaults.items():
+        own = _fields(fields[name]) if name in fields else {}
+        if own is not None and not default.keys() <= own.keys():
+            fields[name] = msgspec.Raw(msgspec.json.encode(default | own))
+            lacking = True
+    return msgspec.json.encode(fields) if lacking else event
+
+
+# What follows reads JSON that msgspec's grammar refuses but schemas tolerates inside an event: lone surrogate escapes.
+# The standard scanner tells where a value ends; numbers stay text, as they may be of any length.
+
+_scan = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+def _take_wild_apart(body: bytes) -> Parts | Refusal:
+    if _first(body) != b"{":
+        return answers.REASONS[Reason.MALFORMED_JSON]
+    try:
+        fields = dict(_items(body.decode(), "{}"))
+        if not fields.get("batch", "").startswith("["):
+            return answers.MISSING_BATCH
+        events = [element.encode() for _, element in _items(fields["batch"], "[]")]
+    except (ValueError, RecursionError):
+        return answers.REASONS[Reason.MALFORMED_JSON]
+    defaults = ((name, _fields(fields.get(name, "").encode())) for name in _DEFAULTS)
+    return _parts(events, {name: default for name, default in defaults if default})
+
+
+def _take_wild_list_apart(body: bytes) -> Parts | Refusal:
+    try:
+        return _parts([element.encode() for _, element in _items(body.decode(), "[]")], {})
+    except (ValueError, RecursionError):
+        return answers.REASONS[Reason.MALFORMED_JSON]
+
+
+def _wild_fields(value: bytes) -> dict[str, msgspec.Raw] | None:
+    try:
+        fields = {name: msgspec.Raw(field.encode()) for name, field in _items(value.decode(), "{}")}
+        msgspec.json.encode(fields)  # refuses names with lone surrogates
+    except (ValueError, RecursionError):
+        return None
+    return fields
+
+
+def _items(text: str, brackets: str) -> Iterator[tuple[str, str]]:
+    """Yield name and value of each field of an object, or "" and each element of a list, as they are spelled.
+
+    Raises:
+        ValueError, RecursionError: the text is not JSON, or not one such value.
+    """
+    opening, closing = brackets
+    at = _after(text, 0, opening)
+    more = text[at : at + 1] != closing
+    while more:
+        name = ""
+        if opening == "{":
+            name, at = _scan(text, at)
+            if not isinstance(name, str):
+                raise ValueError("a name is text")
+            at = _after(text, at, ":")
+        _, end = _scan(text, at)
+        yield name, text[at:end]
+        at = _after(text, end, "")
+        more = text[at : at + 1] == ","
+        at = _after(text, at, ",") if more else at
+    if _after(text, at, closing) != len(text):
+        raise ValueError("something follows the value")
+
+
+def _after(text: str, at: int, token: str) -> int:
+    """Return the place after a token and the white space around it.
+
+    Raises:
+        ValueError: something else stands there.
+    """
+    at = _SPACE.match(text, at).end()  # type: ignore[union-attr]  it matches anywhere
+    if not text.startswith(token, at):
+        raise ValueError(f"{token!r} is wanted at character {at}")
+    return _SPACE.match(text, at + len(token)).end()  # type: ignore[union-attr]

@@ -1,0 +1,62 @@
+"""What ingest asks of whoever delivers its records: the port between `app` and `publisher`.
+
+tests/ingest/test_publisher.py holds the fake and the real one to the same promises.
+"""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+Record = tuple[bytes, bytes]  # key, value
+Headers = list[tuple[str, bytes]]
+
+
+class Outcome(Enum):
+    """What came of publishing the records of one request."""
+
+    DELIVERED = "delivered"  # every in-sync replica has every record
+    FULL = "full"  # nothing was published: there is no room
+    UNREADY = "unready"  # nothing was published: the topics have not been seen
+    FAILED = "failed"  # some may have been published
+    LATE = "late"  # the deadline has passed; Kafka may still take them
+
+
+class Readiness(NamedTuple):
+    """Whether Kafka answers and has the topics, and if not, why, in words for an operator."""
+
+    ready: bool
+    reason: str
+
+
+class Delivery(Protocol):
+    """Delivers events and rejections of the API."""
+
+    @property
+    def readiness(self) -> Readiness:
+        """What was found a few seconds ago at most."""
+
+    @property
+    def failure(self) -> str | None:
+        """Why nothing will ever be delivered again by this process; None while there is hope."""
+
+    def has_room(self) -> bool:
+        """Whether there is room for a small request: to be asked before work is put into one."""
+
+    async def publish(self, records: Sequence[Record], headers: Headers, deadline: float) -> Outcome:
+        """Publish the events of one request, all or (but for faults of Kafka's) none, and wait for their delivery.
+
+        Args:
+            records: key and value of each.
+            headers: of each record.
+            deadline: on the event loop's clock, in seconds; after it the answer is LATE.
+        """
+
+    def reject(self, values: Sequence[bytes]) -> None:
+        """Record refused events, without waiting and only while there is plenty of room.
+
+        Args:
+            values: `RejectedEvent`s, encoded.
+        """
+
+    async def close(self, seconds: float) -> None:
+        """Wait for what is in flight, then let go. Returns after the time given at the latest."""

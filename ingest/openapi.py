@@ -1,0 +1,199 @@
+"""The description of the API, OpenAPI 3.1, made from the tables that the API runs on: it cannot tell another story."""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from ingest import answers, batch
+from ingest.answers import Refusal
+from ingest.routes import ROUTES, Call
+from schemas.segment import EVENT_LIMIT_BYTES
+
+_EVENT_EXAMPLE: Final = {
+    "type": "identify",
+    "timestamp": "2020-05-31T17:55:47.263Z",
+    "traits": {"email": "peter@example.com"},
+    "context": {"page": {"url": "https://example.com/pricing"}},
+}
+
+_SCHEMAS: Final[dict[str, Any]] = {
+    "Event": {
+        "type": "object",
+        "description": (
+            f"An identify call, at most {EVENT_LIMIT_BYTES} bytes. An e-mail and a timestamp are required; "
+            "keys are found in any letter case, and the e-mail also at context.traits.email or email."
+        ),
+        "properties": {
+            "type": {"type": "string", "description": "identify; may be left out except in a batch"},
+            "timestamp": {"type": ["string", "number"], "description": "ISO 8601, or a Unix time"},
+            "traits": {"type": "object", "properties": {"email": {"type": "string"}}},
+            "context": {
+                "type": "object",
+                "properties": {"page": {"type": "object", "properties": {"url": {"type": "string"}}}},
+            },
+            "event": {"type": "string", "description": "describes the interaction instead of the URL"},
+            "writeKey": {"type": "string", "description": "the API key, where no header bears it"},
+        },
+        "examples": [_EVENT_EXAMPLE],
+    },
+    "Batch": {
+        "type": "object",
+        "required": ["batch"],
+        "properties": {
+            "batch": {"type": "array", "maxItems": batch.MOST_EVENTS, "items": {"$ref": "#/components/schemas/Event"}},
+            "context": {"type": "object", "description": "stands in for what an event's own context lacks"},
+            "integrations": {"type": "object", "description": "stands in for what an event's own integrations lack"},
+            "writeKey": {"type": "string", "description": "the API key, where no header bears it"},
+            "sentAt": {"type": "string"},
+        },
+        "examples": [{"batch": [_EVENT_EXAMPLE]}],
+    },
+    "Accepted": {
+        "type": "object",
+        "required": ["success"],
+        "properties": {"success": {"const": True}},
+        "examples": [{"success": True}],
+    },
+    "BatchAccepted": {
+        "type": "object",
+        "description": "Sent when at least one event was accepted, or there was none.",
+        "required": ["success", "accepted", "rejected"],
+        "properties": {
+            "success": {"const": True},
+            "accepted": {"type": "integer"},
+            "rejected": {"$ref": "#/components/schemas/Rejected"},
+        },
+        "examples": [
+            {
+                "success": True,
+                "accepted": 1,
+                "rejected": [{"index": 1, "code": "missing_email", "message": "Missing email address"}],
+            }
+        ],
+    },
+    "Rejected": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["index", "code", "message"],
+            "properties": {
+                "index": {"type": "integer", "description": "the event's place in the batch, from 0"},
+                "code": {"enum": [refusal.code for refusal in answers.REASONS.values()]},
+                "message": {"type": "string"},
+            },
+        },
+    },
+    "Refusal": {
+        "type": "object",
+        "required": ["success", "code", "message"],
+        "properties": {
+            "success": {"const": False},
+            "code": {"enum": [refusal.code for refusal in answers.TABLE]},
+            "message": {"type": "string"},
+            "accepted": {"const": 0, "description": "in a batch of which no event was accepted"},
+            "rejected": {"$ref": "#/components/schemas/Rejected"},
+        },
+        "examples": [{"success": False, "code": "missing_email", "message": "Missing email address"}],
+    },
+}
+
+_WORDS: Final = {
+    400: "Malformed, or not acceptable; sending it again will not help",
+    401: "No API key, or an unknown one",
+    404: "No such path",
+    405: "The path does not take this method",
+    413: "Larger than the limits",
+    415: "A content encoding other than gzip",
+    501: "A call that is not identify",
+    503: "Not stored; send it again after Retry-After seconds",
+}
+
+_BODIES: Final[dict[Call, Any]] = {
+    Call.IDENTIFY: {
+        "oneOf": [
+            {"$ref": "#/components/schemas/Event"},
+            {"type": "array", "maxItems": batch.MOST_EVENTS, "items": {"$ref": "#/components/schemas/Event"}},
+        ]
+    },
+    Call.BATCH: {"$ref": "#/components/schemas/Batch"},
+    Call.OTHER: {"type": "object"},
+}
+
+_SUCCESSES: Final[dict[Call, Any]] = {
+    Call.IDENTIFY: {
+        "oneOf": [{"$ref": "#/components/schemas/Accepted"}, {"$ref": "#/components/schemas/BatchAccepted"}]
+    },
+    Call.BATCH: {"$ref": "#/components/schemas/BatchAccepted"},
+}
+
+
+def document() -> dict[str, Any]:
+    """Return the description as JSON values."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Daymark ingest",
+            "version": _version(),
+            "description": "Takes Segment's identify calls. 200 means that Kafka has the events.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": {path.decode(): _path(path.decode(), call) for path, call in ROUTES.items()},
+        "components": {
+            "schemas": _SCHEMAS,
+            "securitySchemes": {
+                "basic": {"type": "http", "scheme": "basic", "description": "base64(key:), the password empty"},
+                "bearer": {"type": "http", "scheme": "bearer", "description": "the key"},
+            },
+        },
+    }
+
+
+def _path(path: str, call: Call) -> dict[str, Any]:
+    name = path.strip("/").replace("/", "_").replace(".", "_")
+    if call is Call.DESCRIPTION:
+        return {"get": {"operationId": name, "summary": call.value, "responses": {"200": _json("OpenAPI 3.1", {})}}}
+    operation = {
+        "operationId": name,
+        "summary": call.value,
+        "security": [{"basic": []}, {"bearer": []}, {}],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _BODIES[call]}}},
+        "responses": _responses(call),
+    }
+    return {"post": operation}
+
+
+def _responses(call: Call) -> dict[str, Any]:
+    refusals = [answers.UNSUPPORTED_CALL, answers.MALFORMED_REQUEST, answers.TOO_SLOW, answers.METHOD_NOT_ALLOWED]
+    if call is not Call.OTHER:
+        refusals = list(answers.TABLE)
+    responses = {str(status): _refused(status, refusals) for status in sorted({each.status for each in refusals})}
+    if call in _SUCCESSES:
+        responses["200"] = _json("Kafka has every accepted event, in all in-sync replicas", _SUCCESSES[call])
+    return responses
+
+
+def _refused(status: int, refusals: list[Refusal]) -> dict[str, Any]:
+    codes = [refusal for refusal in refusals if refusal.status == status]
+    response = _json(_WORDS[status], {"$ref": "#/components/schemas/Refusal"})
+    response["content"]["application/json"]["examples"] = {
+        refusal.code: {"value": {"success": False, "code": refusal.code, "message": refusal.message}}
+        for refusal in codes
+    }
+    if status == answers.UNAVAILABLE.status:
+        response["headers"] = {
+            "Retry-After": {"description": "seconds", "schema": {"type": "integer"}},
+        }
+    return response
+
+
+def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _version() -> str:
+    try:
+        return version("daymark")
+    except PackageNotFoundError:  # run from a folder, not installed
+        return "0"
+
+
+ANSWER: Final = answers.json_answer(200, document())

@@ -1,0 +1,166 @@
+"""HTTP/1.1 on one connection: uvicorn's protocol on httptools, with the answers and clocks that the contract wants.
+
+uvicorn answers what is not HTTP in plain text and lets a head take for ever; here every answer is JSON, and a
+connection that says nothing, says it too slowly or does not listen is closed. Invariant: requests that came whole are
+answered, in order, whatever follows them on the connection.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from ingest import answers
+from ingest.answers import Refusal
+
+HEAD_SECONDS: Final = 4.0  # as long as a head and a body have together, see `app`
+HEAD_LIMIT_BYTES: Final = 32 * 1024
+UNREAD_SECONDS: Final = 10.0  # for a client to take its answers
+
+
+class Connection(HttpToolsProtocol):
+    """One connection.
+
+    Args:
+        config: uvicorn's.
+        state: of the server; knows all connections.
+        loop: the running one.
+        most: connections at a time; further ones are refused.
+        refused: is told of refusals that the application never sees.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        state: ServerState,
+        loop: asyncio.AbstractEventLoop,
+        most: int,
+        refused: Callable[[Refusal], None],
+    ) -> None:
+        super().__init__(config, state, {}, loop)
+        self._most, self._refused = most, refused
+        self._unanswered = 0  # requests handed on
+        self._in_head = self._in_body = False
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
+        self._broken: Refusal | None = None  # why nothing more is read
+        self._leaving = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let a connection in, if there is room. It has to say something before the keep-alive time is over."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        if len(self.connections) > self._most:
+            self._break(answers.OVERLOADED)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection. Requests that were read go on: their events are not lost with their client."""
+        self._unset_keepalive_if_required()
+        self._unset_head_timer()
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, and see that a head is short and complete soon."""
+        if self._broken:
+            return
+        self._unset_keepalive_if_required()
+        self._head_bytes += 0 if self._in_body else len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # Not taken up. What follows such a request could be the other protocol's.
+            self.cycle.keep_alive = False
+            self._broken = answers.MALFORMED_REQUEST
+        except httptools.HttpParserError:
+            self._break(answers.MALFORMED_REQUEST)
+        else:
+            self._watch_head()
+
+    def on_message_begin(self) -> None:
+        """Note when a request began."""
+        super().on_message_begin()
+        self._in_head = True
+        self.scope["state"]["began"] = self.loop.time()
+
+    def on_headers_complete(self) -> None:
+        """Hand a request on; its body is the application's to time and to measure."""
+        self._unset_head_timer()
+        self._in_head, self._in_body, self._head_bytes = False, True, 0
+        super().on_headers_complete()
+        self._unanswered += 1
+        if self._leaving:
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        """Note that a request is complete."""
+        super().on_message_complete()
+        self._in_body = False
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or end what was broken off behind the last one."""
+        self._unanswered -= 1
+        super().on_response_complete()
+        if self._broken and not self._unanswered:
+            self._end(self._broken)
+
+    def shutdown(self) -> None:
+        """Answer what was begun, then close."""
+        if self._in_head:
+            self._leaving = True
+        else:
+            super().shutdown()
+
+    def pause_writing(self) -> None:
+        """Give a client that takes no answers a while, then cut it off."""
+        super().pause_writing()
+        self._unread_timer = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on with a client that takes its answers after all."""
+        super().resume_writing()
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+
+    def _watch_head(self) -> None:
+        if self._in_body or (self._unanswered and not self._in_head):
+            return
+        if self._head_bytes > HEAD_LIMIT_BYTES:
+            self._break(answers.MALFORMED_REQUEST)
+        elif self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._break, answers.TOO_SLOW)
+
+    def _break(self, why: Refusal) -> None:
+        """Read no more. Whole requests are answered first, then the one in pieces gets this answer."""
+        self._broken = why
+        self._unset_head_timer()
+        if self._in_body:
+            self._unanswered -= 1
+            if self.pipeline and self.pipeline[0][0] is self.cycle:
+                self.pipeline.popleft()  # the application has not seen it yet
+            else:
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
+        if not self._unanswered:
+            self._end(why)
+
+    def _end(self, why: Refusal) -> None:
+        if self.transport.is_closing():
+            return
+        answer = answers.refused(why)
+        self._refused(why)
+        headers = (*self.server_state.default_headers, *answer.headers, answers.CLOSE)
+        lines = (b"%s: %s\r\n" % header for header in headers)
+        self.transport.write(b"".join((STATUS_LINE[answer.status], *lines, b"\r\n", answer.body)))
+        self.transport.close()
+
+    def _unset_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None

@@ -1,0 +1,233 @@
+"""The only place in ingest that knows Kafka: one idempotent producer a process.
+
+Owns delivery and its deadline, back-pressure, and whether Kafka is there. Knows nothing of HTTP. The producer is polled
+from the event loop while anything is in flight: callbacks run on the loop, and a poll finishes the waiting requests in
+bulk. Invariant: DELIVERED means every in-sync replica has every record; no more is ever queued than the bounds say.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from ingest.delivery import Headers, Outcome, Readiness, Record
+from ingest.metrics import Metrics
+from schemas.topics import PARTITIONER, Topics
+
+log = structlog.get_logger()
+
+MOST_MESSAGES: Final = 50_000
+MOST_BYTES: Final = 64 * 1024 * 1024
+
+# A record is given up before the request that brought it is: 503 at 4.5 s, then nothing of it stays queued for long.
+_OPTIONS: Final[Mapping[str, Any]] = {
+    "enable.idempotence": True,
+    "acks": "all",
+    "compression.type": "lz4",
+    "linger.ms": 2,  # the least latency of an answer; more saves little at the rates of one process
+    "message.timeout.ms": 4_000,
+    "partitioner": PARTITIONER,
+    # Never reached: the bounds above come first, so that half a batch is never published.
+    "queue.buffering.max.messages": 4 * MOST_MESSAGES,
+    "queue.buffering.max.kbytes": 4 * MOST_BYTES // 1024,
+    "reconnect.backoff.max.ms": 1_000,  # ready again soon after Kafka is
+}
+
+_POLL_SECONDS, _IDLE_POLL_SECONDS = 0.001, 0.01
+_QUIET_POLLS = 50  # polls without a callback after which they become rarer: Kafka is slow or away
+_SWEEP_SECONDS = 0.1
+_LOOK_SECONDS, _LOOK_AGAIN_SECONDS, _LOOK_TIMEOUT_SECONDS = 3.0, 0.5, 2.0
+
+
+class BadOptions(Exception):
+    """librdkafka refuses its configuration; the text says which option, never its value."""
+
+
+class _Waiter:
+    """The records of one request, counted down as they are acknowledged."""
+
+    __slots__ = ("_finish", "bytes", "deadline", "done", "failed", "left", "messages")
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        deadline: float,
+        done: asyncio.Future[Outcome] | None,
+        finish: Callable[["_Waiter", KafkaError | None], None],
+    ) -> None:
+        self.messages = self.left = len(records)
+        self.bytes = sum(len(key) + len(value) for key, value in records)
+        self.deadline = deadline
+        self.done = done
+        self.failed = False
+        self._finish = finish
+
+    def delivered(self, error: KafkaError | None, _message: Message) -> None:
+        self.left -= 1
+        if error is not None or self.left == 0:
+            self._finish(self, error)
+
+
+class Publisher:
+    """Publishes events and rejections. To be made in the process, and within the event loop, that uses it.
+
+    Args:
+        client: librdkafka's options of the connection.
+        topics: where to publish.
+        metrics: what to count in.
+        clock: the event loop's time, in seconds.
+
+    Raises:
+        BadOptions: the client's options are not librdkafka's.
+    """
+
+    def __init__(
+        self, client: Mapping[str, Any], topics: Topics, metrics: Metrics, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._topics, self._metrics, self._clock = topics, metrics, clock
+        self._loop = asyncio.get_running_loop()
+        self._waiters: set[_Waiter] = set()
+        self._messages = self._bytes = 0
+        self._polling, self._quiet, self._swept = False, 0, 0.0
+        self._last_error = ""
+        self._seen = False  # until the topics were seen once, producing could make the broker create them, wrongly
+        self.failure: str | None = None
+        self.readiness = Readiness(ready=False, reason="Kafka has not been asked yet")
+        try:
+            self._producer = Producer({**client, **_OPTIONS, "error_cb": self._erred})
+        except KafkaException as error:
+            raise BadOptions(error.args[0].str()) from None
+        self._executor = ThreadPoolExecutor(1, "kafka-look")
+        self._watching = self._loop.create_task(self._watch())
+        metrics.queue_messages.set_function(lambda: self._messages)
+        metrics.queue_bytes.set_function(lambda: self._bytes)
+
+    def has_room(self) -> bool:
+        """As the port says."""
+        return self._messages < MOST_MESSAGES and self._bytes < MOST_BYTES
+
+    async def publish(self, records: Sequence[Record], headers: Headers, deadline: float) -> Outcome:
+        """As the port says."""
+        if not self._seen:
+            return Outcome.UNREADY
+        waiter = _Waiter(records, deadline, self._loop.create_future(), self._count_down)
+        if not self._fits(waiter, 1):
+            return Outcome.FULL
+        assert waiter.done is not None
+        self._waiters.add(waiter)
+        self._produce(self._topics.events, records, headers, waiter)
+        return await waiter.done
+
+    def reject(self, values: Sequence[bytes]) -> None:
+        """As the port says."""
+        records = [(b"", value) for value in values]
+        waiter = _Waiter(records, 0, None, self._count_down)
+        if not self._seen or not self._fits(waiter, 2):
+            self._metrics.rejections_dropped.inc(len(values))
+            return
+        self._produce(self._topics.rejected, records, [], waiter)
+
+    async def close(self, seconds: float) -> None:
+        """As the port says."""
+        deadline = self._clock() + seconds
+        while self._messages and self._clock() < deadline:
+            await asyncio.sleep(_IDLE_POLL_SECONDS)
+        self._watching.cancel()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        if self._messages:
+            log.warning("queue.abandoned", messages=self._messages)
+            self._producer.purge()
+
+    def _fits(self, waiter: _Waiter, share: int) -> bool:
+        """Whether a request's records go into a share of the queue. An empty queue takes any."""
+        return not self._messages or (
+            self._messages + waiter.messages <= MOST_MESSAGES // share
+            and self._bytes + waiter.bytes <= MOST_BYTES // share
+        )
+
+    def _produce(self, topic: str, records: Sequence[Record], headers: Headers, waiter: _Waiter) -> None:
+        self._messages += waiter.messages
+        self._bytes += waiter.bytes
+        produced = 0
+        try:
+            for key, value in records:
+                self._producer.produce(topic, value, key or None, on_delivery=waiter.delivered, headers=headers)
+                produced += 1
+        except (BufferError, KafkaException) as error:
+            # Beyond the bounds, or the producer is done for. The rest was never produced: no callback will come.
+            waiter.left = produced
+            self._count_down(waiter, _kafka_error(error))
+        if not self._polling:
+            self._polling = True
+            self._quiet = 0
+            self._loop.call_later(_POLL_SECONDS, self._poll)
+
+    def _count_down(self, waiter: _Waiter, error: KafkaError | None) -> None:
+        """Answer a request at its first error; forget it when the last of its records is out of the queue."""
+        if error is not None:
+            waiter.failed = True
+            self._last_error = error.str()
+            self._metrics.delivery_failures.labels(error.name()).inc()
+            self._answer(waiter, Outcome.FAILED)
+        if waiter.left == 0:
+            self._messages -= waiter.messages
+            self._bytes -= waiter.bytes
+            self._answer(waiter, Outcome.DELIVERED)
+
+    def _answer(self, waiter: _Waiter, outcome: Outcome) -> None:
+        self._waiters.discard(waiter)
+        if waiter.done is not None and not waiter.done.done():
+            waiter.done.set_result(outcome)
+
+    def _poll(self) -> None:
+        self._quiet = 0 if self._producer.poll(0) else self._quiet + 1
+        now = self._clock()
+        if now - self._swept > _SWEEP_SECONDS:
+            self._swept = now
+            for waiter in [waiter for waiter in self._waiters if waiter.deadline <= now]:
+                self._answer(waiter, Outcome.LATE)
+        self._polling = self._messages > 0
+        if self._polling:
+            self._loop.call_later(_POLL_SECONDS if self._quiet < _QUIET_POLLS else _IDLE_POLL_SECONDS, self._poll)
+
+    def _erred(self, error: KafkaError) -> None:
+        self._last_error = error.str()
+        if error.fatal():
+            log.error("producer.failed", error=error.name())
+            self.failure = f"the producer failed: {error.str()}"
+
+    async def _watch(self) -> None:
+        while True:
+            found = await self._loop.run_in_executor(self._executor, self._look)
+            self._producer.poll(0)  # serves error callbacks when nothing is in flight
+            if found != self.readiness:
+                self._turn(found)
+            await asyncio.sleep(_LOOK_SECONDS if found.ready else _LOOK_AGAIN_SECONDS)
+
+    def _turn(self, found: Readiness) -> None:
+        if found.ready:
+            log.info("kafka.reached")
+        elif self.readiness.ready or not self._seen:
+            log.warning("kafka.lost", reason=found.reason)
+        self._seen = self._seen or found.ready
+        self.readiness = found
+        self._metrics.kafka_up.set(found.ready)
+
+    def _look(self) -> Readiness:
+        """Ask Kafka for all its topics: asking for one by name could create it. Runs in a thread of its own."""
+        try:
+            found = self._producer.list_topics(timeout=_LOOK_TIMEOUT_SECONDS).topics
+        except KafkaException as error:
+            return Readiness(ready=False, reason=f"Kafka cannot be reached: {self._last_error or error.args[0].str()}")
+        missing = [name for name in (self._topics.events, self._topics.rejected) if name not in found]
+        if missing:
+            return Readiness(ready=False, reason=f"missing topics: {', '.join(missing)}")
+        return Readiness(ready=True, reason="")
+
+
+def _kafka_error(error: BufferError | KafkaException) -> KafkaError:
+    return KafkaError(KafkaError._QUEUE_FULL) if isinstance(error, BufferError) else error.args[0]  # noqa: SLF001

@@ -1,0 +1,1 @@
+"""segment.events -> decisions -> one transaction: the workers' half of Daymark."""

@@ -1,0 +1,39 @@
+"""Every metric of a worker: name, kind, unit, labels and meaning in one place. README's table is made from it."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+EVENTS: Final = Counter(
+    "daymark_events_total",
+    "Events committed, by what became of them: emitted, duplicate, or a reason of rejection",
+    ["result"],
+)
+UNKNOWN_WORKSPACE: Final = Counter(
+    "daymark_events_unknown_workspace_total", "Events of a workspace that is not in the file"
+)
+BATCHES: Final = Counter("daymark_batches_total", "Batches by their end: committed, aborted, claims_away", ["result"])
+SESSIONS: Final = Counter("daymark_sessions_total", "Consumers and producers made; more than one: something was lost")
+BATCH_RECORDS: Final = Histogram(
+    "daymark_batch_records", "Records of a batch", buckets=(1, 10, 100, 500, 1000, 2000, 4000, 8000)
+)
+STEP_SECONDS: Final = Histogram(
+    "daymark_step_seconds", "Time of a batch's step: read, claim, decide, commit", ["step"], buckets=_SECONDS
+)
+EVENT_LAG_SECONDS: Final = Gauge("daymark_event_lag_seconds", "Age of the newest record of the last committed batch")
+PARTITIONS: Final = Gauge("daymark_partitions", "Partitions assigned to this worker")
+PAUSED: Final = Gauge("daymark_paused", "1 while Redis cannot answer and the partitions are paused")
+CLAIMS_FULL: Final = Gauge("daymark_claims_full", "1 while Redis has no memory for claims: alert")
+EVICTING: Final = Gauge(
+    "daymark_claims_evicting", "1 when Redis may evict claims (its policy is not noeviction): alert"
+)
+LAST_LOOP: Final = Gauge("daymark_last_loop_timestamp_seconds", "When the worker's loop last went round")
+
+
+def value(metric: Counter | Gauge) -> float:
+    """Return the figure of a metric without labels."""
+    return next(
+        sample.value for family in metric.collect() for sample in family.samples if not sample.name.endswith("_created")
+    )

@@ -1,0 +1,68 @@
+"""Decisions -> records to write. Pure."""
+
+from typing import NamedTuple
+
+from processor.decide import Candidate, ContactDay
+from processor.records import Output, Record
+from schemas.avro import Codec
+from schemas.interaction import interaction_id
+from schemas.reasons import Rejection
+from schemas.topics import Topics
+from schemas.workspace import Workspace
+
+# A raw record longer than this (ingest publishes none over 32 KiB) would not fit a record of its rejection.
+RAW_LIMIT_BYTES = 512 * 1024
+
+
+class Codecs(NamedTuple):
+    """How values are written: with or without a schema registry's ids."""
+
+    interaction: Codec
+    rejected: Codec
+
+
+def interaction(
+    contact_day: ContactDay, candidate: Candidate, workspace: Workspace, topics: Topics, codec: Codec
+) -> Output:
+    """Return the interaction that an event becomes, for the same partition as its raw record."""
+    record, identify = candidate
+    key = interaction_id(*contact_day)
+    description = identify.event or identify.url or workspace.standard_message
+    value = codec.encode(
+        {
+            "interaction_id": key,
+            "workspace": contact_day.workspace,
+            "email": identify.email,
+            "day": contact_day.day,
+            "timestamp": identify.timestamp_ms,
+            "description": description,
+            "described_by": "event" if identify.event else "url" if identify.url else "standard",
+            "url": identify.url,
+            "event": identify.event,
+            "message_id": identify.message_id,
+            "received_at": record.received_at_ms,
+            "source_partition": record.partition,
+            "source_offset": record.offset,
+        }
+    )
+    return Output(topics.interactions, key.encode(), value, record.partition)
+
+
+def rejected(record: Record, rejection: Rejection, topics: Topics, codec: Codec) -> Output:
+    """Return the record of a rejection, under the raw record's key."""
+    message = rejection.message
+    if len(record.value) > RAW_LIMIT_BYTES:
+        message = f"{message} (the first {RAW_LIMIT_BYTES} of {len(record.value)} bytes are kept here)"
+    value = codec.encode(
+        {
+            "reason": str(rejection.reason),
+            "message": message,
+            "stage": "processor",
+            "workspace": record.workspace,
+            "raw": record.value[:RAW_LIMIT_BYTES],
+            "received_at": record.received_at_ms,
+            "source_partition": record.partition,
+            "source_offset": record.offset,
+        }
+    )
+    return Output(topics.rejected, record.key, value, None)

@@ -1,0 +1,66 @@
+"""What the worker needs of the world. Real: `source`, `sink`, `claims`. In tests: fakes that pass the same suite."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from processor.decide import ContactDay
+from processor.records import Batch, Output
+
+
+class SourcePort(Protocol):
+    """A member of the group that reads the raw events."""
+
+    @property
+    def assigned(self) -> frozenset[int]:
+        """The partitions that are ours."""
+
+    def next_batch(self) -> Batch | None:
+        """Return what is there, None after a short while without."""
+
+    def committed(self, batch: Batch) -> None:
+        """Note that a batch is committed."""
+
+    def rewind(self, batch: Batch) -> None:
+        """Go back to a batch's first offsets."""
+
+    def pause(self) -> None:
+        """Hand out no more records, but stay in the group."""
+
+    def wait(self) -> None:
+        """Stay in the group for a short while, paused."""
+
+    def resume(self) -> None:
+        """Hand out records again."""
+
+    def close(self) -> None:
+        """Leave the group."""
+
+
+class SinkPort(Protocol):
+    """A transactional producer."""
+
+    def commit(self, outputs: Sequence[Output], batch: Batch) -> None:
+        """Write outputs and a batch's offsets, all or nothing."""
+
+    def poll(self) -> None:
+        """Serve what the driver has to say."""
+
+    def close(self) -> None:
+        """Let go of the producer."""
+
+
+class ClaimsPort(Protocol):
+    """The claims of all workers."""
+
+    def claim(self, contact_days: Sequence[ContactDay], owners: Sequence[bytes]) -> Sequence[bytes | None]:
+        """Claim contact-days; return who holds each, None where the claim has just succeeded."""
+
+    def check(self) -> None:
+        """Raise what `claim` would raise now."""
+
+
+class Session(NamedTuple):
+    """A consumer and a producer that belong together; both are made anew when either is lost."""
+
+    source: SourcePort
+    sink: SinkPort

@@ -1,0 +1,60 @@
+"""Records of segment.events and the values that pass between a worker's steps. No driver, no decision."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+
+class Record(NamedTuple):
+    """A raw record. `received_at_ms` is ingest's header, None without one; `appended_ms` is the record's own time."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+    workspace: str
+    received_at_ms: int | None
+    appended_ms: int
+
+    @property
+    def next_offset(self) -> int:
+        """Where reading goes on after this record."""
+        return self.offset + 1
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Records as one `consume` gave them, in the order of each partition.
+
+    `membership` is the group metadata taken with them, under which their offsets are committed: were it taken at commit
+    time, a worker that was cut off could commit what its successor commits, too. `incarnation` marks the topic.
+    """
+
+    records: Sequence[Record]
+    membership: Any
+    incarnation: bytes
+
+    def first_offsets(self) -> dict[int, int]:
+        """Return where each partition's part of the batch begins."""
+        return first_offsets(self.records)
+
+    def next_offsets(self) -> dict[int, int]:
+        """Return where reading goes on, for each partition, once the batch is committed."""
+        return {record.partition: record.next_offset for record in self.records}
+
+
+class Output(NamedTuple):
+    """One record to be written in the batch's transaction; a partition of None leaves the choice to the key."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    partition: int | None
+
+
+def first_offsets(records: Iterable[Record]) -> dict[int, int]:
+    """Return where each partition's part of some records begins."""
+    firsts: dict[int, int] = {}
+    for record in records:
+        firsts.setdefault(record.partition, record.offset)
+    return firsts

@@ -1,0 +1,118 @@
+"""Writes one transaction a batch: results, rejections and consumed offsets. The other import of confluent_kafka here.
+
+Decides nothing about events. Invariant: `commit` returns only when all of it is committed; after `Aborted` none of it
+is; after `SessionLost` nobody knows, and only the committed offsets can tell.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from processor.errors import Aborted, Fatal, Fault, KafkaAway, SessionLost, place
+from processor.records import Batch, Output
+from schemas.topics import PARTITIONER
+
+# What the guarantee needs of a producer (a transactional id brings idempotence and acks=all), and what keeps it quick.
+CONFIG: Final[Mapping[str, Any]] = {
+    "partitioner": PARTITIONER,
+    "compression.type": "lz4",
+    "linger.ms": 5,
+    "queue.buffering.max.messages": 250_000,  # over twice the largest batch
+    "queue.buffering.max.kbytes": 262_144,
+}
+
+_ONCE_S = 5.0  # how long one call may wait before we look whether to go on
+_REFUSED = {"TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED"}
+
+log = structlog.get_logger()
+
+
+class Sink:
+    """A transactional producer."""
+
+    def __init__(self, config: Mapping[str, Any], topic: str, budget_s: float) -> None:
+        """Make a producer, and end what an earlier one under the same transactional id left open.
+
+        Args:
+            config: the producer's, with transactional id.
+            topic: the raw events, whose offsets are committed.
+            budget_s: how long a call may be tried again: a transaction's time-out.
+
+        Raises:
+            SessionLost, Fatal: it cannot be had.
+        """
+        self._topic, self._budget_s = topic, budget_s
+        self._producer = Producer({**CONFIG, **config, "error_cb": _log_error})
+        self._try(self._producer.init_transactions, _ONCE_S)
+
+    def commit(self, outputs: Sequence[Output], batch: Batch) -> None:
+        """Write outputs and a batch's offsets, all or nothing.
+
+        Raises:
+            Aborted: nothing was written.
+            SessionLost: nobody knows; this sink is of no more use.
+            Fatal: Kafka refuses us.
+        """
+        offsets = [TopicPartition(self._topic, partition, offset) for partition, offset in batch.next_offsets().items()]
+        try:
+            self._try(self._producer.begin_transaction)
+            for output in outputs:
+                self._produce(output)
+            self._try(self._producer.send_offsets_to_transaction, offsets, batch.membership, _ONCE_S)
+            self._try(self._producer.commit_transaction, _ONCE_S)
+        except Aborted:
+            self._try(self._producer.abort_transaction, _ONCE_S)
+            raise
+
+    def poll(self) -> None:
+        """Serve what the producer has to say; idle workers call it now and then."""
+        self._producer.poll(0)
+
+    def close(self) -> None:
+        """Let go of the producer; Kafka aborts what is open when the next one begins."""
+        try:
+            self._producer.purge()
+            self._producer.flush(_ONCE_S)
+        except KafkaException as error:
+            log.warning("producer.closed_badly", error=error.args[0].str())
+
+    def _produce(self, output: Output) -> None:
+        partition = -1 if output.partition is None else output.partition
+        while True:
+            try:
+                return self._producer.produce(output.topic, output.value, output.key, partition)
+            except BufferError:
+                self._producer.poll(0.1)
+            except KafkaException as error:
+                raise _fault(error.args[0]) from error
+
+    def _try(self, call: Callable[..., Any], *arguments: Any) -> None:
+        """Make a call, and again while the driver says that it may be made again and the budget lasts."""
+        deadline = time.monotonic() + self._budget_s
+        while True:
+            try:
+                call(*arguments)
+            except KafkaException as error:
+                code = error.args[0]
+                if not code.retriable() or code.txn_requires_abort():
+                    raise _fault(code) from error
+                if time.monotonic() > deadline:
+                    raise KafkaAway(f"Kafka: {code.str()}") from error
+            else:
+                return
+
+
+def _fault(error: KafkaError) -> Fault:
+    said = f"Kafka: {error.str()}"
+    if error.name() in _REFUSED:
+        return Fatal(f"{said}; the worker's rights want a look")
+    if error.txn_requires_abort():
+        return Aborted(said)
+    return Fatal(said) if place(error.name()) is Fatal and not error.fatal() else SessionLost(said)
+
+
+def _log_error(error: KafkaError) -> None:
+    log.warning("kafka.troubled", code=error.name(), error=error.str())

@@ -1,0 +1,261 @@
+"""Reads segment.events as a member of the group: batches, assignment, rewinds and pauses.
+
+Decides nothing about events and commits nothing: offsets go into the sink's transaction. One of the two imports of
+confluent_kafka here; the consumer is used by one thread alone.
+
+Invariant: a batch holds only records of partitions that were assigned when it was handed out, in order and without
+repetition, and the membership under which they were read.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, cast
+
+import structlog
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from processor.errors import Fault, Retriable, SessionLost, place
+from processor.records import Batch, Record, first_offsets
+from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE
+from schemas.workspace import DEFAULT
+
+# What the guarantee needs of a consumer, and what keeps it quick.
+CONFIG: Final[Mapping[str, Any]] = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "earliest",
+    "isolation.level": "read_committed",
+    "fetch.queue.backoff.ms": 20,  # the default, 1000, stalls a partition whenever its queue is full
+    "fetch.wait.max.ms": 100,
+    "queued.max.messages.kbytes": 32768,
+    "max.poll.interval.ms": 300_000,
+}
+
+IDLE_S: Final = 0.25  # `consume` is deaf to signals: how long SIGTERM may wait
+_FILL_S = 0.01  # how long a batch waits for more once it has begun
+_CALL_S = 10.0
+_MOST_DIGITS = 15  # of a received_at: no later than the year 33658
+_ASK_EVERY_S = 1.0  # how often the topic's incarnation is looked at
+
+log = structlog.get_logger()
+
+
+class Source:
+    """A member of the group that reads one topic."""
+
+    def __init__(
+        self, config: Mapping[str, Any], topic: str, most: int, incarnation: Callable[[], bytes | None]
+    ) -> None:
+        """Join the group.
+
+        Args:
+            config: the consumer's, with group and assignor.
+            topic: the raw events.
+            most: records of a batch.
+            incarnation: tells the topic's mark now, None while there is no such topic or nobody answers.
+        """
+        self._topic, self._most, self._ask = topic, most, incarnation
+        self._incarnation: bytes | None = None
+        self._asked_at = -_ASK_EVERY_S
+        self._assigned: set[int] = set()
+        self._revoked: set[int] = set()  # during the current call of `consume`
+        self._next: dict[int, int] = {}  # what this member has committed: nothing before it is handed out again
+        self._due: dict[int, int] = {}  # after going back: the offset that must come next
+        self._paused = False
+        self._cooperative = (
+            config.get("group.protocol") == "consumer"
+            or config.get("partition.assignment.strategy") == "cooperative-sticky"
+        )
+        self._fault: Fault | None = None
+        self._consumer = Consumer({**CONFIG, **config, "error_cb": self._on_error})
+        self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+
+    @property
+    def assigned(self) -> frozenset[int]:
+        """The partitions that are ours."""
+        return frozenset(self._assigned)
+
+    def next_batch(self) -> Batch | None:
+        """Return what is there, up to the batch's size, waiting `IDLE_S` at most; None when there is nothing.
+
+        Raises:
+            SessionLost, Fatal: the consumer cannot go on.
+        """
+        records = self._consume(self._most)
+        # With the batch, not at commit time: by then librdkafka may have blanked it behind our back, and the
+        # broker takes blank metadata from anybody: a worker that was cut off would commit what its successor commits.
+        membership = self._consumer.consumer_group_metadata()
+        self._look_at_topic()
+        if not records:
+            return None
+        if membership.memberid() is None or self._incarnation is None:
+            log.warning("batch.dropped", records=len(records), member=membership.memberid() is not None)
+            self._seek(first_offsets(records))
+            return None
+        return Batch(records, membership, self._incarnation)
+
+    def committed(self, batch: Batch) -> None:
+        """Note that a batch is committed: none of its records is handed out again."""
+        self._next.update(batch.next_offsets())
+
+    def rewind(self, batch: Batch) -> None:
+        """Go back to the first offsets of a batch that came to nothing."""
+        self._seek(batch.first_offsets())
+
+    def pause(self) -> None:
+        """Stop handing out records, but stay in the group; partitions that come meanwhile are paused, too."""
+        self._paused = True
+        self._consumer.pause(self._partitions(self._assigned))
+
+    def wait(self) -> None:
+        """Keep the membership of a paused source, for `IDLE_S` at most."""
+        records = self._consume(1)
+        if records:  # it was on its way when we paused
+            self._seek(first_offsets(records))
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self._paused = False
+        self._consumer.resume(self._partitions(self._assigned))
+
+    def close(self) -> None:
+        """Leave the group."""
+        try:
+            self._consumer.close()
+        except (KafkaException, RuntimeError) as error:
+            log.warning("consumer.closed_badly", error=str(error))
+
+    def _consume(self, most: int) -> list[Record]:
+        self._revoked.clear()
+        messages = self._consumer.consume(1, IDLE_S)
+        if messages and most > 1:
+            messages += self._consumer.consume(most - 1, _FILL_S)
+        if self._fault is not None:
+            raise self._fault
+        records = [_record(message) for message in messages if self._is_ours(message)]
+        stale = self._revoked & {record.partition for record in records}
+        if stale:
+            # Given up and got back within one call: what was read before may be another member's work by now.
+            records = [record for record in records if record.partition not in stale]
+            self._seek(self._committed_offsets(stale))
+        return self._in_order(records)
+
+    def _is_ours(self, message: Message) -> bool:
+        error = message.error()
+        if error is None:
+            return message.partition() in self._assigned
+        fault = place(error.name())
+        if fault is not Retriable:
+            raise fault(f"Kafka: {error.str()}")
+        log.warning("consumer.troubled", code=error.name(), error=error.str())
+        return False
+
+    def _in_order(self, records: list[Record]) -> list[Record]:
+        """Drop what was committed before (after a rebalance a fetch can begin behind it), miss nothing after a rewind.
+
+        Raises:
+            SessionLost: going back did not go back.
+        """
+        kept, upto = [], dict(self._next)
+        for record in records:
+            due = self._due.pop(record.partition, None)
+            if due is not None and record.offset > due:
+                raise SessionLost(f"partition {record.partition} went back to {due}, but goes on at {record.offset}")
+            if record.offset >= upto.get(record.partition, 0):
+                kept.append(record)
+                upto[record.partition] = record.next_offset
+        return kept
+
+    def _look_at_topic(self) -> None:
+        """Learn the topic's incarnation after each change of the assignment, and now and then."""
+        now = time.monotonic()
+        if self._incarnation is not None and now - self._asked_at < _ASK_EVERY_S:
+            return
+        found = self._ask()
+        self._asked_at = now
+        if found is not None and self._incarnation not in {None, found}:
+            raise SessionLost("the topic was deleted and made again")
+        self._incarnation = found or self._incarnation
+
+    def _committed_offsets(self, partitions: Iterable[int]) -> dict[int, int]:
+        try:
+            found = self._consumer.committed(self._partitions(partitions), _CALL_S)
+        except KafkaException as error:
+            raise SessionLost(f"the committed offsets cannot be had: {error.args[0].str()}") from error
+        return {there.partition: there.offset if there.offset >= 0 else OFFSET_BEGINNING for there in found}
+
+    def _seek(self, offsets: Mapping[int, int]) -> None:
+        for partition, offset in offsets.items():
+            if partition not in self._assigned:
+                continue
+            try:
+                self._consumer.seek(TopicPartition(self._topic, partition, offset))
+            except KafkaException as error:
+                raise SessionLost(f"partition {partition} cannot go back: {error.args[0].str()}") from error
+            if offset >= 0:
+                self._due[partition] = offset
+
+    def _partitions(self, partitions: Iterable[int]) -> list[TopicPartition]:
+        return [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
+
+    # The driver loses a whole batch when a callback raises: faults are kept for the caller of `consume`.
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        came = {partition.partition for partition in partitions}
+        self._assigned |= came
+        self._forget(came)
+        if self._paused:
+            try:
+                self._assign_paused(consumer, partitions)
+            except KafkaException as error:
+                self._fault = SessionLost(f"partitions cannot be paused: {error.args[0].str()}")
+        log.info("partitions.assigned", came=sorted(came), all=len(self._assigned))
+
+    def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._leave(partitions, "partitions.revoked")
+
+    def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._leave(partitions, "partitions.lost")
+
+    def _leave(self, partitions: list[TopicPartition], event: str) -> None:
+        went = {partition.partition for partition in partitions}
+        self._assigned -= went
+        self._revoked |= went
+        self._forget(went)
+        log.info(event, went=sorted(went), all=len(self._assigned))
+
+    def _forget(self, partitions: set[int]) -> None:
+        self._asked_at = -_ASK_EVERY_S
+        for partition in partitions:
+            self._next.pop(partition, None)
+            self._due.pop(partition, None)
+
+    def _assign_paused(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # Newly assigned partitions are not paused by themselves.
+        (consumer.incremental_assign if self._cooperative else consumer.assign)(partitions)
+        consumer.pause(partitions)
+
+    def _on_error(self, error: KafkaError) -> None:
+        log.warning("kafka.troubled", code=error.name(), error=error.str())
+        fault = place(error.name())
+        if fault is not Retriable:
+            self._fault = fault(f"Kafka: {error.str()}")
+
+
+def _record(message: Message) -> Record:
+    workspace, received_at_ms = DEFAULT, None
+    headers: Any = message.headers() or ()  # pairs of str and bytes
+    for name, value in headers:
+        if name == HEADER_WORKSPACE and value:
+            workspace = value.decode("utf-8", "replace")
+        elif name == HEADER_RECEIVED_AT and value and value.isdigit():
+            received_at_ms = int(value[:_MOST_DIGITS])
+    return Record(
+        cast("int", message.partition()),
+        cast("int", message.offset()),
+        message.key(),
+        message.value() or b"",
+        workspace,
+        received_at_ms,
+        message.timestamp()[1],
+    )

@@ -1,0 +1,117 @@
+"""Avro: schemas, codecs and the two framings of values (contract, section 6).
+
+Without a registry a value is Avro's single-object encoding (C3 01, then the schema's CRC-64-AVRO fingerprint); with
+one, Confluent's wire format (00, then the schema's id). A reader accepts both.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from importlib import resources
+from io import BytesIO
+from typing import Any, Final, cast
+
+import fastavro
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+_SINGLE_OBJECT = b"\xc3\x01"
+_CONFLUENT = b"\x00"
+_SINGLE_OBJECT_BYTES, _CONFLUENT_BYTES = 10, 5
+
+Schema = dict[str, Any]
+
+
+class UnreadableValue(ValueError):
+    """A value that is not Avro of a known schema in a known framing."""
+
+
+class Codec:
+    """Writes records of one schema, in one framing."""
+
+    def __init__(self, schema: Schema, header: bytes | None = None) -> None:
+        self.source = schema
+        self.schema = _parsed(schema)
+        self.name: str = schema["name"]
+        self.header = single_object_header(schema) if header is None else header
+
+    def encode(self, record: Mapping[str, Any]) -> bytes:
+        """Return the framed value of a record.
+
+        Dates and instants may be given as whole numbers of days and milliseconds, which is faster than objects.
+
+        Raises:
+            ValueError, TypeError: a field is missing or of another type.
+        """
+        out = BytesIO()
+        out.write(self.header)
+        fastavro.schemaless_writer(out, self.schema, record, strict_allow_default=True)
+        return out.getvalue()
+
+
+def single_object_header(schema: Schema) -> bytes:
+    """Return the ten bytes before a value in Avro's single-object encoding."""
+    # fastavro gives this fingerprint in little-endian hex already, the order in which the encoding wants it.
+    return _SINGLE_OBJECT + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+
+
+def framed(codec: Codec, schema_id: int) -> Codec:
+    """Return a codec of the same schema that writes Confluent's wire format with a registry's id."""
+    return Codec(codec.source, _CONFLUENT + schema_id.to_bytes(4, "big"))
+
+
+def decode(value: bytes, by_id: Callable[[int], Schema] | None = None) -> tuple[str, dict[str, Any]]:
+    """Return the name of a value's schema, without its namespace, and the record.
+
+    Args:
+        value: a framed value, in either framing.
+        by_id: looks up a registry's schema by its id; without it Confluent's framing is unreadable.
+
+    Raises:
+        UnreadableValue: the framing, the schema or the value is unknown or damaged.
+    """
+    writer, skip = _writer(value, by_id)
+    try:
+        record = fastavro.schemaless_reader(BytesIO(value[skip:]), writer, None)
+    except (EOFError, ValueError, IndexError, TypeError, OverflowError) as error:
+        raise UnreadableValue(f"the value does not fit its schema {writer['name']}: {error}") from None
+    return writer["name"].rpartition(".")[2], cast("dict[str, Any]", record)
+
+
+def load(text: str) -> Schema:
+    """Return a schema from the text of an .avsc file."""
+    schema: Schema = json.loads(text)
+    return schema
+
+
+def _writer(value: bytes, by_id: Callable[[int], Schema] | None) -> tuple[Schema, int]:
+    if value[:2] == _SINGLE_OBJECT:
+        schema = _BY_HEADER.get(value[:_SINGLE_OBJECT_BYTES])
+        if schema is None:
+            raise UnreadableValue(f"no known schema has the fingerprint {value[2:_SINGLE_OBJECT_BYTES].hex()}")
+        return schema, _SINGLE_OBJECT_BYTES
+    if value[:1] == _CONFLUENT and len(value) >= _CONFLUENT_BYTES:
+        if by_id is None:
+            raise UnreadableValue("the value names a schema registry's id: set DAYMARK_SCHEMA_REGISTRY")
+        return by_id(int.from_bytes(value[1:_CONFLUENT_BYTES], "big")), _CONFLUENT_BYTES
+    raise UnreadableValue("neither Avro's single-object encoding nor Confluent's wire format")
+
+
+def _of(name: str) -> Codec:
+    return Codec(load(resources.files("schemas").joinpath(f"{name}.avsc").read_text("utf-8")))
+
+
+def _parsed(schema: Schema) -> Schema:
+    return cast("Schema", fastavro.parse_schema(schema))
+
+
+def _released() -> dict[bytes, Schema]:
+    """Return every schema ever released, by its header: a value outlives the version that wrote it."""
+    folder = resources.files("schemas").joinpath("released")
+    schemas = [load(file.read_text("utf-8")) for file in folder.iterdir() if file.name.endswith(".avsc")]
+    return {single_object_header(schema): _parsed(schema) for schema in schemas}
+
+
+INTERACTION: Final = _of("TimelineInteraction")
+TRAIT: Final = _of("ContactTrait")
+REJECTED: Final = _of("RejectedEvent")
+
+_BY_HEADER = _released() | {codec.header: codec.schema for codec in (INTERACTION, TRAIT, REJECTED)}

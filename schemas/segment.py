@@ -1,0 +1,124 @@
+"""Bytes as Segment and its SDKs send them -> `Identify` or `Rejection` (contract, section 3).
+
+`read` is pure and total: the same bytes and receipt give the same answer in ingest, in the processor and in a replay.
+The recommended format takes a fast path, a typed decode; everything else the tolerant one in `wild`. Where the fast
+path answers at all, it gives the tolerant path's answer: tests/schemas/test_segment.py holds it to that.
+"""
+
+import re
+
+import msgspec
+
+from schemas import contact, reasons, timestamps, wild
+from schemas.identify import Identify, is_text
+from schemas.reasons import Rejection
+
+__all__ = ["DEPTH_LIMIT", "EVENT_LIMIT_BYTES", "Identify", "Rejection", "read", "read_recommended"]
+
+EVENT_LIMIT_BYTES = 32 * 1024  # Segment's own limit of an event
+
+# Deeper than any event, shallower than any decoder's own limit, which depends on the caller's stack.
+DEPTH_LIMIT = 128
+
+_FUTURE_MS = 24 * 3_600_000
+
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+
+class _Page(msgspec.Struct, gc=False):
+    url: str | None = None
+
+
+class _Traits(msgspec.Struct, gc=False):
+    email: str
+
+
+class _Context(msgspec.Struct, gc=False):
+    page: _Page | None = None
+
+
+class _Recommended(msgspec.Struct, gc=False):
+    type: str
+    timestamp: str
+    traits: _Traits
+    context: _Context | None = None
+    page: _Page | None = None
+    event: str | None = None
+    messageId: str | None = None  # noqa: N815  Segment's spelling
+
+
+_decode = msgspec.json.Decoder(_Recommended).decode
+
+# Brings every spelling of a key (letter case, "_", "-", spaces) to one.
+_LOWER, _SEPARATORS = bytes(range(256)).lower(), b"_- "
+
+
+def read(body: bytes, received_at_ms: int, *, type_required: bool = False) -> Identify | Rejection:
+    """Return the identify that an event is, or why it is none.
+
+    Args:
+        body: one event's bytes, anything at all.
+        received_at_ms: when it was received, in epoch milliseconds; a timestamp over 24 h later is refused.
+        type_required: whether an event without `type` is refused. Only /v1/identify lets it be left out.
+    """
+    if len(body) > EVENT_LIMIT_BYTES:
+        return reasons.TOO_LARGE
+    if _is_too_deep(body):
+        return reasons.MALFORMED_JSON
+    found = read_recommended(body) or wild.read(body, type_required=type_required)
+    if isinstance(found, Identify) and found.timestamp_ms > received_at_ms + _FUTURE_MS:
+        return reasons.TIMESTAMP_IN_FUTURE
+    return found
+
+
+def read_recommended(body: bytes) -> Identify | None:
+    """Return the identify that an event in the recommended format is; None: the tolerant path must tell.
+
+    What is found at its first place, in its exact spelling and valid, needs no other look. That something is nowhere
+    takes a proof, since the typed decode sees no other spelling: `_squash` gives it.
+    """
+    if not body.isascii() and not _is_utf8(body):
+        return None
+    try:
+        event = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    email = contact.normalise(event.traits.email)
+    timestamp_ms = timestamps.parse(event.timestamp)
+    if event.type != "identify" or email is None or timestamp_ms is None:
+        return None
+    if b"\\u" in body:
+        return None  # an escape could spell any key
+    squashed = body.translate(_LOWER, _SEPARATORS)
+    name, message_id, url = _said(event.event), _said(event.messageId), _said(event.page and event.page.url)
+    if url is None:
+        url = _said(event.context and event.context.page and event.context.page.url)
+        if squashed.count(b'"url"') != (0 if url is None else 1):
+            return None
+    if (name is None and b'"event"' in squashed) or (message_id is None and b'"messageid"' in squashed):
+        return None
+    return Identify(email, timestamp_ms, url, name, message_id)
+
+
+def _said(text: object) -> str | None:
+    return text if is_text(text) else None
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_too_deep(body: bytes) -> bool:
+    if body.count(b"{") + body.count(b"[") <= DEPTH_LIMIT:
+        return False
+    depth = 0
+    for match in _BRACKETS.finditer(body):
+        bracket = match[0]
+        depth += (bracket in b"[{") - (bracket in b"]}")
+        if depth > DEPTH_LIMIT:
+            return True
+    return False

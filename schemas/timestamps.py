@@ -1,0 +1,101 @@
+"""Text or number -> instant -> day (contract, section 3).
+
+An instant is whole milliseconds since 1970-01-01T00:00Z, a day whole days since 1970-01-01. Fractions are truncated,
+never rounded: rounding can move the day. Nothing here knows what time it is.
+"""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_FLOOR, Decimal, InvalidOperation
+from zoneinfo import ZoneInfo
+
+MILLISECONDS_A_DAY = 86_400_000
+
+# Numbers below are seconds, the others milliseconds: 1000 years in seconds, as Segment's own reader has it.
+_FIRST_MILLISECONDS = 31_557_600_000
+
+# The years 1 to 9999, less a day on either side, so that the day exists in every time zone.
+_EARLIEST_MS = (date(1, 1, 2).toordinal() - date(1970, 1, 1).toordinal()) * MILLISECONDS_A_DAY
+_LATEST_MS = (date(9999, 12, 31).toordinal() - date(1970, 1, 1).toordinal()) * MILLISECONDS_A_DAY - 1
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_ORDINAL = _EPOCH.toordinal()
+
+_ISO = re.compile(
+    r"(\d{4})-(\d{1,2})-(\d{1,2})"
+    r"(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{0,9}))?)?(?:Z|([+-])(\d{2}):?(\d{2})?)?)?",
+    re.ASCII | re.IGNORECASE,
+)
+_DIGITS = re.compile(r"\d{1,20}", re.ASCII)
+
+_ONE, _MILLISECOND = Decimal(1), Decimal("0.001")
+_MOST_DIGITS = 20  # far beyond the year 9999 in milliseconds; keeps the work on a number small
+
+
+class Number(str):
+    """A JSON number kept as its text, so that no digit of it is rounded away."""
+
+    __slots__ = ()
+
+
+def parse(value: object) -> int | None:
+    """Return the instant that a JSON value stands for, in milliseconds, or None when it stands for none.
+
+    Args:
+        value: ISO 8601 text, digits, a `Number`, or a Python number. Everything else stands for no instant.
+    """
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, Number | int | float):
+        instant = _from_number(str(value))
+    elif not isinstance(value, str):
+        return None
+    elif _DIGITS.fullmatch(value):
+        instant = _from_number(value)
+    else:
+        instant = _from_iso(value)
+    return instant if instant is not None and _EARLIEST_MS <= instant <= _LATEST_MS else None
+
+
+def day(timestamp_ms: int, zone: ZoneInfo | None) -> int:
+    """Return the calendar day of an instant in a time zone (None: UTC), in days since 1970-01-01."""
+    if zone is None:
+        return timestamp_ms // MILLISECONDS_A_DAY
+    local = (_EPOCH + timedelta(milliseconds=timestamp_ms)).astimezone(zone)
+    return local.toordinal() - _EPOCH_ORDINAL
+
+
+def _from_number(text: str) -> int | None:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    if not number.is_finite() or number.adjusted() > _MOST_DIGITS:
+        return None
+    if number < _FIRST_MILLISECONDS:
+        return int(number.quantize(_MILLISECOND, ROUND_FLOOR).scaleb(3))
+    return int(number.quantize(_ONE, ROUND_FLOOR))
+
+
+def _from_iso(text: str) -> int | None:
+    match = _ISO.fullmatch(text)
+    if match is None:
+        return None
+    year, month, day_, hour, minute, second, fraction, sign, zone_hour, zone_minute = match.groups("0")
+    try:
+        instant = datetime(
+            int(year),
+            int(month),
+            int(day_),
+            int(hour),
+            int(minute),
+            int(second),
+            int(fraction[:3].ljust(3, "0")) * 1000,
+            UTC,
+        )
+    except ValueError:
+        return None
+    offset = int(zone_hour) * 60 + int(zone_minute)
+    if int(zone_hour) > 23 or int(zone_minute) > 59:  # noqa: PLR2004  a clock's bounds
+        return None
+    return (instant - _EPOCH) // timedelta(milliseconds=1) + (offset if sign == "-" else -offset) * 60_000

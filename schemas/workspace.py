@@ -1,0 +1,131 @@
+"""What a workspace may set, and the file that sets it (contract, sections 3, 4 and 9). Parses text, reads no file."""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+DEFAULT: Final = "default"  # the workspace of a raw record that names none
+STANDARD_MESSAGE: Final = "Contact visited your website"
+MOST_KEYS: Final = 2  # so that keys can be rotated
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_KEY = re.compile(r"sha256:([0-9a-f]{64})")
+_TEXT_LIMIT = 1000
+_SETTINGS = ("keys", "time_zone", "standard_message")
+_LATER = ("rate_per_second", "format")  # in the contract, not in this version
+
+
+class WorkspaceFaults(ValueError):
+    """What is wrong with a workspaces file: every fault, a line each."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+class Workspace(msgspec.Struct, frozen=True):
+    """One workspace. `keys` are SHA-256 digests of its API keys; a `zone` of None is UTC."""
+
+    name: str
+    keys: tuple[bytes, ...] = ()
+    time_zone: str = "UTC"
+    standard_message: str = STANDARD_MESSAGE
+    zone: ZoneInfo | None = None
+
+
+class Workspaces(msgspec.Struct, frozen=True):
+    """All workspaces of a file, by name and by the digests of their keys."""
+
+    by_name: Mapping[str, Workspace] = {}
+    by_digest: Mapping[bytes, str] = {}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.by_name
+
+    def get(self, name: str) -> Workspace:
+        """Return a workspace; one that is not in the file has default settings."""
+        return self.by_name.get(name) or Workspace(name)
+
+
+def digest(key: str) -> bytes:
+    """Return what is kept of an API key, 32 bytes. Keys are random and long, so a fast hash is enough."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def parse(text: str) -> Workspaces:
+    """Read a workspaces file's text.
+
+    Raises:
+        WorkspaceFaults: it is not TOML, or says something that means nothing; with every fault at once.
+    """
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise WorkspaceFaults([f"not TOML: {error}"]) from None
+    faults = [f"{name}: unknown; only [workspaces.NAME] tables are read" for name in tables if name != "workspaces"]
+    found = tables.get("workspaces", {})
+    if not isinstance(found, dict):
+        raise WorkspaceFaults([*faults, "workspaces: not a table"])
+    workspaces = [_workspace(name, table, faults) for name, table in found.items()]
+    by_digest = _by_digest(workspaces, faults)
+    if faults:
+        raise WorkspaceFaults(faults)
+    return Workspaces({workspace.name: workspace for workspace in workspaces}, by_digest)
+
+
+def _workspace(name: str, table: Any, faults: list[str]) -> Workspace:
+    place = f"workspaces.{name}"
+    if _NAME.fullmatch(name) is None:
+        faults.append(
+            f"{place}: a name has 1 to 100 letters, digits, '.', '_' or '-', and begins with a letter or digit"
+        )
+    if not isinstance(table, dict):
+        faults.append(f"{place}: not a table")
+        return Workspace(name)
+    for setting in table:
+        if setting in _LATER:
+            faults.append(f"{place}.{setting}: not in this version")
+        elif setting not in _SETTINGS:
+            faults.append(f"{place}.{setting}: unknown; known are {', '.join(_SETTINGS)}")
+    time_zone = table.get("time_zone", "UTC")
+    message = table.get("standard_message", STANDARD_MESSAGE)
+    if not isinstance(message, str) or not message.strip() or len(message) > _TEXT_LIMIT:
+        faults.append(f"{place}.standard_message: text of 1 to {_TEXT_LIMIT} characters is wanted")
+        message = STANDARD_MESSAGE
+    zone = _zone(place, time_zone, faults)
+    return Workspace(name, _keys(place, table.get("keys", []), faults), str(time_zone), message, zone)
+
+
+def _keys(place: str, texts: Any, faults: list[str]) -> tuple[bytes, ...]:
+    if not isinstance(texts, list) or len(texts) > MOST_KEYS:
+        faults.append(f"{place}.keys: a list of at most {MOST_KEYS} digests is wanted")
+        return ()
+    matches = [_KEY.fullmatch(text) if isinstance(text, str) else None for text in texts]
+    if None in matches:
+        faults.append(f'{place}.keys: "sha256:" and 64 hexadecimal digits are wanted; `daymark keys new` makes them')
+    return tuple(bytes.fromhex(match[1]) for match in matches if match)
+
+
+def _zone(place: str, name: Any, faults: list[str]) -> ZoneInfo | None:
+    if name == "UTC":
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        faults.append(f"{place}.time_zone: no such time zone; a name like Europe/Berlin is wanted")
+        return None
+
+
+def _by_digest(workspaces: list[Workspace], faults: list[str]) -> dict[bytes, str]:
+    by_digest: dict[bytes, str] = {}
+    for workspace in workspaces:
+        for key in workspace.keys:
+            other = by_digest.setdefault(key, workspace.name)
+            if other != workspace.name:
+                faults.append(f"workspaces.{workspace.name}.keys: also a key of {other}; a key names one workspace")
+    return by_digest

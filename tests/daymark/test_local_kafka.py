@@ -1,0 +1,74 @@
+"""A Kafka that may be killed: one node and three."""
+
+import uuid
+from collections.abc import Callable
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from daymark.local import tools
+from daymark.local.kafka import Kafka
+from daymark.local.kit import Kit
+
+Start = Callable[..., Kafka]
+TOPIC = "numbers"
+
+
+def make_topic(cluster: Kafka) -> None:
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+    for future in admin.create_topics([NewTopic(TOPIC, 1)]).values():
+        future.result(60)
+
+
+def send(cluster: Kafka, values: list[bytes]) -> None:
+    """Send in one transaction; its end is the acknowledgement."""
+    config = {"bootstrap.servers": cluster.bootstrap, "transactional.id": uuid.uuid4().hex}
+    with Producer(config) as producer:
+        producer.init_transactions(60)
+        producer.begin_transaction()
+        for value in values:
+            producer.produce(TOPIC, value)
+        producer.commit_transaction(60)
+
+
+def read(cluster: Kafka, count: int) -> list[bytes | None]:
+    config = {"bootstrap.servers": cluster.bootstrap, "group.id": "unused", "isolation.level": "read_committed"}
+    with Consumer(config) as consumer:
+        consumer.assign([TopicPartition(TOPIC, 0, 0)])
+        messages = []
+        for _ in range(60):
+            messages += [message for message in consumer.consume(count - len(messages), 1) if not message.error()]
+            if len(messages) == count:
+                break
+        return [message.value() for message in messages]
+
+
+def test_transactions_outlive_kill_and_stop(kafka_cluster: Start, kit: Kit) -> None:
+    """What one node has acknowledged is there after SIGKILL, and after a stop, under the same address."""
+    cluster = kafka_cluster()
+    make_topic(cluster)
+    send(cluster, [b"1", b"2"])
+    cluster.kill()
+    assert cluster.dead == [1]
+    cluster.start()
+    assert read(cluster, 2) == [b"1", b"2"]
+    send(cluster, [b"3"])
+    cluster.stop()
+    cluster.start()
+    assert read(cluster, 3) == [b"1", b"2", b"3"]
+    shown = tools.run(kit, "kafka-topics", "--bootstrap-server", cluster.bootstrap, "--list")
+    assert TOPIC in shown.stdout.split(), shown.stderr
+
+
+def test_three_nodes_work_on_without_one(kafka_cluster: Start) -> None:
+    """With one of three nodes killed, records are taken and read; the node comes back."""
+    cluster = kafka_cluster(nodes=3)
+    make_topic(cluster)
+    send(cluster, [b"1"])
+    cluster.kill(2)
+    send(cluster, [b"2"])
+    assert read(cluster, 2) == [b"1", b"2"]
+    cluster.start()
+    assert cluster.dead == []
+    assert read(cluster, 2) == [b"1", b"2"]

@@ -1,0 +1,111 @@
+"""Holds the shared Kafka and Valkey of a test run: `parts_server.py KIND FOLDER PID`.
+
+Starts them, writes their addresses to FOLDER, and ends them when it is told to or when process PID is gone.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from daymark.local import ports, processes
+from daymark.local.kafka import Kafka
+from daymark.local.preparation import prepare
+from daymark.local.properties import Node, server_properties
+from daymark.local.valkey import Valkey
+
+_KAFKA_IMAGE = "apache/kafka:4.1.0"
+_VALKEY_IMAGE = "valkey/valkey:9"
+_READY_S = 120
+_POLL_S = 0.2
+
+
+def main(kind: str, folder: Path, watched_pid: int) -> None:
+    """Hold the parts for as long as they are wanted."""
+    if os.fork():
+        return  # the caller need not wait
+    os.setsid()
+    processes.note(folder / "pid", os.getpid())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    watched = processes.birth(watched_pid)
+    with ExitStack() as stack:
+        containers = kind == "testcontainers"
+        kafka = stack.enter_context(_kafka_container() if containers else _embedded_kafka(folder))
+        redis = stack.enter_context(_valkey_container() if containers else _embedded_valkey(folder))
+        new = folder / "addresses.new"
+        new.write_text(json.dumps({"kafka": kafka, "redis": redis}))
+        new.replace(folder / "addresses.json")
+        while watched is not None and processes.birth(watched_pid) == watched:
+            time.sleep(_POLL_S)
+
+
+@contextmanager
+def _embedded_kafka(folder: Path) -> Iterator[str]:
+    kafka = Kafka(prepare(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")), folder / "kafka")
+    try:
+        kafka.start()
+        yield kafka.bootstrap
+    finally:
+        kafka.discard()
+
+
+@contextmanager
+def _embedded_valkey(folder: Path) -> Iterator[str]:
+    valkey = Valkey(folder / "valkey")
+    try:
+        valkey.start()
+        yield valkey.url
+    finally:
+        valkey.kill()
+
+
+@contextmanager
+def _kafka_container() -> Iterator[str]:
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415
+
+    port = ports.choose()  # advertised, so it must be known before the start
+    node = Node(1, Path("/tmp/kafka"), port, 9093)
+    listeners = {"listeners": "PLAINTEXT://0.0.0.0:9092,CONTROLLER://127.0.0.1:9093"}
+    settings = server_properties(node, [node], listeners)
+    container = DockerContainer(_KAFKA_IMAGE).with_bind_ports(9092, port)
+    container.with_envs(**{f"KAFKA_{name.upper().replace('.', '_')}": text for name, text in settings.items()})
+    with container:
+        bootstrap = f"{ports.LOOPBACK}:{port}"
+        _wait_for_kafka(bootstrap)
+        yield bootstrap
+
+
+@contextmanager
+def _valkey_container() -> Iterator[str]:
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415
+    from testcontainers.core.wait_strategies import LogMessageWaitStrategy  # noqa: PLC0415
+
+    port = ports.choose()
+    container = DockerContainer(_VALKEY_IMAGE).with_bind_ports(6379, port)
+    container.with_command("valkey-server --appendonly yes --maxmemory-policy noeviction")
+    with container.waiting_for(LogMessageWaitStrategy("Ready to accept connections")):
+        yield f"redis://{ports.LOOPBACK}:{port}/0"
+
+
+def _wait_for_kafka(bootstrap: str) -> None:
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    deadline = time.monotonic() + _READY_S
+    while True:
+        try:
+            admin.list_topics(timeout=1)
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_S)
+        else:
+            return
+
+
+main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
