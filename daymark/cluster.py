@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol
 
 import click
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import ClusterMetadata  # type: ignore[attr-defined]  public, but not marked so
+from confluent_kafka.admin import ClusterMetadata  # type: ignore[attr-defined]  # public, but not marked so
 
 ANSWER_S: Final = 8.0  # for so long a cluster is given, if it is not to be waited for
 

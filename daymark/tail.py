@@ -57,7 +57,7 @@ def command(
         consumer.assign(_places(consumer, found, kinds, from_beginning=from_beginning))
         click.echo("Waiting for what commits; Ctrl-C ends it.", err=True)
         for message in _messages(consumer, until):
-            click.echo(line(message, _as_json if as_lines else _as_text))
+            click.echo(line(message, as_json if as_lines else as_text))
             shown += 1
             if shown == count:
                 return
@@ -116,7 +116,7 @@ def _messages(consumer: Consumer, until: float | None) -> Iterator[Message]:
             raise KafkaException(error)
 
 
-def _as_text(message: Message, schema: str, record: dict[str, Any]) -> str:
+def as_text(message: Message, schema: str, record: dict[str, Any]) -> str:
     match schema:
         case "TimelineInteraction":
             parts = [record["day"], record["email"], record["description"]]
@@ -132,7 +132,7 @@ def _as_text(message: Message, schema: str, record: dict[str, Any]) -> str:
     return "  ".join(_printable(str(_plain(word))) for word in words)
 
 
-def _as_json(message: Message, schema: str, record: dict[str, Any]) -> str:
+def as_json(message: Message, schema: str, record: dict[str, Any]) -> str:
     where = {"topic": message.topic(), "partition": message.partition(), "offset": message.offset()}
     fields = dict(_json_field(name, value) for name, value in record.items())
     return json.dumps({**where, "emitted_at": _emitted_at(message), "schema": schema, "record": fields})

@@ -12,7 +12,7 @@ from typing import Any
 import click
 import msgspec
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  public, but not marked so
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not marked so
     AdminClient,
     ClusterMetadata,
     ConfigResource,

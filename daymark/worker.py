@@ -61,6 +61,9 @@ def serve(settings: Settings, admin: Address, arm: Callable[[Worker], None]) -> 
     except Fatal as error:
         log.error("worker.failed", error=str(error))
         raise click.ClickException(str(error)) from None
+    except Exception as error:
+        log.exception("worker.crashed")
+        raise click.ClickException(f"a fault in Daymark itself: {error!r}; the log has its traceback") from None
     finally:
         end()
         claims.close()

@@ -25,7 +25,7 @@ import structlog
 from ingest import admission, answers, body, keys, openapi
 from ingest.answers import Answer, Header, Refusal
 from ingest.body import Gone, Incoming, Receive
-from ingest.delivery import Delivery, Outcome, Record
+from ingest.delivery import Delivery, Headers, Outcome, Record
 from ingest.load import MOST_BYTES, Load, Share
 from ingest.metrics import ACCEPTED, FAILED, Metrics
 from ingest.routes import Call, call_of, methods
@@ -154,8 +154,8 @@ class App:
             return answers.TOO_SLOW
         if not isinstance(received, bytes):
             return received
-        workspace = workspace or keys.workspace_in_body(received, workspaces)
-        return workspace if isinstance(workspace, Refusal) else _Request(call, workspace, received)
+        owner = workspace or keys.workspace_in_body(received, workspaces)
+        return owner if isinstance(owner, Refusal) else _Request(call, owner, received)
 
     async def _admit(self, request: _Request, deadline: float) -> Answer:
         """Admit, publish and answer (steps 5 and 6)."""
@@ -183,7 +183,7 @@ class App:
     async def _publish(
         self, records: Sequence[Record], workspace: str, received_at_ms: int, deadline: float
     ) -> Refusal | None:
-        headers = [(HEADER_WORKSPACE, workspace.encode()), (HEADER_RECEIVED_AT, b"%d" % received_at_ms)]
+        headers: Headers = [(HEADER_WORKSPACE, workspace.encode()), (HEADER_RECEIVED_AT, b"%d" % received_at_ms)]
         outcome = await self._delivery.publish(records, headers, deadline)
         delivered = outcome is Outcome.DELIVERED
         self._metrics.events[ACCEPTED if delivered else FAILED].inc(len(records))

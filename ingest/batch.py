@@ -160,7 +160,7 @@ def _items(text: str, brackets: str) -> Iterator[tuple[str, str]]:
     Raises:
         ValueError, RecursionError: the text is not JSON, or not one such value.
     """
-    opening, closing = brackets
+    opening, closing = brackets[0], brackets[1]
     at = _after(text, 0, opening)
     more = text[at : at + 1] != closing
     while more:
@@ -185,7 +185,12 @@ def _after(text: str, at: int, token: str) -> int:
     Raises:
         ValueError: something else stands there.
     """
-    at = _SPACE.match(text, at).end()  # type: ignore[union-attr]  it matches anywhere
+    at = _skip_space(text, at)
     if not text.startswith(token, at):
         raise ValueError(f"{token!r} is wanted at character {at}")
-    return _SPACE.match(text, at + len(token)).end()  # type: ignore[union-attr]
+    return _skip_space(text, at + len(token))
+
+
+def _skip_space(text: str, at: int) -> int:
+    space = _SPACE.match(text, at)
+    return space.end() if space else at

@@ -1,6 +1,6 @@
 """What the requests in flight hold, and how much of it there may be: back-pressure before memory grows."""
 
-from typing import Final
+from typing import Final, Self
 
 # At 5,000 requests of 64 MiB in all, one process stays well under 200 MiB whatever Kafka does.
 MOST_REQUESTS: Final = 5_000
@@ -26,7 +26,7 @@ class Share:
         self._load = load
         self._bytes = 0
 
-    def __enter__(self) -> "Share":
+    def __enter__(self) -> Self:
         self._load.requests += 1
         return self
 

@@ -71,16 +71,23 @@ class Connection(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         self._head_bytes += 0 if self._in_body else len(data)
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # Not taken up. What follows such a request could be the other protocol's.
-            self.cycle.keep_alive = False
-            self._broken = answers.MALFORMED_REQUEST
-        except httptools.HttpParserError:
-            self._break(answers.MALFORMED_REQUEST)
-        else:
-            self._watch_head()
+        while data and not self._broken:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._without_upgrade() + data[upgrade.args[0] :]
+            except httptools.HttpParserError:
+                self._break(answers.MALFORMED_REQUEST)
+            else:
+                data = b""
+                self._watch_head()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Stay open for the answers to what a client sent before it ended its half of the connection."""
+        if self._in_head or self._in_body or not self._unanswered:
+            return False
+        self.cycle.keep_alive = False
+        return True
 
     def on_message_begin(self) -> None:
         """Note when a request began."""
@@ -90,6 +97,8 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Hand a request on; its body is the application's to time and to measure."""
+        if self.parser.should_upgrade():
+            return
         self._unset_head_timer()
         self._in_head, self._in_body, self._head_bytes = False, True, 0
         super().on_headers_complete()
@@ -99,6 +108,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note that a request is complete."""
+        if self.parser.should_upgrade():
+            return
         super().on_message_complete()
         self._in_body = False
 
@@ -127,6 +138,21 @@ class Connection(HttpToolsProtocol):
         if self._unread_timer is not None:
             self._unread_timer.cancel()
             self._unread_timer = None
+
+    def _without_upgrade(self) -> bytes:
+        """Return the head of a request that offers another protocol, the offer left out.
+
+        Java's HttpClient offers HTTP/2 with every first request. The parser takes what follows such a head for the
+        other protocol; in truth it is the body, for an offer may be declined.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self._break(answers.MALFORMED_REQUEST)
+            return b""
+        self.parser = httptools.HttpRequestParser(self)
+        kept = (header for header in self.headers if header[0] not in {b"upgrade", b"connection", b"http2-settings"})
+        lines = (b"%s: %s\r\n" % header for header in kept)
+        return b"".join((method, b" ", self.url, b" HTTP/1.1\r\n", *lines, b"\r\n"))
 
     def _watch_head(self) -> None:
         if self._in_body or (self._unanswered and not self._in_head):

@@ -175,7 +175,7 @@ async def _drain(server: asyncio.Server, state: ServerState, seconds: float) -> 
     server.close()
     for connection in list(state.connections):
         connection.shutdown()
-    while state.connections and loop.time() < deadline:
+    while state.connections and loop.time() < deadline:  # noqa: ASYNC110  the set is uvicorn's
         await asyncio.sleep(0.02)
     for connection in list(state.connections):
         connection.transport.abort()

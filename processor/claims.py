@@ -36,8 +36,6 @@ _SHA: Final = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _TIMEOUT_S = 2.0
 _TRIES, _PAUSE_S = 3, 0.1
 _BUCKETS: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
-_PROBE: Final = b"d{0}check"
-
 # Replies that no waiting mends.
 _REFUSED = ("NOAUTH", "WRONGPASS", "NOPERM", "invalid username-password", "unknown command")
 
@@ -97,13 +95,6 @@ class Claims:
                     raise fault from error
                 self._sleep(_PAUSE_S)
         raise AssertionError  # the last try returns or raises
-
-    def check(self) -> None:
-        """Raise what `claim` would raise now. It writes: a full or read-only store answers every ping."""
-        try:
-            self._client.set(_PROBE, b"", ex=1)
-        except (redis.RedisError, OSError) as error:
-            raise _fault(error) from error
 
     def policy(self) -> str | None:
         """Return the store's eviction policy where it says; only noeviction keeps claims. None: it does not say."""

@@ -55,9 +55,6 @@ class ClaimsPort(Protocol):
     def claim(self, contact_days: Sequence[ContactDay], owners: Sequence[bytes]) -> Sequence[bytes | None]:
         """Claim contact-days; return who holds each, None where the claim has just succeeded."""
 
-    def check(self) -> None:
-        """Raise what `claim` would raise now."""
-
 
 class Session(NamedTuple):
     """A consumer and a producer that belong together; both are made anew when either is lost."""

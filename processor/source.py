@@ -85,11 +85,12 @@ class Source:
         # With the batch, not at commit time: by then librdkafka may have blanked it behind our back, and the
         # broker takes blank metadata from anybody: a worker that was cut off would commit what its successor commits.
         membership = self._consumer.consumer_group_metadata()
+        is_member = bool(self._consumer.memberid())
         self._look_at_topic()
         if not records:
             return None
-        if membership.memberid() is None or self._incarnation is None:
-            log.warning("batch.dropped", records=len(records), member=membership.memberid() is not None)
+        if not is_member or self._incarnation is None:
+            log.warning("batch.dropped", records=len(records), is_member=is_member)
             self._seek(first_offsets(records))
             return None
         return Batch(records, membership, self._incarnation)

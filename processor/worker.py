@@ -31,6 +31,7 @@ from schemas.workspace import DEFAULT, Workspaces
 # A session lost again and again is no accident: two workers with one slot take it from each other.
 _MOST_SESSIONS, _SESSIONS_WITHIN_S = 5, 300.0
 _ABORTED_PAUSE_S, _AWAY_PAUSE_S = 0.1, 1.0
+_WAITS = 4  # of a paused source, between two questions whether Redis is back
 
 log = structlog.get_logger()
 
@@ -137,7 +138,7 @@ class Worker:
         except ClaimsAway as error:
             metrics.BATCHES.labels("claims_away").inc()
             session.source.rewind(batch)  # 7
-            self._await_claims(session, error)
+            self._await_claims(session, error, batch)
         except Aborted as error:
             metrics.BATCHES.labels("aborted").inc()
             log.warning("batch.aborted", error=str(error), records=len(batch.records))
@@ -189,18 +190,23 @@ class Worker:
         )
         self._breaker.note(len(batch.records), len(batch.records) - plan.results["emitted"] - plan.results["duplicate"])
 
-    def _await_claims(self, session: Session, error: ClaimsAway) -> None:
-        """Pause until Redis answers, as a member of the group all the while."""
+    def _await_claims(self, session: Session, error: ClaimsAway, batch: Batch) -> None:
+        """Pause until Redis takes a batch's claims, as a member of the group all the while.
+
+        The batch has been given back: it is only asked for again, its claims knowing their own. A ping would not do: a
+        full store answers it.
+        """
         log.error("claims.away", error=str(error), full=isinstance(error, ClaimsFull))
         metrics.PAUSED.set(1)
         session.source.pause()
         while not self._stopping:
             metrics.CLAIMS_FULL.set(isinstance(error, ClaimsFull))
-            metrics.LAST_LOOP.set_to_current_time()
-            session.source.wait()
+            for _ in range(_WAITS):
+                metrics.LAST_LOOP.set_to_current_time()
+                session.source.wait()
             session.sink.poll()
             try:
-                self._claims.check()
+                self._plan(batch)
             except ClaimsAway as again:
                 error = again
             else:

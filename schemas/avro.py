@@ -1,17 +1,20 @@
 """Avro: schemas, codecs and the two framings of values (contract, section 6).
 
 Without a registry a value is Avro's single-object encoding (C3 01, then the schema's CRC-64-AVRO fingerprint); with
-one, Confluent's wire format (00, then the schema's id). A reader accepts both.
+one, Confluent's wire format (00, then the schema's id). A reader accepts both, and reads every version of a schema
+as the current one.
 """
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import resources
 from io import BytesIO
 from typing import Any, Final, cast
 
 import fastavro
-from fastavro.schema import fingerprint, to_parsing_canonical_form
+from fastavro.read import SchemaResolutionError
+from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
 
 _SINGLE_OBJECT = b"\xc3\x01"
 _CONFLUENT = b"\x00"
@@ -39,7 +42,7 @@ class Codec:
         Dates and instants may be given as whole numbers of days and milliseconds, which is faster than objects.
 
         Raises:
-            ValueError, TypeError: a field is missing or of another type.
+            ValueError, TypeError, OverflowError: a field is missing, of another type or too large for its type.
         """
         out = BytesIO()
         out.write(self.header)
@@ -69,11 +72,17 @@ def decode(value: bytes, by_id: Callable[[int], Schema] | None = None) -> tuple[
         UnreadableValue: the framing, the schema or the value is unknown or damaged.
     """
     writer, skip = _writer(value, by_id)
+    codec = _CODECS.get(writer["name"])
+    if codec is None:
+        raise UnreadableValue(f"a value of {writer['name']}, which is none of ours")
+    stream = BytesIO(value[skip:])
     try:
-        record = fastavro.schemaless_reader(BytesIO(value[skip:]), writer, None)
-    except (EOFError, ValueError, IndexError, TypeError, OverflowError) as error:
-        raise UnreadableValue(f"the value does not fit its schema {writer['name']}: {error}") from None
-    return writer["name"].rpartition(".")[2], cast("dict[str, Any]", record)
+        record = fastavro.schemaless_reader(stream, writer, None if writer is codec.schema else codec.schema)
+    except (EOFError, ValueError, IndexError, TypeError, OverflowError, SchemaResolutionError) as error:
+        raise UnreadableValue(f"the value does not fit its schema {codec.name}: {error}") from None
+    if stream.read(1):
+        raise UnreadableValue(f"the value goes on after a whole {codec.name}")
+    return codec.name, cast("dict[str, Any]", record)
 
 
 def load(text: str) -> Schema:
@@ -91,8 +100,17 @@ def _writer(value: bytes, by_id: Callable[[int], Schema] | None) -> tuple[Schema
     if value[:1] == _CONFLUENT and len(value) >= _CONFLUENT_BYTES:
         if by_id is None:
             raise UnreadableValue("the value names a schema registry's id: set DAYMARK_SCHEMA_REGISTRY")
-        return by_id(int.from_bytes(value[1:_CONFLUENT_BYTES], "big")), _CONFLUENT_BYTES
+        return _registered(by_id(int.from_bytes(value[1:_CONFLUENT_BYTES], "big"))), _CONFLUENT_BYTES
     raise UnreadableValue("neither Avro's single-object encoding nor Confluent's wire format")
+
+
+def _registered(schema: Schema) -> Schema:
+    parsed: Any = None
+    with suppress(SchemaParseException, ValueError, KeyError, TypeError):
+        parsed = _parsed(schema)
+    if not isinstance(parsed, dict) or "name" not in parsed:
+        raise UnreadableValue("the registry's schema is no record")
+    return cast("Schema", parsed)
 
 
 def _of(name: str) -> Codec:
@@ -114,4 +132,5 @@ INTERACTION: Final = _of("TimelineInteraction")
 TRAIT: Final = _of("ContactTrait")
 REJECTED: Final = _of("RejectedEvent")
 
-_BY_HEADER = _released() | {codec.header: codec.schema for codec in (INTERACTION, TRAIT, REJECTED)}
+_CODECS = {codec.schema["name"]: codec for codec in (INTERACTION, TRAIT, REJECTED)}
+_BY_HEADER = _released() | {codec.header: codec.schema for codec in _CODECS.values()}

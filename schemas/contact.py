@@ -8,16 +8,23 @@ import unicodedata
 
 MAX_CHARACTERS = 254  # RFC 5321's limit of a path, less its brackets
 
+# NFC makes at most four characters one. What is longer cannot come to fit, and the work on it would be quadratic.
+_MOST_CHARACTERS = 4 * MAX_CHARACTERS
+
 # One "@" with something on both sides; no white space, control character or lone surrogate anywhere.
 _ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff@]+@[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff@]+")
 
 
 def normalise(email: str) -> str | None:
     """Return the normalised form of an e-mail address, or None when it is not one."""
-    address = email.strip().lower()
-    if not address.isascii():
+    address = email.strip()
+    if len(address) > _MOST_CHARACTERS:
+        return None
+    if address.isascii():
+        address = address.lower()
+    else:
         # Lower-casing can break NFC and NFC can bring upper case to lower: once more each way makes it stable.
-        address = unicodedata.normalize("NFC", unicodedata.normalize("NFC", email.strip()).lower()).strip()
+        address = unicodedata.normalize("NFC", unicodedata.normalize("NFC", address).lower()).strip()
     if len(address) > MAX_CHARACTERS or _ADDRESS.fullmatch(address) is None:
         return None
     return address

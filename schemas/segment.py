@@ -22,7 +22,8 @@ DEPTH_LIMIT = 128
 
 _FUTURE_MS = 24 * 3_600_000
 
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# Strings whole, so that their brackets do not count; possessive, and content with no closing quote: the time is linear.
+_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 class _Page(msgspec.Struct, gc=False):

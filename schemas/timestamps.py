@@ -47,7 +47,7 @@ def parse(value: object) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, Number | int | float):
-        instant = _from_number(str(value))
+        instant = _from_number(value)
     elif not isinstance(value, str):
         return None
     elif _DIGITS.fullmatch(value):
@@ -65,10 +65,10 @@ def day(timestamp_ms: int, zone: ZoneInfo | None) -> int:
     return local.toordinal() - _EPOCH_ORDINAL
 
 
-def _from_number(text: str) -> int | None:
+def _from_number(value: str | float) -> int | None:
     try:
-        number = Decimal(text)
-    except InvalidOperation:
+        number = Decimal(str(value))
+    except (InvalidOperation, ValueError):  # ValueError: an int of more than 4300 digits has no text
         return None
     if not number.is_finite() or number.adjusted() > _MOST_DIGITS:
         return None

@@ -65,7 +65,7 @@ def parse(text: str) -> Workspaces:
     """
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # ValueError: not TOML, or a number beyond Python's limit of digits
         raise WorkspaceFaults([f"not TOML: {error}"]) from None
     faults = [f"{name}: unknown; only [workspaces.NAME] tables are read" for name in tables if name != "workspaces"]
     found = tables.get("workspaces", {})

@@ -27,6 +27,8 @@ _POLL_S = 0.02
 class Kafka:
     """One cluster. Nodes are numbered from 1."""
 
+    name = "kafka"
+
     def __init__(
         self,
         kit: Kit,
@@ -35,6 +37,7 @@ class Kafka:
         nodes: int = 1,
         preferred_port: int | None = None,
         settings: Mapping[str, str] | None = None,
+        logs: Path | None = None,
         java_options: Sequence[str] = ("-Xms64m", "-Xmx512m"),
         stop_s: float = _STOP_S,
     ) -> None:
@@ -46,6 +49,7 @@ class Kafka:
             nodes: How many; the same number each time.
             preferred_port: Of node 1, if free.
             settings: Broker settings, over ours.
+            logs: The folder for files of warnings and worse, one a node; default: each node's own.
             java_options: Options of the nodes' Java.
             stop_s: A node that takes longer to stop is killed.
         """
@@ -59,6 +63,7 @@ class Kafka:
             for number, port in enumerate(preferred, start=1)
         ]
         self._settings = dict(settings or {})
+        self._logs = logs
         self._children: dict[int, Child] = {}
 
     @property
@@ -67,9 +72,14 @@ class Kafka:
         return ",".join(f"{ports.LOOPBACK}:{node.port}" for node in self._nodes)
 
     @property
-    def dead(self) -> list[int]:
+    def dead_nodes(self) -> list[int]:
         """The nodes that were started and have ended by themselves or by a kill."""
         return [number for number, child in self._children.items() if not child.running]
+
+    @property
+    def dead(self) -> bool:
+        """Whether a node that was started has ended."""
+        return bool(self.dead_nodes)
 
     def start(self) -> None:
         """Start every node that does not run and return when all are ready.
@@ -82,7 +92,7 @@ class Kafka:
 
     def launch(self) -> None:
         """Start every node that does not run, ending what a killed owner left; don't wait for them."""
-        asleep = [node for node in self._nodes if node.number not in self._children or node.number in self.dead]
+        asleep = [node for node in self._nodes if node.number not in self._children or node.number in self.dead_nodes]
         for node in asleep:
             node.home.mkdir(parents=True, exist_ok=True)
             processes.end_noted(node.home / "pid", _STOP_S)
@@ -91,7 +101,7 @@ class Kafka:
         self._format(asleep)
         for node in asleep:
             (node.home / "output").unlink(missing_ok=True)
-            log = f"-Ddaymark.log={node.home / 'server.log'}"
+            log = f"-Ddaymark.log={self._log(node.number)}"
             options = (*self._java_options, f"-Dlog4j2.configurationFile={_LOGGING}", log)
             command = self._kit.command("kafka.Kafka", node.home / "server.properties", options=options)
             self._children[node.number] = Child.start(command, node.home / "pid", node.home / "output")
@@ -107,9 +117,13 @@ class Kafka:
             home = self._home(number)
             while _STARTED not in (home / "output").read_bytes():
                 if not child.running:
-                    raise LocalFault(f"Kafka node {number} ended while starting: {_last_words(home)}")
+                    raise LocalFault(
+                        f"Kafka node {number} ended while starting: {_last_words(home / 'output', self._log(number))}"
+                    )
                 if time.monotonic() > deadline:
-                    raise LocalFault(f"Kafka node {number} is not ready after {_START_S:.0f} s: see {home}/server.log")
+                    raise LocalFault(
+                        f"Kafka node {number} is not ready after {_START_S:.0f} s: see {self._log(number)}"
+                    )
                 time.sleep(_POLL_S)
 
     def kill(self, number: int = 1) -> None:
@@ -129,6 +143,9 @@ class Kafka:
         for child in self._children.values():
             child.kill()
         self._children.clear()
+
+    def _log(self, number: int) -> Path:
+        return (self._logs or self._home(number)).absolute() / f"kafka-{number}.log"
 
     def _home(self, number: int) -> Path:
         return self._folder / f"node-{number}"
@@ -154,10 +171,6 @@ class Kafka:
         return file.read_text()
 
 
-def _last_words(home: Path) -> str:
-    lines = [line for name in ("output", "server.log") for line in _read_lines(home / name)]
-    return f"{lines[-1] if lines else 'it said nothing'} (see {home}/server.log)"
-
-
-def _read_lines(file: Path) -> list[str]:
-    return file.read_text(errors="replace").splitlines() if file.exists() else []
+def _last_words(*files: Path) -> str:
+    lines = [line for file in files if file.exists() for line in file.read_text(errors="replace").splitlines()]
+    return f"{lines[-1] if lines else 'it said nothing'} (see {files[-1]})"

@@ -6,8 +6,7 @@ from pathlib import Path
 from daymark.local.kit import Kit
 
 _LOGGING = Path(__file__).with_name("log4j2-tool.properties")
-# Short-lived: a small heap, and no time for the optimising compiler to pay off.
-_OPTIONS = ("-Xmx256m", "-XX:TieredStopAtLevel=1", f"-Dlog4j2.configurationFile={_LOGGING}")
+_OPTIONS = ("-Xmx256m", f"-Dlog4j2.configurationFile={_LOGGING}")
 _MAIN_CLASSES = {
     "kafka-configs": "kafka.admin.ConfigCommand",
     "kafka-console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",

@@ -31,8 +31,15 @@ _POLL_S = 0.01
 class Valkey:
     """One server."""
 
+    name = "valkey"
+
     def __init__(
-        self, folder: Path, *, preferred_port: int | None = None, settings: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        preferred_port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        log: Path | None = None,
     ) -> None:
         """Choose a port; nothing runs yet.
 
@@ -40,10 +47,12 @@ class Valkey:
             folder: Holds its data; what an earlier server left there is taken up.
             preferred_port: Taken if free.
             settings: Settings of valkey.conf, over ours.
+            log: What it says is appended here; default: a file in the folder.
         """
         self._folder = folder.absolute()
         self._port = ports.choose(preferred_port)
         self._settings = _SETTINGS | dict(settings or {})
+        self._log = log or self._folder / "valkey.log"
         self._child: Child | None = None
 
     @property
@@ -62,9 +71,30 @@ class Valkey:
         Raises:
             LocalFault: It ended, or does not answer in time.
         """
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Start the server if it does not run, ending what a killed owner left; don't wait for it."""
         if self._child is None or self.dead:
-            self._launch()
-        self._wait_ready()
+            data = self._folder / "data"
+            data.mkdir(parents=True, exist_ok=True)
+            processes.end_noted(self._folder / "pid", _STOP_S)
+            settings = self._settings | {"port": str(self._port), "dir": str(data)}
+            words = [word for name, value in settings.items() for word in (f"--{name}", value)]
+            self._child = Child.start([packages.valkey_server(), *words], self._folder / "pid", self._log)
+
+    def wait_ready(self) -> None:
+        """Return when the server answers.
+
+        Raises:
+            LocalFault: It ended, or does not answer in time.
+        """
+        deadline = time.monotonic() + _START_S
+        while not self._answers():
+            if self.dead or time.monotonic() > deadline:
+                raise LocalFault(f"Valkey does not start: see {self._log}")
+            time.sleep(_POLL_S)
 
     def stop(self) -> None:
         """Stop the server; its data stays."""
@@ -80,21 +110,6 @@ class Valkey:
     def wipe(self) -> None:
         """Remove the data of a server that does not run: the next start is empty."""
         shutil.rmtree(self._folder / "data", ignore_errors=True)
-
-    def _launch(self) -> None:
-        data = self._folder / "data"
-        data.mkdir(parents=True, exist_ok=True)
-        processes.end_noted(self._folder / "pid", _STOP_S)
-        settings = self._settings | {"port": str(self._port), "dir": str(data)}
-        lines = [word for name, value in settings.items() for word in (f"--{name}", value)]
-        self._child = Child.start([packages.valkey_server(), *lines], self._folder / "pid", self._folder / "output")
-
-    def _wait_ready(self) -> None:
-        deadline = time.monotonic() + _START_S
-        while not self._answers():
-            if self.dead or time.monotonic() > deadline:
-                raise LocalFault(f"Valkey does not start: see {self._folder}/output")
-            time.sleep(_POLL_S)
 
     def _answers(self) -> bool:
         """Ask for a PONG: while it loads its data the server answers with an error."""

@@ -32,7 +32,7 @@ def test_a_real_jar_is_kept(tmp_path: Path) -> None:
 
 def test_a_corrupted_jar_is_refused(tmp_path: Path) -> None:
     """Other bytes than the pinned ones are named in the error and never reach the class path."""
-    with pytest.raises(LocalFault, match="org.example:thing:1.0 has SHA-256") as refused:
+    with pytest.raises(LocalFault, match=r"org\.example:thing:1\.0 has SHA-256") as refused:
         jars.fetch_missing(tmp_path, [JAR], gives(b"another jar"))
     assert JAR.sha256 in refused.value.message
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
@@ -54,7 +54,11 @@ def test_a_failed_download_is_one_clear_error(tmp_path: Path) -> None:
 def test_a_passing_failure_is_tried_again(tmp_path: Path) -> None:
     """One broken connection does not end the fetching."""
     outcomes = [gives(b"half of a j"), gives(BYTES)]
-    jars.fetch_missing(tmp_path, [JAR], lambda jar, scratch: outcomes.pop(0)(jar, scratch))
+
+    def download(jar: Jar, scratch: Path) -> Path:
+        return outcomes.pop(0)(jar, scratch)
+
+    jars.fetch_missing(tmp_path, [JAR], download)
     assert (tmp_path / JAR.filename).read_bytes() == BYTES
 
 

@@ -115,7 +115,7 @@ def test_a_child_dies_with_its_killed_parent(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT, str(file), str(tmp_path / "output")], env=environ) as parent:
         wait_until(lambda: processes.noted(file))
         wait_until(lambda: b"time.sleep" in Path(f"/proc/{processes.noted(file)}/cmdline").read_bytes())
-        wait_until(lambda: not (b"leash" in Path(f"/proc/{processes.noted(file)}/cmdline").read_bytes()))
+        wait_until(lambda: b"leash" not in Path(f"/proc/{processes.noted(file)}/cmdline").read_bytes())
         parent.kill()
     wait_until(lambda: processes.noted(file) is None)
 

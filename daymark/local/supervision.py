@@ -1,0 +1,92 @@
+"""Keeps parts running: a part that dies is said and started again, later each time it dies young.
+
+Owns: when a part is started again. Does not: know what a part is, nor stop any.
+Invariant: one part's trouble never ends another.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from daymark.local.faults import LocalFault
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+_STEADY_S = 60.0  # a part that ran for so long has earned a quick restart
+
+
+class Part(Protocol):
+    """What can be kept running: a Kafka, a Valkey, a Program."""
+
+    name: str
+
+    @property
+    def dead(self) -> bool:
+        """Whether it was started and has ended."""
+
+    def launch(self) -> None:
+        """Start what does not run; don't wait for it."""
+
+    def wait_ready(self) -> None:
+        """Return when it is ready; raise LocalFault when it will not be."""
+
+
+def start(parts: Sequence[Part]) -> None:
+    """Start parts side by side and return when all are ready.
+
+    Raises:
+        LocalFault: One does not start.
+    """
+    for part in parts:
+        part.launch()
+    for part in parts:
+        part.wait_ready()
+
+
+@dataclass(slots=True)
+class _Life:
+    started_at: float
+    deaths: int = 0  # in a row, each soon after its start
+    due: float | None = None  # of the next start; None: not dead, as far as was seen
+
+
+class Supervision:
+    """Watches parts that were started; `look` is one look at them all."""
+
+    def __init__(self, parts: Sequence[Part], say: Callable[[str], None], clock: Callable[[], float]) -> None:
+        """Begin to watch.
+
+        Args:
+            parts: Were started.
+            say: Told in a sentence what happens to a part.
+            clock: Seconds of any origin that never go back.
+        """
+        self._parts = parts
+        self._say = say
+        self._clock = clock
+        self._lives = {part.name: _Life(clock()) for part in parts}
+
+    def look(self) -> None:
+        """Say which parts have died, and start those whose pause is over."""
+        for part in self._parts:
+            life = self._lives[part.name]
+            if part.dead and life.due is None:
+                self._plan(part, life)
+            elif life.due is not None and self._clock() >= life.due:
+                self._start(part, life)
+
+    def _plan(self, part: Part, life: _Life) -> None:
+        now = self._clock()
+        life.deaths = 1 if now - life.started_at > _STEADY_S else life.deaths + 1
+        pause = min(_FIRST_PAUSE_S * 2 ** (life.deaths - 1), _LONGEST_PAUSE_S)
+        life.due = now + pause
+        self._say(f"{part.name} has ended; it is started again in {pause:g} s")
+
+    def _start(self, part: Part, life: _Life) -> None:
+        life.started_at, life.due = self._clock(), None
+        try:
+            part.launch()
+            part.wait_ready()
+        except LocalFault as fault:
+            self._say(fault.message)
+        else:
+            self._say(f"{part.name} runs again")

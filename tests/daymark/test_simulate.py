@@ -1,0 +1,184 @@
+"""`daymark simulate` sends what it says, and its figures are true."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from click.testing import CliRunner, Result
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+
+from daymark import simulate
+from daymark.simulation import audience, records
+from daymark.simulation.audience import Plan
+from daymark.simulation.records import Destination
+from daymark.simulation.tally import Pace, Tally
+from schemas import segment
+from schemas.identify import Identify
+from schemas.topics import Topics
+from tests.daymark import endpoint
+
+ARGUMENTS = "--contacts 50 --days 2 --start-day 2026-11-20 --repeat 1.5 --retries 0.1 --invalid 0.2 --json".split()
+EVENTS, INTERACTIONS, RETRIES, INVALID = 195, 100, 15, 30
+
+
+def run(*arguments: str, **environ: str) -> Result:
+    return CliRunner().invoke(simulate.command, [*ARGUMENTS, *arguments], env=environ)
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_over_http_its_figures_are_true() -> None:
+    """One line of JSON; what was taken and refused is what the summary says."""
+    with endpoint.serving(503) as server:
+        result = run("--url", server.url, "--batch", "10", "--gzip", DAYMARK_KEY="key")
+    assert (result.exit_code, result.stderr) == (0, "")
+    summary = json.loads(result.stdout)
+    assert (summary["events"], summary["sent"], summary["retries"]) == (EVENTS, EVENTS, RETRIES)
+    assert (summary["contact_days"], summary["expected_interactions"]) == (INTERACTIONS, INTERACTIONS)
+    assert summary["rejected"] == summary["expected_rejections"] == dict(server.refused)
+    assert sum(summary["rejected"].values()) == INVALID
+    assert (summary["answers"]["503"], summary["tried_again"], summary["failed"]) == (1, 1, 0)
+    found = [segment.read(body, endpoint.NOW_MS) for body in server.taken]
+    days = {(one.email, one.timestamp_ms // 86_400_000) for one in found if isinstance(one, Identify)}
+    assert (len(server.taken), len(days)) == (EVENTS - INVALID, INTERACTIONS)
+
+
+def test_the_summary_reads_well() -> None:
+    with endpoint.serving() as server:
+        result = CliRunner().invoke(
+            simulate.command, ["--contacts", "3", "--url", server.url], env={"DAYMARK_KEY": "key"}
+        )
+    assert result.exit_code == 0
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert {"Events sent 3 of 3", "Distinct contact-days 3", "Expected interactions 3", "HTTP 200 3"} <= set(lines)
+
+
+def test_a_running_daymark_in_this_folder_is_found() -> None:
+    with endpoint.serving() as server:
+        Path(".daymark").mkdir()
+        Path(".daymark/up.json").write_text(json.dumps({"http": server.url, "key": "k", "workspace": "local"}))
+        assert run(DAYMARK_KEY="").exit_code == 0
+    assert {headers["Authorization"] for _, headers, _ in server.requests} == {"Basic azo="}
+
+
+def test_a_key_comes_from_the_environment_or_a_file_never_an_argument(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("k\n")
+    with endpoint.serving() as server:
+        assert run("--url", server.url, "--key-file", str(file)).exit_code == 0
+        refused = run("--url", server.url, "--key", "k")
+    assert {headers["Authorization"] for _, headers, _ in server.requests} == {"Basic azo="}
+    assert (refused.exit_code, "never an argument" in refused.stderr) == (2, True)
+
+
+def test_something_else_than_expected_is_a_failure() -> None:
+    """It is in the summary, and the exit status says it."""
+    with endpoint.serving(400) as server:
+        result = run("--url", server.url, DAYMARK_KEY="key")
+    assert result.exit_code == 1
+    assert sum(json.loads(result.stdout)["unexpected"].values()) == 1
+
+
+@pytest.mark.parametrize("troubled", ["401", "404"])
+def test_a_wrong_key_or_url_is_said(troubled: str) -> None:
+    with endpoint.serving(*[int(troubled)] * 300) as server:
+        result = run("--url", server.url, DAYMARK_KEY="key")
+    assert result.exit_code == 1
+    assert troubled in result.stderr
+    assert server.url in result.stderr
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--start-day", "2999-01-01"],
+        ["--time-zone", "Nowhere"],
+        ["--url", "nonsense"],
+        ["--repeat", "0.5"],
+        ["--invalid", "2"],
+        ["--audience", "?"],
+        ["--batch", "2501"],
+    ],
+)
+def test_bad_use_is_exit_status_2(wrong: list[str]) -> None:
+    assert run(*wrong, DAYMARK_KEY="key").exit_code == 2
+
+
+def test_without_a_key_it_says_how_to_get_one() -> None:
+    result = run("--url", "http://127.0.0.1:9", DAYMARK_KEY="")
+    assert (result.exit_code, "daymark keys new" in result.stderr) == (2, True)
+
+
+def read_all(kafka: str, topic: str, count: int) -> list[Any]:
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "unused", "enable.auto.commit": False})
+    partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
+    found: list[Any] = []
+    while len(found) < count:
+        found += consumer.consume(count - len(found), 10)
+    assert consumer.poll(0.5) is None
+    consumer.close()
+    return found
+
+
+def test_straight_to_the_topic_records_are_as_ingest_makes_them(kafka: str, topics: Topics) -> None:
+    """The very bytes; keyed by the contact; with workspace and receipt."""
+    environ = {"DAYMARK_KAFKA": kafka, "DAYMARK_TOPIC_PREFIX": topics.prefix}
+    result = run("--to", "topic", "--workspace", "acme", **environ)
+    assert (result.exit_code, result.stderr) == (0, "")
+    summary = json.loads(result.stdout)
+    assert (summary["sent"], summary["failed"], summary["answers"]) == (EVENTS, 0, {})
+    found = read_all(kafka, topics.events, EVENTS)
+    reasons: Counter[str] = Counter()
+    for record in found:
+        headers = dict(record.headers())
+        assert headers["workspace"] == b"acme"
+        read = segment.read(record.value(), int(headers["received_at"]))
+        if isinstance(read, Identify):
+            assert record.key().decode() == read.email
+        else:
+            reasons[read.reason] += 1
+    assert reasons == summary["expected_rejections"]
+
+
+def test_a_topic_that_is_not_there_is_said(kafka: str) -> None:
+    result = run("--to", "topic", DAYMARK_KAFKA=kafka, DAYMARK_TOPIC_PREFIX="nothing-here.")
+    assert result.exit_code == 1
+    assert "nothing-here.segment.events" in result.stderr
+    assert "daymark topics" in result.stderr
+
+
+class FullAtTimes:
+    """A producer whose queue has room for one record, and that loses every tenth."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Any] = []
+        self.delivered = 0
+
+    def produce(self, *_record: Any, on_delivery: Any, headers: Any) -> None:
+        assert [name for name, _ in headers] == ["workspace", "received_at"]
+        if self.waiting:
+            raise BufferError
+        self.waiting.append(on_delivery)
+
+    def poll(self, _seconds: float) -> int:
+        for told in self.waiting:
+            self.delivered += 1
+            told("lost" if self.delivered % 10 == 0 else None, None)
+        self.waiting.clear()
+        return 0
+
+    def flush(self, _seconds: float) -> int:
+        return self.poll(0)
+
+
+def test_a_full_queue_is_waited_for_and_a_loss_is_counted() -> None:
+    plan = Plan(100, audience.today(endpoint.NOW_MS, None), endpoint.NOW_MS)
+    producer, tally = FullAtTimes(), Tally()
+    records.publish(audience.events(plan), cast("Producer", producer), Destination("t", "w"), Pace(None, 0), tally)
+    assert (tally.sent, tally.failed) == (90, 10)

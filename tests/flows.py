@@ -1,0 +1,253 @@
+"""What tests of the whole road do again and again: send raw events, run workers, read what was committed."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+
+from schemas import avro
+from schemas.topics import PARTITIONER, Topics
+
+DEADLINE_S = 60.0
+
+
+class Committed(NamedTuple):
+    """A record as a reader of committed records sees it."""
+
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        return avro.decode(self.value)[1]
+
+
+class Road:
+    """One Daymark on shared parts: its topics, its group, its claims."""
+
+    def __init__(self, kafka: str, redis_url: str, topics: Topics, claim_key: bytes) -> None:
+        self.kafka, self.topics, self.group = kafka, topics, f"{topics.prefix}workers"
+        self.environment = {
+            **{name: text for name, text in os.environ.items() if not name.startswith("DAYMARK_")},
+            "DAYMARK_KAFKA": kafka,
+            "DAYMARK_REDIS": redis_url,
+            "DAYMARK_TOPIC_PREFIX": topics.prefix,
+            "DAYMARK_GROUP": self.group,
+            "DAYMARK_CLAIM_KEY": claim_key.hex(),
+            "DAYMARK_ADMIN": "127.0.0.1:0",
+            "DAYMARK_SESSION_TIMEOUT_MS": "6000",
+        }
+
+    def send(self, events: Iterable[tuple[str, bytes]], workspace: str = "w") -> None:
+        """Publish (contact, body) pairs as ingest would, and wait until they are there."""
+        producer = Producer(
+            {"bootstrap.servers": self.kafka, "partitioner": PARTITIONER, "enable.idempotence": True, "linger.ms": 20}
+        )
+        for contact, body in events:
+            headers: list[tuple[str, str | bytes | None]] = [("workspace", workspace), ("received_at", str(_now_ms()))]
+            while True:
+                try:
+                    producer.produce(self.topics.events, body, contact, headers=headers)
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+        assert producer.flush(DEADLINE_S) == 0
+
+    def committed(self, topic: str) -> list[Committed]:
+        """Return what a reader with isolation.level=read_committed finds in a topic now."""
+        return list(_read(self.kafka, topic))
+
+    def interactions(self) -> list[dict[str, Any]]:
+        return [record.fields for record in self.committed(self.topics.interactions)]
+
+    def rejections(self) -> list[dict[str, Any]]:
+        return [record.fields for record in self.committed(self.topics.rejected)]
+
+    def lag(self) -> int:
+        """Return how many raw records the group has still to commit."""
+        consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": self.group})
+        try:
+            partitions = list(consumer.list_topics(self.topics.events, 10).topics[self.topics.events].partitions)
+            found = consumer.committed([TopicPartition(self.topics.events, partition) for partition in partitions], 20)
+            return sum(self._end(consumer, place) - max(place.offset, 0) for place in found)
+        finally:
+            consumer.close()
+
+    def wait_settled(self) -> None:
+        """Wait until everything is committed."""
+        wait_until(lambda: self.lag() == 0, "the group has committed everything", every_s=0.2)
+
+    @contextmanager
+    def worker(self, slot: str = "0", **settings: str) -> Iterator["Process"]:
+        """Run a worker, a process of its own; stopped by SIGTERM in the end, when it still runs."""
+        process = self.start("process", DAYMARK_SLOT=f"{self.topics.prefix}{slot}", **settings)
+        try:
+            yield process
+        finally:
+            process.end()
+
+    def start(self, *command: str, **settings: str) -> "Process":
+        """Start a command of Daymark in this road's environment."""
+        return Process([sys.executable, "-m", "daymark", *command], {**self.environment, **settings})
+
+    @staticmethod
+    def _end(consumer: Consumer, place: TopicPartition) -> int:
+        return int(consumer.get_watermark_offsets(place, 10, cached=False)[1])
+
+
+class Process:
+    """A running command; what it says on stdout is kept."""
+
+    def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            command,
+            env=dict(environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=Path(__file__).parent.parent,
+        )
+        assert self._process.stdout is not None
+        os.set_blocking(self._process.stdout.fileno(), False)
+        self._said = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    @property
+    def said(self) -> str:
+        """Everything said so far."""
+        assert self._process.stdout is not None
+        if not self._process.stdout.closed:
+            self._said += self._process.stdout.read() or b""
+        return self._said.decode()
+
+    @property
+    def status(self) -> int | None:
+        """The exit status, None while it runs."""
+        return self._process.poll()
+
+    def wait_for(self, pattern: str, deadline_s: float = DEADLINE_S) -> str:
+        """Wait until a line that matches is said; return the match."""
+        found: list[str] = []
+
+        def look() -> bool:
+            match = re.search(pattern, self.said)
+            found[:] = [match[0]] if match else []
+            assert match or self.status is None, f"it ended with {self.status}: {self.said}"
+            return bool(match)
+
+        wait_until(look, f"{pattern!r} is said", deadline_s)
+        return found[0]
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self._process.kill()
+        self._process.wait(10)
+        self._close()
+
+    def wait(self, deadline_s: float = DEADLINE_S) -> int:
+        """Wait for its end; return the exit status."""
+        wait_until(lambda: (self.said, self.status is not None)[1], "the command ends", deadline_s)
+        status = self._process.wait()
+        self._close()
+        return status
+
+    def end(self) -> int:
+        """SIGTERM, and wait; a command that was ended before keeps its status."""
+        if self.status is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.terminate()
+        return self.wait(40)
+
+    def metrics(self) -> dict[str, float]:
+        """Return a worker's metrics, by name and labels as Prometheus writes them."""
+        address = json.loads(self.wait_for(r'\{.*"worker\.started".*\}'))["admin"]
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return {
+            name: float(text) for name, _, text in (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        }
+
+    def _close(self) -> None:
+        _ = self.said
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S, every_s: float = 0.05) -> None:
+    """Wait until a condition holds; fail when it does not in time."""
+    deadline = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < deadline, f"in {deadline_s} s it did not come true that {what}"
+        time.sleep(every_s)
+
+
+def visit(contact: int, day: int = 1, name: str = "visit") -> tuple[str, bytes]:
+    """Return a contact's e-mail and an identify of one day of May 2020."""
+    email = f"contact-{contact}@example.org"
+    timestamp = f"2020-05-{day:02}T12:00:00.000Z"
+    return email, json.dumps(
+        {"type": "identify", "timestamp": timestamp, "traits": {"email": email}, "event": name}
+    ).encode()
+
+
+def twice(interactions: Iterable[dict[str, Any]]) -> dict[tuple[str, Any], int]:
+    """Return the contact-days with more than one interaction."""
+    counts = Counter((interaction["email"], interaction["day"]) for interaction in interactions)
+    return {contact_day: count for contact_day, count in counts.items() if count > 1}
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def _read(kafka: str, topic: str) -> Iterator[Committed]:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": kafka,
+            "group.id": "none",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    try:
+        partitions = list(consumer.list_topics(topic, 10).topics[topic].partitions)
+        consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+        unfinished, deadline = set(partitions), time.monotonic() + DEADLINE_S
+        while unfinished:
+            assert time.monotonic() < deadline, f"{topic} could not be read to its end"
+            for message in consumer.consume(5000, 0.2):
+                if message.error():
+                    unfinished.discard(message.partition())
+                else:
+                    yield _committed(message)
+    finally:
+        consumer.close()
+
+
+def _committed(message: Message) -> Committed:
+    partition, offset, key, value = message.partition(), message.offset(), message.key(), message.value()
+    assert partition is not None
+    assert offset is not None
+    return Committed(partition, offset, bytes(key or b""), bytes(value or b""))

@@ -1,0 +1,67 @@
+"""SIGTERM: open requests are finished, then the process leaves, with 0."""
+
+import signal
+
+import pytest
+
+from tests.ingest import wire
+from tests.ingest.conftest import Server
+from tests.ingest.wire import event, post
+
+SLOW = post(event(traits={"email": "slow@example.com"}))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_open_requests_are_finished(own_server: Server, number: signal.Signals) -> None:
+    """What was begun is answered, and the connection closed behind it; idle connections are closed at once."""
+    idle, busy, begun = (wire.connect(own_server.http) for _ in range(3))
+    with idle, busy, begun:
+        idle.sendall(post())
+        assert wire.answer(idle).status == 200
+        busy.sendall(SLOW)
+        begun.sendall(SLOW[:30])
+        _until_in_flight(own_server)
+        own_server.process.send_signal(number)
+        assert wire.is_closed(idle)
+        begun.sendall(SLOW[30:])
+        for link in (busy, begun):
+            reply = wire.answer(link)
+            assert (reply.status, reply.headers["connection"]) == (200, "close")
+            assert wire.is_closed(link)
+    assert own_server.process.wait(wire.PATIENCE_SECONDS) == 0
+
+
+def test_not_ready_while_leaving(own_server: Server) -> None:
+    """Once it is told to leave, /readyz says so and no connection is let in, while open requests are finished."""
+    with wire.connect(own_server.http) as busy, wire.connect(own_server.admin) as health:
+        busy.sendall(post(event(traits={"email": "late@example.com"})))
+        _until_in_flight(own_server)
+        own_server.process.send_signal(signal.SIGTERM)
+        wire.until(lambda: _refuses_connections(own_server.http))
+        health.sendall(wire.request(b"GET", b"/readyz", b""))
+        data = b""
+        while not data.endswith(b"}"):
+            data += health.recv(65536)
+        assert data.startswith(b"HTTP/1.1 503 ")
+        assert data.endswith(b'{"ready":false,"reason":"leaving"}')
+        assert wire.answer(busy).status == 503
+    assert own_server.process.wait(wire.PATIENCE_SECONDS) == 0
+
+
+def test_nothing_to_finish(own_server: Server) -> None:
+    """A process that no one talks to leaves at once; a client that says nothing does not hold it."""
+    with wire.connect(own_server.http):
+        own_server.process.send_signal(signal.SIGTERM)
+        assert own_server.process.wait(wire.PATIENCE_SECONDS) == 0
+
+
+def _until_in_flight(server: Server) -> None:
+    wire.until(lambda: wire.metric(server.admin, "daymark_ingest_requests_in_flight") > 0)
+
+
+def _refuses_connections(address: wire.Address) -> bool:
+    try:
+        wire.connect(address).close()
+    except ConnectionRefusedError:
+        return True
+    return False

@@ -1,0 +1,20 @@
+"""Every code of the driver has its place."""
+
+from confluent_kafka import KafkaError
+
+from processor import errors
+
+
+def test_every_code_is_placed_once() -> None:
+    """No code of the driver is in none of the tables, or in two; and none is in a table that the driver has not."""
+    names = {name for name in dir(KafkaError) if name.lstrip("_").isupper()}
+    tables = [errors.RETRIABLE, errors.LOST, errors.FATAL]
+    assert set().union(*tables) == names
+    assert sum(len(table) for table in tables) == len(names)
+
+
+def test_place() -> None:
+    assert errors.place("_TRANSPORT") is errors.Retriable
+    assert errors.place("UNKNOWN_MEMBER_ID") is errors.SessionLost
+    assert errors.place("TOPIC_AUTHORIZATION_FAILED") is errors.Fatal
+    assert errors.place("_NEVER_HEARD_OF") is errors.Fatal
