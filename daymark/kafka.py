@@ -14,7 +14,7 @@ def client_config(settings: Settings) -> dict[str, Any]:
         "bootstrap.servers": settings.kafka,
         "client.id": "daymark",
         "enable.metrics.push": False,  # no telemetry that nobody asked for (KIP-714)
-        "log_level": 4,  # warnings: librdkafka's own lines would break the JSON log
+        "log_level": 2,  # librdkafka's own lines on stderr: only when all is lost; the rest comes as errors
         **settings.kafka_options,
     }
 

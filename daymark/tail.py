@@ -98,8 +98,20 @@ def _places(
     if not from_beginning:
         for place in places:
             # With read_committed the end is the last stable offset: what is in an open transaction now, will show.
-            place.offset = consumer.get_watermark_offsets(place, timeout=_OFFSETS_S)[1]
+            place.offset = _end(consumer, place)
     return places
+
+
+def _end(consumer: Consumer, place: TopicPartition) -> int:
+    """Return where the next record will be. A topic just made has no leader for a moment, so it asks again."""
+    until = time.monotonic() + _OFFSETS_S
+    while True:
+        try:
+            return consumer.get_watermark_offsets(place, timeout=_OFFSETS_S)[1]
+        except KafkaException:
+            if time.monotonic() > until:
+                raise
+            consumer.poll(_LOOK_S)
 
 
 def _messages(consumer: Consumer, until: float | None) -> Iterator[Message]:
@@ -117,6 +129,7 @@ def _messages(consumer: Consumer, until: float | None) -> Iterator[Message]:
 
 
 def as_text(message: Message, schema: str, record: dict[str, Any]) -> str:
+    """Return a record for a person: when it was emitted, whose it is, what it says, partition and offset."""
     match schema:
         case "TimelineInteraction":
             parts = [record["day"], record["email"], record["description"]]
@@ -133,6 +146,7 @@ def as_text(message: Message, schema: str, record: dict[str, Any]) -> str:
 
 
 def as_json(message: Message, schema: str, record: dict[str, Any]) -> str:
+    """Return a record for a program: where it is, when it was emitted, its schema, and all its fields."""
     where = {"topic": message.topic(), "partition": message.partition(), "offset": message.offset()}
     fields = dict(_json_field(name, value) for name, value in record.items())
     return json.dumps({**where, "emitted_at": _emitted_at(message), "schema": schema, "record": fields})

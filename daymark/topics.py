@@ -6,6 +6,7 @@ created either, since topics with unequal partitions would have to be deleted ag
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from daymark.kafka import client_config
 from schemas.topics import Topic
 
 _REQUEST_S = 30.0
+_AGAIN_S = 0.1
 _MOST_REPLICAS = 3  # by default: one may be away for maintenance, and one fail
 
 # From so many replicas on two must have a record before it counts: one broker's disk is not enough.
@@ -108,22 +110,21 @@ def settle(admin: AdminClient, metadata: ClusterMetadata, wanted: Sequence[Wante
         KafkaException: the cluster refuses a request.
     """
     found = _found(admin, metadata, [topic.name for topic in wanted])
-    why = {topic.name: tuple(differences(topic, found[topic.name])) for topic in wanted if topic.name in found}
     missing = [topic for topic in wanted if topic.name not in found]
     uneven = any(found[topic.name].partitions != topic.partitions for topic in wanted if topic.name in found)
     if missing and not uneven:
-        _create(admin, missing)
-    states = []
-    for topic in wanted:
-        if topic.name in found:
-            is_ = found[topic.name]
-            state = "differs" if why[topic.name] else "ok"
-            states.append(State(topic.name, state, is_.partitions, is_.replication, why[topic.name]))
-        elif uneven:
-            states.append(State(topic.name, "missing", 0, 0, ("not created: settle the others' partitions first",)))
-        else:
-            states.append(State(topic.name, "created", topic.partitions, topic.replication))
-    return states
+        taken = _create(admin, missing)
+        found |= _found(admin, _seen(admin, taken), taken)
+    return [_state(topic, found.get(topic.name), uneven=uneven) for topic in wanted]
+
+
+def _state(topic: Wanted, found: Found | None, *, uneven: bool) -> State:
+    if found is not None:
+        why = tuple(differences(topic, found))
+        return State(topic.name, "differs" if why else "ok", found.partitions, found.replication, why)
+    if uneven:
+        return State(topic.name, "missing", 0, 0, ("not created: settle the others' partitions first",))
+    return State(topic.name, "created", topic.partitions, topic.replication)
 
 
 def _found(admin: AdminClient, metadata: ClusterMetadata, names: Sequence[str]) -> dict[str, Found]:
@@ -139,14 +140,28 @@ def _found(admin: AdminClient, metadata: ClusterMetadata, names: Sequence[str]) 
     return found
 
 
-def _create(admin: AdminClient, missing: Sequence[Wanted]) -> None:
+def _create(admin: AdminClient, missing: Sequence[Wanted]) -> list[str]:
+    """Create topics; return those that somebody else had made meanwhile."""
     new = [NewTopic(topic.name, topic.partitions, topic.replication, config=dict(topic.settings)) for topic in missing]
-    for future in admin.create_topics(new, operation_timeout=_REQUEST_S, request_timeout=_REQUEST_S).values():
+    taken = []
+    for name, future in admin.create_topics(new, operation_timeout=_REQUEST_S, request_timeout=_REQUEST_S).items():
         try:
             future.result()
         except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody did the same at the same time
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
+            taken.append(name)
+    return taken
+
+
+def _seen(admin: AdminClient, names: Sequence[str]) -> ClusterMetadata:
+    """Return what the cluster has once it shows these topics: the news of a new one takes a moment to get around."""
+    until = time.monotonic() + _REQUEST_S
+    while True:
+        metadata: ClusterMetadata = admin.list_topics(timeout=_REQUEST_S)
+        if time.monotonic() > until or all(name in metadata.topics for name in names):
+            return metadata
+        time.sleep(_AGAIN_S)
 
 
 def _set(value: str | None) -> set[str]:

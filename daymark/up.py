@@ -33,6 +33,7 @@ from daymark.settings import Address
 _ADMIN: Final = Address(ports.LOOPBACK, 8081)
 _DAYMARK: Final = (sys.executable, "-m", "daymark")
 _TOPICS_S: Final = 60.0
+_SESSION_MS: Final = "10000"  # after a crash the next worker waits so long for the last one's partitions
 _LOOK_EVERY_S: Final = 0.2
 
 
@@ -155,11 +156,12 @@ def _environment(folder: Path, kafka: Kafka, valkey: Valkey) -> dict[str, str]:
         "DAYMARK_CLAIM_KEY_FILE": str(home.claim_key_file(folder)),
     }
     owned = {name.removesuffix("_FILE") for name in ours}
-    return {
+    inherited = {
         name: text
         for name, text in os.environ.items()
         if name.removesuffix("_FILE") not in owned and not name.startswith(settings.OPTION_PREFIX)
-    } | ours
+    }
+    return {"DAYMARK_SESSION_TIMEOUT_MS": _SESSION_MS} | inherited | ours
 
 
 def _free(wanted: Address, screen: Screen) -> Address:

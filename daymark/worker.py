@@ -24,7 +24,7 @@ from processor.worker import Worker
 from schemas import avro
 from schemas.workspace import Workspaces
 
-_ANSWER_S = 5.0
+_ANSWER_S = 2.0
 _MARK_BYTES = 4
 
 log = structlog.get_logger()

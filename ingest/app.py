@@ -103,17 +103,26 @@ class App:
     ) -> Answer | Gone:
         answer = self._route(scope["method"], scope["raw_path"])
         if isinstance(answer, Call):
-            with Share(self._load) as share:
-                taken = await self._take(answer, headers, incoming, share, began)
-                if isinstance(taken, _Request):
-                    return await self._admit(taken, began + ANSWER_SECONDS)
-                if isinstance(taken, Gone):
-                    return taken
-                answer = answers.refused(taken)
+            taken = await self._take(answer, headers, incoming, began)
+            if not isinstance(taken, Refusal):
+                return taken
+            answer = answers.refused(taken)
         with suppress(TimeoutError):
             async with asyncio.timeout_at(began + BODY_SECONDS):
                 await incoming.discard()
         return answer
+
+    async def _take(
+        self, call: Call, headers: Mapping[bytes, bytes], incoming: Incoming, began: float
+    ) -> Answer | Refusal | Gone:
+        """Take a request from its room to its answer (steps 2 to 6)."""
+        if not (self._load.has_room() and self._delivery.has_room()):
+            return answers.OVERLOADED
+        with Share(self._load) as share:
+            request = await self._receive(call, headers, incoming, share, began)
+            if isinstance(request, _Request):
+                return await self._admit(request, began + ANSWER_SECONDS)
+            return request
 
     def _route(self, method: str, path: bytes) -> Call | Answer:
         """Return the call to take (step 1), or the answer that needs no more than method and path."""
@@ -129,12 +138,10 @@ class App:
             return openapi.ANSWER
         return answers.refused(answers.UNSUPPORTED_CALL) if call is Call.OTHER else call
 
-    async def _take(
+    async def _receive(
         self, call: Call, headers: Mapping[bytes, bytes], incoming: Incoming, share: Share, began: float
     ) -> _Request | Refusal | Gone:
-        """Return a request whose key is known (steps 2 to 4), or why it is refused."""
-        if not (self._load.has_room() and self._delivery.has_room()):
-            return answers.OVERLOADED
+        """Return a request that is whole and whose key is known (steps 3 and 4), or why it is refused."""
         workspaces = self._workspaces()
         named = keys.in_header(headers.get(b"authorization", b""))
         workspace = keys.workspace_of(named, workspaces)

@@ -3,6 +3,7 @@
 README's table is made from it. No label says anything of a contact, and none of a workspace.
 """
 
+import collections
 from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -95,6 +96,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
+        self._refused: collections.Counter[str] = collections.Counter()
         requests, events = self._counter(REQUESTS), self._counter(EVENTS)
         outcomes = [(200, ""), (204, ""), *((refusal.status, refusal.code) for refusal in answers.TABLE)]
         self._requests = {(status, code): requests.labels(str(status), code) for status, code in outcomes}
@@ -118,6 +120,13 @@ class Metrics:
         counter = self._requests.get((status, code)) or self._unusual_requests.labels(str(status), code)
         counter.inc()
         self._request_seconds.observe(seconds)
+        if code:
+            self._refused[code] += 1
+
+    def refused(self) -> dict[str, int]:
+        """Return how many requests were refused since this was last asked, by code."""
+        refused, self._refused = dict(self._refused), collections.Counter()
+        return refused
 
     def _counter(self, metric: Metric) -> Counter:
         return Counter(metric.name, metric.help, metric.labels, registry=self.registry)

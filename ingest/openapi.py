@@ -120,7 +120,7 @@ _BODIES: Final[dict[Call, Any]] = {
 
 _SUCCESSES: Final[dict[Call, Any]] = {
     Call.IDENTIFY: {
-        "oneOf": [{"$ref": "#/components/schemas/Accepted"}, {"$ref": "#/components/schemas/BatchAccepted"}]
+        "anyOf": [{"$ref": "#/components/schemas/Accepted"}, {"$ref": "#/components/schemas/BatchAccepted"}]
     },
     Call.BATCH: {"$ref": "#/components/schemas/BatchAccepted"},
 }

@@ -6,16 +6,17 @@ answered, in order, whatever follows them on the connection.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import httptools
+from uvicorn._types import ASGISendEvent, HTTPResponseStartEvent
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from ingest import answers
-from ingest.answers import Refusal
+from ingest.answers import Header, Refusal
 
 HEAD_SECONDS: Final = 4.0  # as long as a head and a body have together, see `app`
 HEAD_LIMIT_BYTES: Final = 32 * 1024
@@ -101,10 +102,19 @@ class Connection(HttpToolsProtocol):
             return
         self._unset_head_timer()
         self._in_head, self._in_body, self._head_bytes = False, True, 0
-        super().on_headers_complete()
+        target = httptools.parse_url(self.url)
+        path = target.path or b"/"
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["raw_path"], self.scope["path"] = path, path.decode("latin-1")
+        self.scope["query_string"] = target.query or b""
+        previous: RequestResponseCycle | None = self.cycle
+        self.cycle = self._exchange()
         self._unanswered += 1
-        if self._leaving:
-            self.cycle.keep_alive = False
+        if previous is None or previous.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def on_message_complete(self) -> None:
         """Note that a request is complete."""
@@ -138,6 +148,22 @@ class Connection(HttpToolsProtocol):
         if self._unread_timer is not None:
             self._unread_timer.cancel()
             self._unread_timer = None
+
+    def _exchange(self) -> "_Exchange":
+        keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
+        return _Exchange(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=keep_alive and not self._leaving,
+            on_response=self.on_response_complete,
+        )
 
     def _without_upgrade(self) -> bytes:
         """Return the head of a request that offers another protocol, the offer left out.
@@ -179,14 +205,47 @@ class Connection(HttpToolsProtocol):
     def _end(self, why: Refusal) -> None:
         if self.transport.is_closing():
             return
-        answer = answers.refused(why)
         self._refused(why)
-        headers = (*self.server_state.default_headers, *answer.headers, answers.CLOSE)
-        lines = (b"%s: %s\r\n" % header for header in headers)
-        self.transport.write(b"".join((STATUS_LINE[answer.status], *lines, b"\r\n", answer.body)))
+        answer = answers.refused(why)
+        self.transport.write(
+            _message(answer.status, (*self.server_state.default_headers, *answer.headers, answers.CLOSE), answer.body)
+        )
         self.transport.close()
 
     def _unset_head_timer(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+class _Exchange(RequestResponseCycle):
+    """One request and its answer, which is written in one piece: in two it would cost two system calls and packets."""
+
+    _start: HTTPResponseStartEvent
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Take an answer's head, then its whole body."""
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected or message["type"] != "http.response.body":
+            return
+        headers = [*self.default_headers, *self._start["headers"]]
+        if answers.CLOSE in headers:
+            self.keep_alive = False
+        elif not self.keep_alive:
+            headers.append(answers.CLOSE)
+        body = b"" if self.scope["method"] == "HEAD" else message["body"]
+        self.transport.write(_message(self._start["status"], headers, body))
+        self.response_started = self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+
+def _message(status: int, headers: Iterable[Header], body: bytes) -> bytes:
+    lines = [b"%s: %s\r\n" % header for header in headers]
+    return b"".join((STATUS_LINE[status], *lines, b"\r\n", body))

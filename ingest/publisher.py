@@ -6,7 +6,6 @@ bulk. Invariant: DELIVERED means every in-sync replica has every record; no more
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -79,16 +78,16 @@ class Publisher:
         client: librdkafka's options of the connection.
         topics: where to publish.
         metrics: what to count in.
-        clock: the event loop's time, in seconds.
+        most_messages: that may be queued.
 
     Raises:
         BadOptions: the client's options are not librdkafka's.
     """
 
     def __init__(
-        self, client: Mapping[str, Any], topics: Topics, metrics: Metrics, clock: Callable[[], float] = time.monotonic
+        self, client: Mapping[str, Any], topics: Topics, metrics: Metrics, most_messages: int = MOST_MESSAGES
     ) -> None:
-        self._topics, self._metrics, self._clock = topics, metrics, clock
+        self._topics, self._metrics, self._most_messages = topics, metrics, most_messages
         self._loop = asyncio.get_running_loop()
         self._waiters: set[_Waiter] = set()
         self._messages = self._bytes = 0
@@ -108,7 +107,7 @@ class Publisher:
 
     def has_room(self) -> bool:
         """As the port says."""
-        return self._messages < MOST_MESSAGES and self._bytes < MOST_BYTES
+        return self._messages < self._most_messages and self._bytes < MOST_BYTES
 
     async def publish(self, records: Sequence[Record], headers: Headers, deadline: float) -> Outcome:
         """As the port says."""
@@ -133,8 +132,8 @@ class Publisher:
 
     async def close(self, seconds: float) -> None:
         """As the port says."""
-        deadline = self._clock() + seconds
-        while self._messages and self._clock() < deadline:  # noqa: ASYNC110  no event is worth it on the hot path
+        deadline = self._loop.time() + seconds
+        while self._messages and self._loop.time() < deadline:  # noqa: ASYNC110  no event is worth it on the hot path
             await asyncio.sleep(_IDLE_POLL_SECONDS)
         self._watching.cancel()
         self._executor.shutdown(wait=False, cancel_futures=True)
@@ -145,7 +144,7 @@ class Publisher:
     def _fits(self, waiter: _Waiter, share: int) -> bool:
         """Whether a request's records go into a share of the queue. An empty queue takes any."""
         return not self._messages or (
-            self._messages + waiter.messages <= MOST_MESSAGES // share
+            self._messages + waiter.messages <= self._most_messages // share
             and self._bytes + waiter.bytes <= MOST_BYTES // share
         )
 
@@ -185,7 +184,7 @@ class Publisher:
 
     def _poll(self) -> None:
         self._quiet = 0 if self._producer.poll(0) else self._quiet + 1
-        now = self._clock()
+        now = self._loop.time()
         if now - self._swept > _SWEEP_SECONDS:
             self._swept = now
             for waiter in [waiter for waiter in self._waiters if waiter.deadline <= now]:

@@ -8,6 +8,7 @@ Owns the order of starting and leaving; what is answered is `app`'s. Order of le
 """
 
 import asyncio
+import gc
 import resource
 import signal
 import socket
@@ -40,7 +41,7 @@ KEEP_ALIVE_SECONDS: Final = 75  # longer than load balancers' 60, so that they c
 DRAIN_SECONDS, FLUSH_SECONDS = 10.0, 5.0
 _BACKLOG = 4096
 _SPARE_FILES = 256  # for Kafka, logs and the admin port
-_TICK_SECONDS = 1.0
+_TICK_SECONDS, _REPORT_SECONDS = 1.0, 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +122,9 @@ async def serve(
         await _open(http, api, state, lambda refusal: metrics.answered(refusal.status, refusal.code, 0)),
         await _open(health, admin(readiness, metrics), health_state, lambda _: None),
     )
+    gc.freeze()  # what was made so far stays: no need to look through it again and again
     log.info("ingest.started", http=_place(http), admin=_place(health))
-    await _run(delivery, stop, (state, health_state), orphaned)
+    await _run(delivery, stop, (state, health_state), metrics, orphaned)
     log.info("ingest.stopping", connections=len(state.connections))
     await _drain(servers[0], state, DRAIN_SECONDS)
     await delivery.close(FLUSH_SECONDS)
@@ -156,10 +158,20 @@ async def _open(
 
 
 async def _run(
-    delivery: Delivery, stop: asyncio.Event, states: tuple[ServerState, ...], orphaned: Callable[[], bool]
+    delivery: Delivery,
+    stop: asyncio.Event,
+    states: tuple[ServerState, ...],
+    metrics: Metrics,
+    orphaned: Callable[[], bool],
 ) -> None:
-    """Tell connections the date, once a second, until it is time to leave."""
+    """Until it is time to leave, tell connections the date, and now and then the log how much was refused."""
+    loop = asyncio.get_running_loop()
+    report_at = loop.time()
     while not stop.is_set():
+        if loop.time() >= report_at:
+            report_at += _REPORT_SECONDS
+            if refused := metrics.refused():
+                log.info("requests.refused", **refused)
         for state in states:
             state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
         with suppress(TimeoutError):

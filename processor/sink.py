@@ -4,8 +4,10 @@ Decides nothing about events. Invariant: `commit` returns only when all of it is
 is; after `SessionLost` nobody knows, and only the committed offsets can tell.
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, Final
 
 import structlog
@@ -13,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from processor.errors import Aborted, Fatal, Fault, KafkaAway, SessionLost, place
 from processor.records import Batch, Output
+from processor.troubles import Troubles
 from schemas.topics import PARTITIONER
 
 # What the guarantee needs of a producer (a transactional id brings idempotence and acks=all), and what keeps it quick.
@@ -25,6 +28,7 @@ CONFIG: Final[Mapping[str, Any]] = {
 }
 
 _ONCE_S = 5.0  # how long one call may wait before we look whether to go on
+_LOST_BROKER = {"_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE"}
 _REFUSED = {"TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED"}
 
 log = structlog.get_logger()
@@ -45,8 +49,9 @@ class Sink:
             SessionLost, Fatal: it cannot be had.
         """
         self._topic, self._budget_s = topic, budget_s
-        self._producer = Producer({**CONFIG, **config, "error_cb": _log_error})
-        self._try(self._producer.init_transactions, _ONCE_S)
+        self._troubles = Troubles("producer")
+        self._config = {**CONFIG, **config, "error_cb": self._on_error}
+        self._renew()
 
     def commit(self, outputs: Sequence[Output], batch: Batch) -> None:
         """Write outputs and a batch's offsets, all or nothing.
@@ -56,12 +61,18 @@ class Sink:
             SessionLost: nobody knows; this sink is of no more use.
             Fatal: Kafka refuses us.
         """
+        self.poll()
+        if self._troubled:
+            # A broker went away. librdkafka may keep it as the group's coordinator, and wait for it without end
+            # (librdkafka issues 5456 and 5511): a new producer asks anew.
+            self.close()
+            self._renew()
         offsets = [TopicPartition(self._topic, partition, offset) for partition, offset in batch.next_offsets().items()]
         try:
             self._try(self._producer.begin_transaction)
             for output in outputs:
                 self._produce(output)
-            self._try(self._producer.send_offsets_to_transaction, offsets, batch.membership, _ONCE_S)
+            self._try(self._send_offsets, offsets, batch.membership)
             self._try(self._producer.commit_transaction, _ONCE_S)
         except Aborted:
             self._try(self._producer.abort_transaction, _ONCE_S)
@@ -78,6 +89,36 @@ class Sink:
             self._producer.flush(_ONCE_S)
         except KafkaException as error:
             log.warning("producer.closed_badly", error=error.args[0].str())
+
+    def _renew(self) -> None:
+        self._troubled = False
+        self._producer = Producer(self._config)
+        self._try(self._producer.init_transactions, _ONCE_S)
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._troubled = self._troubled or error.name() in _LOST_BROKER
+        self._troubles.note(error)
+
+    def _send_offsets(self, offsets: list[TopicPartition], membership: Any) -> None:
+        """Make the one call that can hang: in a thread of its own, which is given up with its producer.
+
+        What it would still do is void: the next producer of this transactional id fences this one.
+        """
+        outcome: Future[None] = Future()
+
+        def call(send: Callable[..., None]) -> None:
+            try:
+                send(offsets, membership, _ONCE_S)
+            except KafkaException as error:
+                outcome.set_exception(error)
+            else:
+                outcome.set_result(None)
+
+        threading.Thread(target=call, args=[self._producer.send_offsets_to_transaction], daemon=True).start()
+        try:
+            outcome.result(self._budget_s)
+        except TimeoutError:
+            raise KafkaAway("the group's coordinator does not answer") from None
 
     def _produce(self, output: Output) -> None:
         partition = -1 if output.partition is None else output.partition
@@ -112,7 +153,3 @@ def _fault(error: KafkaError) -> Fault:
     if error.txn_requires_abort():
         return Aborted(said)
     return Fatal(said) if place(error.name()) is Fatal and not error.fatal() else SessionLost(said)
-
-
-def _log_error(error: KafkaError) -> None:
-    log.warning("kafka.troubled", code=error.name(), error=error.str())

@@ -16,6 +16,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from processor.errors import Fault, Retriable, SessionLost, place
 from processor.records import Batch, Record, first_offsets
+from processor.troubles import Troubles
 from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE
 from schemas.workspace import DEFAULT
 
@@ -67,6 +68,7 @@ class Source:
             or config.get("partition.assignment.strategy") == "cooperative-sticky"
         )
         self._fault: Fault | None = None
+        self._troubles = Troubles("consumer")
         self._consumer = Consumer({**CONFIG, **config, "error_cb": self._on_error})
         self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
 
@@ -148,7 +150,7 @@ class Source:
         fault = place(error.name())
         if fault is not Retriable:
             raise fault(f"Kafka: {error.str()}")
-        log.warning("consumer.troubled", code=error.name(), error=error.str())
+        self._troubles.note(error)
         return False
 
     def _in_order(self, records: list[Record]) -> list[Record]:
@@ -237,7 +239,7 @@ class Source:
         consumer.pause(partitions)
 
     def _on_error(self, error: KafkaError) -> None:
-        log.warning("kafka.troubled", code=error.name(), error=error.str())
+        self._troubles.note(error)
         fault = place(error.name())
         if fault is not Retriable:
             self._fault = fault(f"Kafka: {error.str()}")

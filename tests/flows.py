@@ -6,13 +6,14 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
@@ -96,6 +97,9 @@ class Road:
         process = self.start("process", DAYMARK_SLOT=f"{self.topics.prefix}{slot}", **settings)
         try:
             yield process
+        except BaseException:
+            sys.stdout.write(process.said)  # for the report of the failure
+            raise
         finally:
             process.end()
 
@@ -109,32 +113,24 @@ class Road:
 
 
 class Process:
-    """A running command; what it says on stdout is kept."""
+    """A running command; what it says is kept."""
 
     def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115  closed at its end; a pipe would fill and block it
         self._process = subprocess.Popen(
             command,
             env=dict(environment),
-            stdout=subprocess.PIPE,
+            stdout=self._output,
             stderr=subprocess.STDOUT,
             cwd=Path(__file__).parent.parent,
         )
-        assert self._process.stdout is not None
-        os.set_blocking(self._process.stdout.fileno(), False)
         self._said = b""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
 
     @property
     def said(self) -> str:
         """Everything said so far."""
-        assert self._process.stdout is not None
-        if not self._process.stdout.closed:
-            self._said += self._process.stdout.read() or b""
+        if not self._output.closed:
+            self._said = os.pread(self._output.fileno(), 1 << 26, 0)
         return self._said.decode()
 
     @property
@@ -166,7 +162,7 @@ class Process:
 
     def wait(self, deadline_s: float = DEADLINE_S) -> int:
         """Wait for its end; return the exit status."""
-        wait_until(lambda: (self.said, self.status is not None)[1], "the command ends", deadline_s)
+        wait_until(lambda: self.status is not None, "the command ends", deadline_s)
         status = self._process.wait()
         self._close()
         return status
@@ -189,8 +185,7 @@ class Process:
 
     def _close(self) -> None:
         _ = self.said
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        self._output.close()
 
 
 def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S, every_s: float = 0.05) -> None:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-# For two cores and a small heap. Without the optimising compiler a node starts with half the work and takes half the work
-# for each of its first 600,000 records; who measures millions adds -XX:TieredStopAtLevel=4. Java's own warnings (of an
-# archive made under other options) would only clutter logs.
+# For two cores and a small heap. Without the optimising compiler a node needs half the CPU time to start, and half for
+# each of its first 600,000 records; who measures millions adds -XX:TieredStopAtLevel=4. Java's own warnings, of an
+# archive that does not fit, would only clutter logs.
 _JAVA_OPTIONS = (
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",

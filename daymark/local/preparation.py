@@ -29,9 +29,7 @@ def prepare(cache: Path) -> Kit:
     """
     folder = cache.expanduser() / "daymark" / f"kafka-{jars.KAFKA_VERSION}"
     kit = Kit(packages.java(), jars.fetch_missing(folder, jars.pinned()))
-    # An archive fits one build of Java and one class path, and Java refuses any other.
-    fingerprint = hashlib.sha256("".join(kit.command("")).encode() + _release(kit.java)).hexdigest()[:16]
-    archive = folder / f"classes-{fingerprint}.aot"
+    archive = folder / f"classes-{_fingerprint(kit)}.aot"
     if not archive.exists():
         with jars.locked(folder / "lock"):
             if not archive.exists():
@@ -39,8 +37,10 @@ def prepare(cache: Path) -> Kit:
     return Kit(kit.java, kit.jars, archive if archive.stat().st_size else None)
 
 
-def _release(java: Path) -> bytes:
-    return (java.parent.parent / "release").read_bytes()
+def _fingerprint(kit: Kit) -> str:
+    """Name what an archive depends on: the build of Java, wherever it is, its options and the class path."""
+    release = (kit.java.parent.parent / "release").read_bytes()
+    return hashlib.sha256(release + " ".join(kit.command("")[1:]).encode()).hexdigest()[:16]
 
 
 def _make_archive(kit: Kit, archive: Path) -> None:

@@ -43,7 +43,7 @@ def read(event: Event) -> Identify | Rejection:
 
 @given(plans())
 @settings(deadline=None)
-def test_what_is_expected_is_what_is_sent(plan: Plan):
+def test_what_is_expected_is_what_is_sent(plan: Plan) -> None:
     """Events, distinct contact-days, retries and rejections are as many as `expected` says."""
     sent, expected = list(audience.events(plan)), audience.expected(plan)
     valid = [event for event in sent if event.reason is None]
@@ -55,7 +55,7 @@ def test_what_is_expected_is_what_is_sent(plan: Plan):
 
 @given(plans())
 @settings(deadline=None)
-def test_the_real_reader_agrees(plan: Plan):
+def test_the_real_reader_agrees(plan: Plan) -> None:
     """Each event is read as its contact on its day, or refused for its reason; no timestamp lies in the future."""
     for event in audience.events(plan):
         found = read(event)
@@ -69,7 +69,7 @@ def test_the_real_reader_agrees(plan: Plan):
 
 @given(plans())
 @settings(deadline=None)
-def test_the_same_plan_gives_the_same_bytes(plan: Plan):
+def test_the_same_plan_gives_the_same_bytes(plan: Plan) -> None:
     assert list(audience.events(plan)) == list(audience.events(plan))
 
 
@@ -120,7 +120,7 @@ def test_a_retry_comes_some_time_after_the_first() -> None:
         {"audience": "!!!"},
     ],
 )
-def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, object]):
+def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"."):
         Plan(**({"contacts": 1, "first_day": TODAY, "now_ms": NOW_MS} | wrong))  # type: ignore[arg-type]
 
@@ -134,12 +134,12 @@ def test_every_way_to_break_a_call_has_its_reason(reason: Reason, choice: int, e
 
 
 @given(st.integers(0, 10**9), st.integers(0, people.SPELLINGS - 1))
-def test_every_spelling_normalises_to_the_address(number: int, choice: int):
+def test_every_spelling_normalises_to_the_address(number: int, choice: int) -> None:
     assert contact.normalise(people.spelled(people.address(number), choice)) == people.address(number)
 
 
 @given(st.integers(0, 3000), st.integers(0, 2**70))
-def test_a_shuffle_is_a_permutation(count: int, seed: int):
+def test_a_shuffle_is_a_permutation(count: int, seed: int) -> None:
     assert sorted(order.shuffled(count, seed)) == list(range(count))
 
 

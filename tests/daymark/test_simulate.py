@@ -19,7 +19,15 @@ from schemas.identify import Identify
 from schemas.topics import Topics
 from tests.daymark import endpoint
 
-ARGUMENTS = "--contacts 50 --days 2 --start-day 2026-11-20 --repeat 1.5 --retries 0.1 --invalid 0.2 --json".split()
+ARGUMENTS = [
+    "--json",
+    "--contacts=50",
+    "--days=2",
+    "--start-day=2026-11-20",
+    "--repeat=1.5",
+    "--retries=0.1",
+    "--invalid=0.2",
+]
 EVENTS, INTERACTIONS, RETRIES, INVALID = 195, 100, 15, 30
 
 

@@ -8,6 +8,7 @@ from ingest.delivery import Headers, Outcome, Readiness, Record
 from schemas import avro
 
 SLOW_SECONDS = 0.5
+OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 
 class FakeDelivery:
@@ -29,11 +30,11 @@ class FakeDelivery:
         if not self.readiness.ready:
             return Outcome.UNREADY
         wish = records[0][0].partition(b"@")[0].decode()
-        if wish == Outcome.FULL.value:
+        if wish == "full":
             return Outcome.FULL
         self.published += records
         self.headers += [headers] * len(records)
-        if wish == Outcome.LATE.value:
+        if wish == "late":
             await asyncio.sleep(max(0.0, deadline - asyncio.get_running_loop().time()))
         if wish == "slow":
             await asyncio.sleep(SLOW_SECONDS)
@@ -41,7 +42,7 @@ class FakeDelivery:
             raise RuntimeError("a fault in the code")
         if self.gate is not None:
             await self.gate.wait()
-        return Outcome(wish) if wish in {outcome.value for outcome in Outcome} else Outcome.DELIVERED
+        return OUTCOMES.get(wish, Outcome.DELIVERED)
 
     def reject(self, values: Sequence[bytes]) -> None:
         self.rejected += [avro.decode(value)[1] for value in values]

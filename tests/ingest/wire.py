@@ -79,11 +79,6 @@ def metric(admin: Address, name: str) -> float:
     return float(next(line.rpartition(" ")[2] for line in lines if line.rpartition(" ")[0] == name))
 
 
-def read_code(body: bytes) -> str:
-    """Return the code of an answer's body; empty on success."""
-    return str(json.loads(body).get("code", ""))
-
-
 def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     """Wait for a condition."""
     deadline = time.monotonic() + seconds

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -161,7 +162,7 @@ def test_topic_made_again(road: Road, running: bool) -> None:  # noqa: FBT001  a
         _make_again(road)
         # The same contacts at the same coordinates: their claims are held, by records that are no more.
         road.send([*contacts, *(visit(contact) for contact in range(100, 200))])
-        with road.worker("next") if not running else worker:
+        with nullcontext() if running else road.worker("next"):
             road.wait_settled()
     interactions = road.interactions()
     assert not twice(interactions)

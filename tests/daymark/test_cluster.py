@@ -1,0 +1,41 @@
+"""A person gets an answer from a cluster, or a clear error, soon."""
+
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from daymark import cluster
+
+HAS: Any = object()
+
+
+class Starting:
+    """A client whose cluster answers the third time it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def list_topics(self, topic: str | None = None, timeout: float = -1) -> Any:
+        assert (topic, timeout > 0) == (None, True)
+        self.asked += 1
+        if self.asked < 3:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        return HAS
+
+
+class Hopeless:
+    """A client that can never be used again."""
+
+    def list_topics(self, topic: str | None = None, timeout: float = -1) -> Any:
+        raise KafkaException(KafkaError(KafkaError._AUTHENTICATION, f"no {topic} in {timeout}", fatal=True))
+
+
+def test_a_cluster_that_is_starting_is_waited_for() -> None:
+    assert cluster.ask(Starting(), "localhost:9092", 60) is HAS
+
+
+def test_what_will_never_be_is_not_waited_for() -> None:
+    """And the message says where was asked."""
+    with pytest.raises(cluster.Unreachable, match="localhost:9092"):
+        cluster.ask(Hopeless(), "localhost:9092", 600)

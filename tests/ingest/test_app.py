@@ -1,0 +1,191 @@
+"""The API in this process: what it publishes, what it records, what it counts, and in which order it decides."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import MutableMapping
+from typing import Any
+
+from prometheus_client import generate_latest
+
+from ingest.app import App, Rules
+from ingest.delivery import Readiness
+from ingest.load import Load
+from ingest.metrics import Metrics
+from schemas.workspace import Workspaces
+from tests.ingest.fake_server import KEY, WORKSPACES
+from tests.ingest.fakes import FakeDelivery
+from tests.ingest.wire import event
+
+HEADERS = {b"authorization": b"Bearer " + KEY.encode()}
+
+
+class Api:
+    """The application with a fake delivery, called as a server calls it."""
+
+    def __init__(self, load: Load | None = None, **rules: Any) -> None:
+        self.delivery, self.metrics = FakeDelivery(), Metrics()
+        self.app = App(self.delivery, lambda: WORKSPACES, Rules(**rules), self.metrics, load)
+
+    def post(self, body: bytes, path: str = "/v1/identify", **headers: str) -> dict[str, Any]:
+        """Return the answer's JSON with its status."""
+        return asyncio.run(self.send(body, path, headers))
+
+    async def send(self, body: bytes, path: str = "/v1/identify", headers: dict[str, str] | None = None) -> Any:
+        sent: list[MutableMapping[str, Any]] = []
+        all_headers = HEADERS | {name.encode(): text.encode() for name, text in (headers or {}).items()}
+        scope = {"type": "http", "method": "POST", "raw_path": path.encode(), "headers": list(all_headers.items())}
+
+        async def receive() -> MutableMapping[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        await self.app(scope, receive, send)
+        return {"status": sent[0]["status"], **json.loads(sent[1]["body"])}
+
+    def count(self, line: str) -> float:
+        lines = generate_latest(self.metrics.registry).decode().splitlines()
+        return float(next(found.rpartition(" ")[2] for found in lines if found.rpartition(" ")[0] == line))
+
+
+def test_bytes_as_received() -> None:
+    """An event is published with the bytes that came, under its normalised e-mail, with its workspace and receipt."""
+    api = Api()
+    body = b' { "type":"identify", "email" : " Peter@EXAMPLE.com ", "timestamp" : 1590947747, "n": 1.0e0 } '
+    assert api.post(gzip.compress(body), **{"content-encoding": "gzip"}) == {"status": 200, "success": True}
+    assert api.delivery.published == [(b"peter@example.com", body)]
+    (workspace, name), (received_at, digits) = api.delivery.headers[0]
+    assert (workspace, name, received_at) == ("workspace", b"acme", "received_at")
+    assert isinstance(digits, bytes)
+    assert digits.isdigit()
+
+
+def test_a_batch_is_one_request() -> None:
+    """The good events of a batch are published together, each with its own bytes and the batch's defaults."""
+    api = Api()
+    body = b'{"batch":[%s,{},%s],"context":{"page":{"url":"/x"}}}' % (event(), event(context={"page": None}))
+    assert api.post(body, "/v1/batch")["accepted"] == 2
+    first, second = (json.loads(value) for _, value in api.delivery.published)
+    assert first["context"] == {"page": {"url": "/x"}}
+    assert second["context"] == {"page": None}
+
+
+def test_the_limit_is_that_of_what_is_published() -> None:
+    """An event that its batch's defaults make too large is refused here, as the processor would refuse it."""
+    api = Api()
+    body = b'{"batch":[%s,%s],"context":{"x":"%s"}}' % (event(), event(context={"x": 1}), b"x" * 32_768)
+    answer = api.post(body, "/v1/batch")
+    assert [(fault["index"], fault["code"]) for fault in answer["rejected"]] == [(0, "too_large")]
+
+
+def test_rejections_are_recorded() -> None:
+    """What a known workspace sends and is refused goes to segment.rejected, with its bytes and its reason."""
+    api = Api()
+    api.post(b"{")
+    api.post(b'[{"email":1},%s]' % event())
+    assert [(record["reason"], record["raw"]) for record in api.delivery.rejected] == [
+        ("malformed_json", b"{"),
+        ("invalid_email", b'{"email":1}'),
+    ]
+    record = api.delivery.rejected[0]
+    assert (record["stage"], record["workspace"], record["source_offset"]) == ("ingest", "acme", None)
+
+
+def test_a_malformed_batch_is_recorded_whole() -> None:
+    """A batch that cannot be taken apart is one rejection."""
+    api = Api()
+    assert api.post(b'{"batch":[1,]}', "/v1/batch")["code"] == "malformed_json"
+    assert [record["raw"] for record in api.delivery.rejected] == [b'{"batch":[1,]}']
+
+
+def test_strangers_leave_only_a_metric() -> None:
+    """Nothing that comes without a valid key is kept."""
+    api = Api()
+    assert api.post(b"{", authorization="Bearer other")["code"] == "unknown_key"
+    assert (api.delivery.rejected, api.delivery.published) == ([], [])
+    assert api.count('daymark_ingest_requests_total{code="unknown_key",status="401"}') == 1
+
+
+def test_rejections_of_a_failed_request_are_not_recorded() -> None:
+    """A request that is answered 503 comes again whole: its rejections are recorded then."""
+    api = Api()
+    assert api.post(b"[{},%s]" % event(traits={"email": "failed@example.com"}))["status"] == 503
+    assert api.delivery.rejected == []
+
+
+def test_counts() -> None:
+    """Events are counted once each: by reason, as accepted, or as failed."""
+    api = Api()
+    api.post(b"[%s,%s,{}]" % (event(), event()))
+    api.post(event(traits={"email": "failed@example.com"}))
+    for result, count in {"accepted": 2, "failed": 1, "missing_email": 1, "too_large": 0}.items():
+        assert api.count(f'daymark_ingest_events_total{{result="{result}"}}') == count
+    assert api.count("daymark_ingest_request_seconds_count") == 2
+    assert api.count("daymark_ingest_requests_in_flight") == 0
+    assert api.count("daymark_ingest_bytes_in_flight") == 0
+
+
+def test_kafka_away() -> None:
+    """While the topics have not been seen nothing is published; while the queue is full nothing is even read."""
+    api = Api()
+    api.delivery.readiness = Readiness(ready=False, reason="")
+    assert api.post(event())["code"] == "unavailable"
+    api.delivery.room = False
+    assert api.post(b"{")["code"] == "overloaded"
+
+
+def test_too_many_requests() -> None:
+    """Requests beyond the bound are refused while the others wait, and taken once those are done."""
+    api = Api(Load(most_requests=2))
+
+    async def scene() -> None:
+        api.delivery.gate = asyncio.Event()
+        waiting = [asyncio.create_task(api.send(event())) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert (await api.send(event()))["code"] == "overloaded"
+        api.delivery.gate.set()
+        assert [answer["status"] for answer in await asyncio.gather(*waiting)] == [200, 200]
+        assert (await api.send(event()))["status"] == 200
+
+    asyncio.run(scene())
+
+
+def test_too_many_bytes() -> None:
+    """Bodies beyond the bound of bytes are refused, and what a request held is free again when it ends."""
+    api = Api(Load(most_bytes=2 * len(event())))
+
+    async def scene() -> None:
+        api.delivery.gate = asyncio.Event()
+        waiting = asyncio.create_task(api.send(event()))
+        await asyncio.sleep(0)
+        assert (await api.send(event(pad="x")))["code"] == "overloaded"
+        api.delivery.gate.set()
+        assert (await waiting)["status"] == 200
+        assert (await api.send(event(pad="x")))["status"] == 200
+
+    asyncio.run(scene())
+
+
+def test_a_request_is_as_large_as_it_may() -> None:
+    """A limit beyond the usual bound of bytes moves the bound with it."""
+    api = Api(request_limit_bytes=100_000_000)
+    assert api.post((b"[%s]" % event()).ljust(80_000_000))["accepted"] == 1
+
+
+def test_faults_are_answered() -> None:
+    """A fault in the code is a 503, which is sent again, and leaves nothing in flight."""
+    api = Api()
+    assert api.post(event(traits={"email": "broken@example.com"}))["code"] == "internal_error"
+    assert api.count("daymark_ingest_requests_in_flight") == 0
+
+
+def test_workspaces_are_asked_each_time() -> None:
+    """A key that is revoked is refused with the next request."""
+    api = Api()
+    current = WORKSPACES
+    api.app = App(api.delivery, lambda: current, Rules(), api.metrics)
+    assert api.post(event())["status"] == 200
+    current = Workspaces()
+    assert api.post(event())["code"] == "unknown_key"

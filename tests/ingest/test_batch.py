@@ -1,0 +1,106 @@
+"""A batch is taken apart into the very bytes that were received."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest import answers, batch
+from ingest.answers import Refusal
+from ingest.batch import Parts
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(), values, max_size=3),
+    max_leaves=5,
+)
+SPACE = st.text(" \t\r\n", max_size=2)
+CUT_EMOJI = rb'"\ud83d"'
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> tuple[list[bytes], bytes]:
+    """Draw events as bytes, and a list of them with white space anywhere between."""
+    events = [json.dumps(value, ensure_ascii=draw(st.booleans())) for value in draw(st.lists(JSON, max_size=4))]
+    text = ",".join(draw(SPACE) + event + draw(SPACE) for event in events)
+    return [_bytes(event) for event in events], _bytes(f"{draw(SPACE)}[{text}]{draw(SPACE)}")
+
+
+@given(batches())
+def test_bytes_are_kept(drawn: tuple[list[bytes], bytes]) -> None:
+    """Each event has the bytes with which it came, in a list and in an object."""
+    events, text = drawn
+    assert batch.take_list_apart(text) == Parts(events, {})
+    assert batch.take_apart(b'{"sentAt":1, "batch" :%s}' % text) == Parts(events, {})
+
+
+@given(batches())
+def test_both_readers_agree(drawn: tuple[list[bytes], bytes]) -> None:
+    """A lone surrogate, which msgspec's grammar refuses, changes nothing for the other events."""
+    events, text = drawn
+    with_emoji = b"[" + b",".join([*events, CUT_EMOJI]) + b"]"
+    assert batch.take_list_apart(with_emoji) == Parts([*events, CUT_EMOJI], {})
+    assert batch.take_apart(b'{"batch":%s,"x":%s}' % (text, CUT_EMOJI)) == Parts(events, {})
+
+
+@given(st.binary() | st.builds(lambda text, at: text[1][:at], batches(), st.integers(0, 20)))
+def test_total(body: bytes) -> None:
+    """Any bytes at all are a batch or are refused."""
+    for take in (batch.take_apart, batch.take_list_apart):
+        assert isinstance(take(body), Parts | Refusal)
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ({}, {"context": {"a": 1}}),
+        ({"context": {}}, {"context": {"a": 1}}),
+        ({"context": {"b": 2}}, {"context": {"a": 1, "b": 2}}),
+        ({"context": {"a": 3}}, {"context": {"a": 3}}),
+        ({"context": None}, {"context": None}),
+        ({"context": []}, {"context": []}),
+        (5, 5),
+        ("\ud83d", "\ud83d"),
+        ({"x": "\ud83d"}, {"x": "\ud83d", "context": {"a": 1}}),
+        ({"\ud83d": 1}, {"\ud83d": 1}),
+    ],
+)
+def test_defaults(event: Any, expected: Any) -> None:
+    """A batch's defaults fill in what an event's own object lacks, one level deep; what it has stays."""
+    merged = _merged(b'{"batch":[%s],"context":{"a":1},"integrations":{}}' % json.dumps(event).encode())
+    assert [json.loads(event) for event in merged] == [expected]
+
+
+@pytest.mark.parametrize(
+    "defaults", [b"", b',"context":{}', b',"context":null', b',"context":{"a":1}', b',"context":5']
+)
+def test_no_default_no_change(defaults: bytes) -> None:
+    """An event that lacks nothing of the defaults keeps its bytes, white space and all."""
+    event = b'{ "context" : {"a":2 ,"a":3} , "z":1.0e0 }'
+    assert list(_merged(b'{"batch":[%s]%s}' % (event, defaults))) == [event]
+
+
+def test_values_keep_their_spelling() -> None:
+    """Where defaults are filled in, every value keeps the bytes with which it came."""
+    merged = _merged(rb'{"batch":[{"n":1.00,"t":"\u0041"}],"context":{"x":2.50},"integrations":{"All":true}}')
+    assert list(merged) == [rb'{"n":1.00,"t":"\u0041","context":{"x":2.50},"integrations":{"All":true}}']
+
+
+def test_defaults_cannot_blow_a_request_up() -> None:
+    """Defaults add a bounded number of bytes to one request."""
+    body = b'{"batch":[%s],"context":{"x":"%s"}}' % (b",".join([b"{}"] * 2500), b"x" * 30_000)
+    parts = batch.take_apart(body)
+    assert isinstance(parts, Parts)
+    assert batch.merged(parts) == answers.REQUEST_TOO_LARGE
+
+
+def _merged(body: bytes) -> Any:
+    parts = batch.take_apart(body)
+    assert isinstance(parts, Parts)
+    return batch.merged(parts)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

@@ -1,0 +1,282 @@
+"""The port between the API and Kafka: one suite for the fake and the real one, then what only the real one can show."""
+
+import asyncio
+import contextlib
+import resource
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, NamedTuple
+
+import pytest
+import uvloop
+from confluent_kafka import Consumer, Message, TopicPartition
+
+from daymark.local.kafka import Kafka
+from ingest.admission import rejected_value
+from ingest.delivery import Delivery, Headers, Outcome, Record
+from ingest.metrics import Metrics
+from ingest.publisher import MOST_MESSAGES, BadOptions, Publisher
+from schemas import avro, reasons
+from schemas.topics import Topics
+from tests.ingest.fakes import FakeDelivery
+
+HEADERS: Headers = [("workspace", b"acme"), ("received_at", b"1590947747263")]
+PATIENCE_SECONDS = 30.0
+SOON = 20.0  # a deadline that does not matter
+
+Written = tuple[bytes | None, bytes, Headers | None]
+
+
+class Stage(NamedTuple):
+    """A delivery, and how to read back what it delivered: key, value and headers of events; values of rejections."""
+
+    delivery: Delivery
+    events: Callable[[], Awaitable[list[Written]]]
+    rejections: Callable[[], Awaitable[list[dict[str, Any]]]]
+
+
+Open = Callable[[], contextlib.AbstractAsyncContextManager[Stage]]
+
+
+@pytest.fixture(params=["fake", "real"])
+def stage(request: pytest.FixtureRequest) -> Open:
+    if request.param == "fake":
+        return _fake
+    kafka, topics = request.getfixturevalue("kafka"), request.getfixturevalue("topics")
+    return lambda: _real(kafka, topics)
+
+
+def test_delivers(stage: Open) -> None:
+    """DELIVERED means that all records of the request are there, with their keys, bytes and headers."""
+    records = [(f"p{n}@example.com".encode(), b'{ "n" : %d }' % n) for n in range(100)]
+
+    async def scene() -> None:
+        async with stage() as there:
+            assert await _publish(there, records) is Outcome.DELIVERED
+            assert sorted(await there.events()) == sorted((key, value, HEADERS) for key, value in records)
+
+    uvloop.run(scene())
+
+
+def test_delivers_many_requests_at_once(stage: Open) -> None:
+    """Requests wait side by side, each for its own records."""
+
+    async def scene() -> None:
+        async with stage() as there:
+            requests = [_publish(there, [(b"a@b.co", b"%d" % n)] * (1 + n % 3)) for n in range(300)]
+            assert set(await asyncio.gather(*requests)) == {Outcome.DELIVERED}
+            assert len(await there.events()) == sum(1 + n % 3 for n in range(300))
+
+    uvloop.run(scene())
+
+
+def test_records_rejections(stage: Open) -> None:
+    """Rejections are recorded without a wait."""
+    value = rejected_value(avro.REJECTED, b"{", reasons.MALFORMED_JSON, "acme", 1_590_947_747_263)
+
+    async def scene() -> None:
+        async with stage() as there:
+            there.delivery.reject([value] * 3)
+            await there.delivery.close(PATIENCE_SECONDS)
+            found = await there.rejections()
+            assert [(record["reason"], record["raw"], record["stage"]) for record in found] == [
+                ("malformed_json", b"{", "ingest")
+            ] * 3
+
+    uvloop.run(scene())
+
+
+def test_client_that_leaves_cancels_nothing(stage: Open) -> None:
+    """A record that was handed over is delivered, also when no one waits for it any longer."""
+
+    async def scene() -> None:
+        async with stage() as there:
+            waiting = asyncio.ensure_future(_publish(there, [(b"a@b.co", b"{}")]))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await there.delivery.close(PATIENCE_SECONDS)
+            assert len(await there.events()) == 1
+
+    uvloop.run(scene())
+
+
+def test_topics_that_are_missing(kafka: str) -> None:
+    """Nothing is published to topics that are not there: Kafka would make them, with one partition."""
+
+    async def scene() -> None:
+        async with _real(kafka, Topics("never.")) as there:
+            assert await _publish(there, [(b"a@b.co", b"{}")]) is Outcome.UNREADY
+            await _until(lambda: "missing topics" in there.delivery.readiness.reason)
+            assert await _publish(there, [(b"a@b.co", b"{}")]) is Outcome.UNREADY
+
+    uvloop.run(scene())
+
+
+def test_partitions_are_as_java_has_them(kafka: str, topics: Topics) -> None:
+    """A contact's records are where a Java client would put them, so that joins line up."""
+    emails = [f"p{n}@example.com" for n in range(50)] + ["ünï@exämple.com"]
+
+    async def scene() -> None:
+        async with _real(kafka, topics) as there:
+            await _publish(there, [(email.encode(), b"{}") for email in emails])
+
+    uvloop.run(scene())
+    messages = read_topic(kafka, topics.events)
+    partitions = len({message.partition() for message in messages})
+    assert partitions > 1
+    assert {message.key(): message.partition() for message in messages} == {
+        email.encode(): (_murmur2(email.encode()) & 0x7FFFFFFF) % 4 for email in emails
+    }
+
+
+def test_kafka_goes_and_comes_back(kafka_cluster: Callable[..., Kafka]) -> None:
+    """Without Kafka each request has its answer in time, what is queued is bounded, and it recovers by itself."""
+    cluster, topics = kafka_cluster(), Topics()
+    make_topics(cluster.bootstrap, topics)
+
+    async def scene() -> None:
+        async with _real(cluster.bootstrap, topics, most_messages=1_000) as there:
+            assert await _publish(there, [(b"a@b.co", b"{}")]) is Outcome.DELIVERED
+            cluster.kill()
+            outcomes = await asyncio.gather(*(_publish(there, [(b"a@b.co", b"{}")] * 10, 1.0) for _ in range(200)))
+            assert outcomes.count(Outcome.FULL) == 100
+            assert set(outcomes) <= {Outcome.LATE, Outcome.FAILED, Outcome.FULL}
+            assert not there.delivery.has_room()
+            await _until(lambda: not there.delivery.readiness.ready)
+            assert "cannot be reached" in there.delivery.readiness.reason
+            await _until(there.delivery.has_room)  # librdkafka has given them up
+            assert await _publish(there, [(b"a@b.co", b"{}")]) is Outcome.FAILED
+            await asyncio.to_thread(_start_again, cluster)
+            await _until(lambda: there.delivery.readiness.ready)
+            await _until_delivered(there)
+
+    uvloop.run(scene())
+
+
+def test_memory_stays_flat_without_kafka(kafka_cluster: Callable[..., Kafka]) -> None:
+    """A hundred thousand refusals cost no memory."""
+    cluster, topics = kafka_cluster(), Topics()
+    make_topics(cluster.bootstrap, topics)
+
+    async def scene() -> None:
+        async with _real(cluster.bootstrap, topics) as there:
+            cluster.kill()
+            while there.delivery.has_room():
+                await asyncio.gather(*(_publish(there, [(b"a@b.co", b"x" * 1_000)] * 100, 0.0) for _ in range(100)))
+            before = _peak_kib()
+            for _ in range(1_000):
+                await asyncio.gather(*(_publish(there, [(b"a@b.co", b"x" * 1_000)] * 100, 0.0) for _ in range(100)))
+            assert _peak_kib() - before < 32 * 1024
+
+    uvloop.run(scene())
+
+
+def test_options_that_librdkafka_does_not_know() -> None:
+    """A wrong option is said in words, its value is not."""
+
+    async def scene() -> None:
+        Publisher({"nonsense": "secret"}, Topics(), Metrics())
+
+    with pytest.raises(BadOptions, match='No such configuration property: "nonsense"') as caught:
+        uvloop.run(scene())
+    assert "secret" not in str(caught.value)
+
+
+@contextlib.asynccontextmanager
+async def _fake() -> AsyncIterator[Stage]:
+    delivery = FakeDelivery()
+
+    async def events() -> list[Written]:
+        return [(*record, headers) for record, headers in zip(delivery.published, delivery.headers, strict=True)]
+
+    async def rejections() -> list[dict[str, Any]]:
+        return delivery.rejected
+
+    yield Stage(delivery, events, rejections)
+
+
+@contextlib.asynccontextmanager
+async def _real(kafka: str, topics: Topics, most_messages: int = MOST_MESSAGES) -> AsyncIterator[Stage]:
+    delivery = Publisher({"bootstrap.servers": kafka, "log_level": 0}, topics, Metrics(), most_messages)
+    if topics.prefix != "never.":
+        await _until(lambda: delivery.readiness.ready)
+
+    async def events() -> list[Written]:
+        found = await asyncio.to_thread(read_topic, kafka, topics.events)
+        return [(message.key(), message.value() or b"", message.headers()) for message in found]  # type: ignore[misc]
+
+    async def rejections() -> list[dict[str, Any]]:
+        found = await asyncio.to_thread(read_topic, kafka, topics.rejected)
+        return [avro.decode(message.value() or b"")[1] for message in found]
+
+    try:
+        yield Stage(delivery, events, rejections)
+    finally:
+        await delivery.close(1.0)
+
+
+def _publish(stage: Stage, records: list[Record], seconds: float = SOON) -> Coroutine[Any, Any, Outcome]:
+    return stage.delivery.publish(records, HEADERS, asyncio.get_running_loop().time() + seconds)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not condition():  # noqa: ASYNC110  the condition has no event
+            await asyncio.sleep(0.01)
+
+
+async def _until_delivered(stage: Stage) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await _publish(stage, [(b"a@b.co", b"{}")], 4.0) is not Outcome.DELIVERED:
+            pass
+
+
+def _peak_kib() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _start_again(cluster: Kafka) -> None:
+    cluster.launch()
+    cluster.wait_ready()
+
+
+def make_topics(kafka: str, topics: Topics) -> None:
+    from confluent_kafka.admin import AdminClient  # noqa: PLC0415
+    from confluent_kafka.cimpl import NewTopic  # noqa: PLC0415
+
+    admin = AdminClient({"bootstrap.servers": kafka})
+    for future in admin.create_topics([NewTopic(topic.name, 1) for topic in topics.all()]).values():
+        future.result(PATIENCE_SECONDS)
+
+
+def read_topic(kafka: str, topic: str) -> list[Message]:
+    """Return all messages of a topic."""
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "unused", "enable.partition.eof": True})
+    places = [
+        TopicPartition(topic, partition, 0) for partition in consumer.list_topics(topic, 10).topics[topic].partitions
+    ]
+    consumer.assign(places)
+    messages: list[Message] = []
+    ended = 0
+    while ended < len(places):
+        message = consumer.poll(PATIENCE_SECONDS)
+        assert message is not None, f"{topic} cannot be read"
+        if message.error():
+            ended += 1
+        else:
+            messages.append(message)
+    consumer.close()
+    return messages
+
+
+def _murmur2(data: bytes) -> int:
+    """Return Kafka's hash of a key, as Java's client has it."""
+    mask, m = 0xFFFFFFFF, 0x5BD1E995
+    found = 0x9747B28C ^ len(data)
+    whole = len(data) // 4 * 4
+    for at in range(0, whole, 4):
+        k = int.from_bytes(data[at : at + 4], "little") * m & mask
+        found = (found * m & mask) ^ ((k ^ (k >> 24)) * m & mask)
+    if rest := data[whole:]:
+        found = (found ^ int.from_bytes(rest, "little")) * m & mask
+    found = (found ^ (found >> 13)) * m & mask
+    return found ^ (found >> 15)
