@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import click
 
-from daymark import logs
+from daymark import logs, registry
 from daymark.settings import Address, Settings, SettingsFaults, from_environment
+from schemas import avro
+from schemas.avro import Codec
 
 _ADMIN = Address("127.0.0.1", 8081)
 
@@ -51,7 +53,7 @@ def _prepared(settings: Settings, workers: int) -> Callable[[int], int]:
         kafka=client_config(settings),
         topics=settings.topics,
         workspaces=WorkspacesFile(settings.workspaces).current,
-        rules=server.Rules(settings.request_limit_bytes, settings.allowed_origins),
+        rules=server.Rules(settings.request_limit_bytes, settings.allowed_origins, rejected=_codec(settings)),
     )
     try:
         http = server.listen(settings.http)
@@ -70,3 +72,9 @@ def _prepared(settings: Settings, workers: int) -> Callable[[int], int]:
         return 0
 
     return run
+
+
+def _codec(settings: Settings) -> Codec:
+    if settings.schema_registry is None:
+        return avro.REJECTED
+    return registry.registered(settings.schema_registry, settings.topics.rejected, avro.REJECTED)

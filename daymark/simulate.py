@@ -121,24 +121,30 @@ def _zone(name: str) -> ZoneInfo | None:
 
 
 def _to_http(plan: Plan, options: dict[str, Any], tally: Tally) -> None:
-    running = _running()
-    key_file: Path | None = options["key_file"]
-    key = key_file.read_text("utf-8").strip() if key_file else options["key"] or running.get("key")
-    if not key:
-        raise click.UsageError(
-            "An API key is wanted: set DAYMARK_KEY, or give --key-file; `daymark keys new` makes one."
-        )
-    url = options["url"] or running.get("http") or _configured_url()
-    try:
-        target = requests.target(url, key, gzipped=options["gzipped"])
-    except ValueError as error:
-        raise click.UsageError(f"--url: {error}.") from None
+    target = _target(options)
     calls = requests.requests(audience.events(plan), options["batch"], target)
     manner = sending.Manner(options["concurrency"], options["rate"], options["patience"])
     try:
         asyncio.run(sending.send(calls, target, manner, tally))
     except sending.Hopeless as error:
-        raise click.ClickException(f"{url}: {error}. Is this the URL, and the key, of a running Daymark?") from None
+        raise click.ClickException(f"{error}. Are these the URL and the key of a running Daymark?") from None
+
+
+def _target(options: dict[str, Any]) -> requests.Target:
+    running = _running()
+    url = options["url"] or running.get("http") or _configured_url()
+    key_file: Path | None = options["key_file"]
+    key = key_file.read_text("utf-8").strip() if key_file else options["key"]
+    if not key and url == running.get("http"):  # its key is nobody else's business
+        key = running["key"]
+    if not key:
+        raise click.UsageError(
+            "An API key is wanted: set DAYMARK_KEY or give --key-file; `daymark keys new` makes one."
+        )
+    try:
+        return requests.target(url, key, gzipped=options["gzipped"])
+    except ValueError as error:
+        raise click.UsageError(f"--url: {error}.") from None
 
 
 def _to_topic(plan: Plan, options: dict[str, Any], tally: Tally) -> None:

@@ -15,7 +15,7 @@ from uuid import UUID
 import click
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from daymark import cluster, settings
+from daymark import cluster, registry, settings
 from daymark.kafka import client_config
 from schemas import avro
 
@@ -45,19 +45,20 @@ Show = Callable[[Message, str, dict[str, Any]], str]
 def command(
     kinds: tuple[str, ...], count: int | None, timeout: float | None, *, from_beginning: bool, as_lines: bool
 ) -> None:
-    """Show interactions, traits and rejections as they commit.
+    """Show interactions and rejections as they commit.
 
     Ctrl-C ends it. With --count and --timeout the exit status is 1 when fewer came in time.
     """
     found = settings.from_environment()
     consumer = Consumer(client_config(found) | cluster.QUIET | _CONFIG)
     until = time.monotonic() + timeout if timeout else None
-    shown = 0
+    show, shown = (as_json if as_lines else as_text), 0
+    by_id = registry.lookup(found.schema_registry) if found.schema_registry else None
     try:
         consumer.assign(_places(consumer, found, kinds, from_beginning=from_beginning))
         click.echo("Waiting for what commits; Ctrl-C ends it.", err=True)
         for message in _messages(consumer, until):
-            click.echo(line(message, as_json if as_lines else as_text))
+            click.echo(line(message, show, by_id))
             shown += 1
             if shown == count:
                 return
@@ -71,10 +72,16 @@ def command(
         raise click.ClickException(f"{shown} of {count} came within {timeout:g} s")
 
 
-def line(message: Message, show: Show) -> str:
-    """Return the line that stands for a record, also for one that cannot be read."""
+def line(message: Message, show: Show, by_id: Callable[[int], avro.Schema] | None = None) -> str:
+    """Return the line that stands for a record, also for one that cannot be read.
+
+    Args:
+        message: the record.
+        show: `as_text` or `as_json`.
+        by_id: looks up a registry's schema.
+    """
     try:
-        schema, record = avro.decode(message.value() or b"")
+        schema, record = avro.decode(message.value() or b"", by_id)
     except avro.UnreadableValue as error:
         schema, record = "", {"unreadable": str(error)}
     return show(message, schema, record)

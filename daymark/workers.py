@@ -12,6 +12,7 @@ from typing import NoReturn
 import structlog
 
 from daymark import logs
+from daymark.local.children import leashed
 
 _LOOK_EVERY_S = 0.2
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
@@ -47,7 +48,8 @@ def run(part: str, environments: Sequence[Mapping[str, str]]) -> NoReturn:
 
 class _Child:
     def __init__(self, part: str, environment: Mapping[str, str]) -> None:
-        self._command = [sys.executable, "-m", "daymark", part]
+        # On the leash it dies with us: left behind, it would hold the slot of its successor.
+        self._command = leashed([sys.executable, "-m", "daymark", part])
         self._environment = environment
         self._pause_s = _FIRST_PAUSE_S
         self._again_at: float | None = None

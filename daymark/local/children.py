@@ -37,10 +37,9 @@ class Child:
             output: Both standard streams are appended to it.
             environ: The whole environment; None: ours.
         """
-        leashed = [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *map(str, command)]
         with output.open("ab") as stream:
             process = subprocess.Popen(  # noqa: S603
-                leashed,
+                leashed(command),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
@@ -85,3 +84,8 @@ class Child:
         status = self.process.wait()
         self.pid_file.unlink(missing_ok=True)
         return status
+
+
+def leashed(command: Sequence[str | Path]) -> list[str]:
+    """Return a command that dies with this process, on Linux; `command` begins with a program's absolute path."""
+    return [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *map(str, command)]

@@ -1,0 +1,133 @@
+"""Settings: environment -> frozen values; every fault at once; no secret in a repr."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from daymark import settings
+from daymark.settings import Address, Settings, SettingsFaults, load
+
+
+def faults(**environ: str) -> list[str]:
+    with pytest.raises(SettingsFaults) as caught:
+        load({f"DAYMARK_{name}": text for name, text in environ.items()})
+    return caught.value.faults
+
+
+def test_defaults_are_a_machine_of_ones_own() -> None:
+    """With nothing set Daymark looks for its parts on this machine, under the contract's names."""
+    found = load({})
+    assert (found.kafka, found.redis, found.group) == ("localhost:9092", "redis://localhost:6379", "daymark")
+    assert (found.http, found.request_limit_bytes, found.claim_days) == (Address("127.0.0.1", 8080), 512_000, 8)
+    assert found.topics.events == "segment.events"
+    assert [found.schema_registry, found.claim_key, found.workspaces] == [None, None, None]
+
+
+def test_values_are_read() -> None:
+    found = load(
+        {
+            "DAYMARK_KAFKA": "a:1,b:2",
+            "DAYMARK_HTTP": "[::1]:0",
+            "DAYMARK_TOPIC_PREFIX": "x.",
+            "DAYMARK_ALLOWED_ORIGINS": "https://a.example, https://b.example",
+            "DAYMARK_KAFKA_SECURITY_PROTOCOL": "plaintext",
+            "PATH": "/bin",
+        }
+    )
+    assert found.kafka == "a:1,b:2"
+    assert found.http == Address("::1", 0)
+    assert found.topics.rejected == "x.segment.rejected"
+    assert found.allowed_origins == ("https://a.example", "https://b.example")
+    assert found.kafka_options == {"security.protocol": "plaintext"}
+
+
+def test_every_fault_at_once() -> None:
+    """Each fault has a line that names its variable."""
+    found = faults(
+        KAFKA="no-port",
+        REDIS="http://x",
+        HTTP="8080",
+        CLAIM_KEY="short",
+        CLAIM_DAYS="0",
+        GROUP_PROTOCOL="new",
+        SCHEMA_REGISTRY="registry:8081",
+        KAFKA_ACKS="1",
+        KAFKA_GROUP_ID="x",
+        KAFKA_NOT_AN_OPTION="x",
+        KAFKA_LINGER_MS="soon",
+        REDIS_FILE="/nowhere",
+        GRUOP="x",
+    )
+    named = {fault.partition(":")[0].removeprefix("DAYMARK_") for fault in found}
+    assert named == {
+        *("KAFKA", "REDIS", "HTTP", "CLAIM_KEY", "CLAIM_DAYS", "GROUP_PROTOCOL", "SCHEMA_REGISTRY"),
+        *("KAFKA_ACKS", "KAFKA_GROUP_ID", "KAFKA_NOT_AN_OPTION", "KAFKA_LINGER_MS", "REDIS_FILE", "GRUOP"),
+    }
+    assert len(found) == 13
+
+
+def test_rules_across_settings() -> None:
+    """An assignor goes with its group protocol."""
+    (fault,) = faults(GROUP_PROTOCOL="consumer", ASSIGNOR="cooperative-sticky")
+    assert "DAYMARK_ASSIGNOR" in fault
+    assert load({"DAYMARK_GROUP_PROTOCOL": "consumer", "DAYMARK_ASSIGNOR": "range"}).assignor == "range"
+
+
+def test_foreign_variables_are_left_alone() -> None:
+    """What Kubernetes or a test runner sets beside ours is no fault."""
+    load({"DAYMARK_SERVICE_HOST": "10.0.0.1", "DAYMARK_TEST_KAFKA": "x", "DAYMARK_KEY": "k", "DAYMARK_PORT": "tcp://x"})
+
+
+def test_secrets_from_files(tmp_path: Path) -> None:
+    """NAME_FILE gives NAME the content of a file, without its line break; a file that is not there is a fault."""
+    (tmp_path / "key").write_text("0123456789abcdef\n")
+    (tmp_path / "password").write_text("hush\n")
+    found = load(
+        {
+            "DAYMARK_CLAIM_KEY_FILE": str(tmp_path / "key"),
+            "DAYMARK_KAFKA_SASL_PASSWORD_FILE": str(tmp_path / "password"),
+        }
+    )
+    assert found.claim_key == b"0123456789abcdef"
+    assert found.kafka_options == {"sasl.password": "hush"}
+    assert "cannot be read" in faults(CLAIM_KEY_FILE=str(tmp_path / "none"))[0]
+
+
+def test_no_secret_in_a_repr() -> None:
+    found = load(
+        {
+            "DAYMARK_CLAIM_KEY": "0123456789abcdef",
+            "DAYMARK_REDIS": "redis://user:hush@host:1",
+            "DAYMARK_KAFKA_SASL_PASSWORD": "whisper",
+        }
+    )
+    assert not [secret for secret in ("0123456789abcdef", "hush", "whisper") if secret in repr(found)]
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(AttributeError):
+        load({}).group = "x"  # type: ignore[misc]
+
+
+def test_table_fills_every_field() -> None:
+    """No setting is without a field, no field without a setting."""
+    assert {row.field for row in settings.TABLE} | {"kafka_options"} == set(Settings.__dataclass_fields__)
+
+
+def test_a_running_up_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder where `daymark up` runs, commands find its parts; a dead one, or a set variable, goes before."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("DAYMARK_")]:
+        monkeypatch.delenv(name)
+    assert settings.from_environment().kafka == "localhost:9092"
+    (tmp_path / ".daymark").mkdir()
+    running = {"kafka": "127.0.0.1:1", "redis": "redis://127.0.0.1:2", "pid": os.getpid()}
+    (tmp_path / ".daymark" / "up.json").write_text(json.dumps(running))
+    assert settings.from_environment().kafka == "127.0.0.1:1"
+    monkeypatch.setenv("DAYMARK_KAFKA", "mine:9092")
+    assert settings.from_environment().kafka == "mine:9092"
+    monkeypatch.delenv("DAYMARK_KAFKA")
+    (tmp_path / ".daymark" / "up.json").write_text(json.dumps({**running, "pid": 1 << 22}))
+    assert settings.from_environment().kafka == "localhost:9092"
