@@ -36,6 +36,10 @@ test: $(READY) ## Run the tests on a real Kafka and Valkey.
 test-sdks: $(READY) ## Run published SDKs against Daymark; installs them in a cache folder.
 	@$(BIN)/python -m pytest -m sdk
 
+.PHONY: bench
+bench: $(READY) ## Measure a worker beside a pass-through that does nothing.
+	@$(BIN)/python -m tests.bench
+
 .PHONY: check
 check: $(READY) ## Check format, style, types, imports and spelling.
 	@$(BIN)/ruff format --check .
@@ -48,6 +52,10 @@ check: $(READY) ## Check format, style, types, imports and spelling.
 format: $(READY) ## Format the code and mend what can be mended.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+.PHONY: docs
+docs: $(READY) ## Write README's tables from the code.
+	@$(BIN)/python -m tests.docs
 
 .PHONY: lock
 lock: $(READY) ## Lock the newest dependencies, with hashes and without registry addresses.

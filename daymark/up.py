@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -32,6 +33,7 @@ from daymark.settings import Address
 
 _ADMIN: Final = Address(ports.LOOPBACK, 8081)
 _DAYMARK: Final = (sys.executable, "-m", "daymark")
+_ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TOPICS_S: Final = 60.0
 _SESSION_MS: Final = "10000"  # after a crash the next worker waits so long for the last one's partitions
 _LOOK_EVERY_S: Final = 0.2
@@ -69,7 +71,8 @@ def command(data: Path, workers: int, cache: Path, *, as_line: bool) -> None:
     Nothing needs to be installed, nor Docker: Apache Kafka is fetched on the first run. DAYMARK_HTTP and DAYMARK_ADMIN
     are taken if they are free (default 127.0.0.1, ports 8080 and 8081). Ctrl-C stops everything; data stays.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, from the first moment
+    for signum in _ENDINGS:
+        signal.signal(signum, signal.default_int_handler)  # as Ctrl-C, from the first moment
     found = settings.from_environment()
     screen = Screen(quiet=as_line)
     try:
@@ -104,9 +107,10 @@ def _run(options: Options, found: settings.Settings, screen: Screen) -> None:
         screen.now(f"Running: Kafka, Valkey, ingest, {_counted(options.workers)}. Ctrl-C stops them.")
         _keep(Supervision([kafka, valkey, *programs], screen.say, time.monotonic))
     finally:
-        for signum in (signal.SIGTERM, signal.SIGINT):
+        for signum in _ENDINGS:
             signal.signal(signum, signal.SIG_IGN)  # what follows takes its time, but not for ever
-        screen.now("Stopping …")
+        with suppress(OSError):  # the terminal may be gone
+            screen.now("Stopping …")
         _stop(programs, kafka, valkey)
 
 

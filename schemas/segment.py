@@ -76,7 +76,7 @@ def read_recommended(body: bytes) -> Identify | None:
     """Return the identify that an event in the recommended format is; None: the tolerant path must tell.
 
     What is found at its first place, in its exact spelling and valid, needs no other look. That something is nowhere
-    takes a proof, since the typed decode sees no other spelling: `_squash` gives it.
+    takes a proof, since the typed decode sees no other spelling: the key is not in the squashed bytes either.
     """
     if not body.isascii() and not _is_utf8(body):
         return None
@@ -88,21 +88,27 @@ def read_recommended(body: bytes) -> Identify | None:
     timestamp_ms = timestamps.parse(event.timestamp)
     if event.type != "identify" or email is None or timestamp_ms is None:
         return None
-    if b"\\u" in body:
+    if b"\\" in body and b"\\u" in body:  # the search for one byte is the quick one
         return None  # an escape could spell any key
     squashed = body.translate(_LOWER, _SEPARATORS)
-    name, message_id, url = _said(event.event), _said(event.messageId), _said(event.page and event.page.url)
-    if url is None:
-        url = _said(event.context and event.context.page and event.context.page.url)
-        if squashed.count(b'"url"') != (0 if url is None else 1):
-            return None
+    url, first = _url(event)
+    if not first and squashed.count(b'"url"') != (0 if url is None else 1):
+        return None
+    name, message_id = event.event, event.messageId
     if (name is None and b'"event"' in squashed) or (message_id is None and b'"messageid"' in squashed):
         return None
+    if any(text is not None and not is_text(text) for text in (name, message_id, url)):
+        return None  # blank: another place may say more
     return Identify(email, timestamp_ms, url, name, message_id)
 
 
-def _said(text: object) -> str | None:
-    return text if is_text(text) else None
+def _url(event: _Recommended) -> tuple[str | None, bool]:
+    """Return an event's url, and whether it stands at its first place."""
+    if event.page is not None and event.page.url is not None:
+        return event.page.url, True
+    if event.context is not None and event.context.page is not None:
+        return event.context.page.url, False
+    return None, False
 
 
 def _is_utf8(body: bytes) -> bool:

@@ -7,6 +7,7 @@ and spaces; the exact spelling comes first, then the others in the order of the 
 import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NoReturn
 
 from schemas import contact, reasons, timestamps
@@ -22,6 +23,7 @@ EVENT = (("event",),)
 MESSAGE_ID = (("messageId",),)
 TYPE = (("type",),)
 
+_USUAL_KEY = 40  # characters
 _SEPARATORS = str.maketrans("", "", "_- ")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -47,6 +49,12 @@ def read(body: bytes, *, type_required: bool) -> Identify | Rejection:
 
 def squash(key: str) -> str:
     """Bring every spelling of a key to one."""
+    return _squash_usual(key) if len(key) <= _USUAL_KEY else key.lower().translate(_SEPARATORS)
+
+
+@lru_cache(4096)
+def _squash_usual(key: str) -> str:
+    # The same keys come again and again; long ones could fill the cache with what one sender likes.
     return key.lower().translate(_SEPARATORS)
 
 

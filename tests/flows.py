@@ -134,6 +134,10 @@ class Process:
         return self._said.decode()
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def status(self) -> int | None:
         """The exit status, None while it runs."""
         return self._process.poll()

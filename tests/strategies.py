@@ -38,6 +38,7 @@ _TIMESTAMP = (
     '"2015-2-02 00:30"', '"2023-01-03"', '"2020-02-30"', '"2020-05-31T23:59:59.999999999+05:30"', '"0000-01-01"',
 )  # fmt: skip
 _TYPE = ('"identify"', '"Identify"', '"track"', "null", "1", '"\\u0069dentify"')
+_PIECES = (b"", b'"', b"{", b"}", b",", b":", b"\\", b"\\u0000", b"null", b"[[[[", b"\xff")
 _GAPS = ("", " ", "\n\t\r ")
 
 # What an event may hold: a key, its value (or what that may hold), and in how many of 250 events it is there.
@@ -66,9 +67,7 @@ def events() -> SearchStrategy[bytes]:
 def mutated_examples() -> SearchStrategy[bytes]:
     """Draw the events of schemas/examples with some bytes replaced, put in or taken out."""
     bodies = [example.body.rstrip(b" ") for example in examples.load()]
-    pieces = [b'"', b"{", b"}", b",", b":", b"\\", b"\\u0000", b"null", b"[[[[", b"\xff"]
-    edit = st.tuples(st.floats(0, 1), st.integers(0, 5), st.sampled_from(pieces) | st.binary(max_size=3))
-    return st.builds(_edited, st.sampled_from(bodies), st.lists(edit, min_size=1, max_size=3))
+    return st.builds(_edited, st.sampled_from(bodies), st.binary(min_size=4, max_size=12))
 
 
 class _Event:
@@ -114,8 +113,9 @@ class _Event:
         return next(self._tape, 0)
 
 
-def _edited(body: bytes, edits: list[tuple[float, int, bytes]]) -> bytes:
-    for place, length, piece in edits:
-        start = int(place * len(body))
-        body = body[:start] + piece + body[start + length :]
+def _edited(body: bytes, tape: bytes) -> bytes:
+    for place, fine, length, piece in zip(*[iter(tape)] * 4, strict=False):
+        start = (place * 256 + fine) * len(body) // 65536
+        put_in = _PIECES[piece % len(_PIECES)] if piece < 128 else bytes([piece % 128, piece])[: piece % 3]
+        body = body[:start] + put_in + body[start + length % 6 :]
     return body

@@ -31,7 +31,7 @@ def test_two_workers_share_the_work(road: Road) -> None:
         wait_until(lambda: _slots(process) == [f"{name}-0", f"{name}-1"], "both have started")
         road.send(visit(contact) for contact in range(300))
         road.wait_settled()
-        children = _children(process._process.pid)
+        children = _children(process.pid)
         assert len(children) == 2
         os.kill(children[0], signal.SIGKILL)
         process.wait_for("child.died")
@@ -52,7 +52,7 @@ def test_workers_die_with_their_parent(road: Road) -> None:
     process = road.start("process", "--workers", "2", DAYMARK_SLOT=f"{road.topics.prefix}host")
     try:
         wait_until(lambda: len(_slots(process)) == 2, "both have started")
-        children = _children(process._process.pid)
+        children = _children(process.pid)
         assert len(children) == 2
     finally:
         process.kill()

@@ -85,6 +85,8 @@ def up(tmp_path: Path) -> Iterator[Up]:
         with suppress(subprocess.TimeoutExpired):
             one.end()
         one.crash()
+    elif one.process is not None and one.process.stdout is not None:
+        one.process.stdout.close()
 
 
 def wait_until(condition: Callable[[], object]) -> None:
@@ -207,12 +209,14 @@ def test_taken_ports_are_said_and_others_chosen(up: Up) -> None:
         send(up, running, "a@example.com")
 
 
-def test_a_signal_while_it_starts_leaves_nothing(up: Up) -> None:
-    """SIGTERM in the middle of the start ends what was started, and exits 0."""
-    up.start()
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_it_starts_leaves_nothing(up: Up, signum: int) -> None:
+    """Ctrl-C, SIGTERM or a closed terminal in the middle of the start ends what was started, and exits 0."""
+    process = up.start()
     wait_until(lambda: "kafka/node-1/pid" in up.pids())
     left = up.pids()
-    assert up.end() == 0
+    process.send_signal(signum)
+    assert process.wait(60) == 0
     assert [pid for pid in left.values() if processes.birth(pid)] == []
 
 

@@ -71,7 +71,7 @@ def test_sigterm_in_the_first_moment(road: Road) -> None:
     """A SIGTERM before the worker has begun ends it in order, too."""
     process = road.start("process")
     try:
-        wait_until(lambda: _handles_sigterm(process._process.pid), "the handler is there")
+        wait_until(lambda: _handles_sigterm(process.pid), "the handler is there")
         process.signal(signal.SIGTERM)
         assert process.wait() == 0
     finally:

@@ -11,7 +11,8 @@ from tests import strategies as _  # noqa: F401  its profile
 
 # Letters whose lower case or NFC is surprising, marks that compose with them, and what is cut away.
 _ODD = (
-    "aA@.İıẞßſKÅΣς\u1fef\u0345\u0300\u0301\u0307\u0323\u1f82\u2000\u200b\ufeff\x1f\x85\u00a0 \ud83dﬁ😀가각\u1100\u1161"
+    "aA@.\u0130\u0131\u1e9e\u00df\u017f\u212a\u212b\u03a3\u03c2\u1fef\u0345\u0300\u0301\u0307\u0323\u1f82\uac00\u1100"
+    "\u1161\ufb01\u2000\u200b\ufeff\x1f\x85\u00a0 \ud83d\U0001f600"
 )
 
 
@@ -73,7 +74,8 @@ def test_normalising_twice_changes_nothing(email: str):
 
 
 def test_every_character_is_stable():
-    """The same for each character there is, before and after a letter and a mark."""
-    for code in range(0x110000):
-        address = contact.normalise(f"{chr(code)}a{chr(code)}\u0301@x")
-        assert address is None or contact.normalise(address) == address
+    """The same for each character that lower-casing, composing or trimming could change."""
+    for character in map(chr, range(0x2FA20)):
+        if character.lower() != character or unicodedata.decomposition(character) or character.isspace():
+            address = contact.normalise(f"{character}a{character}\u0301@x")
+            assert address is None or contact.normalise(address) == address
