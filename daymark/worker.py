@@ -1,5 +1,6 @@
 """The wiring of one worker: settings -> the parts of processor."""
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,9 @@ def serve(settings: Settings, admin: Address, arm: Callable[[Worker], None]) -> 
         codecs=_codecs(settings),
         breaker=Breaker(settings.rejected_percent, settings.rejected_records),
     )
+    # What is loaded stays; batches leave no cycles behind. The collector took a twentieth of a worker's time.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
     end, port = _health(admin)
     arm(worker)
     log.info("worker.started", group=settings.group, slot=settings.slot, admin=f"{admin.host}:{port}")

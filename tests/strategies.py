@@ -15,8 +15,8 @@ from hypothesis.strategies import SearchStrategy
 from tests import examples
 
 _COMMON: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("quick", max_examples=200, **_COMMON)
-settings.register_profile("deep", max_examples=20_000, **_COMMON)
+settings.register_profile("quick", max_examples=100, **_COMMON)
+settings.register_profile("deep", max_examples=5_000, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 # JSON text, so that duplicates, escapes and broken pieces can be drawn, too. The first of each is the usual one.

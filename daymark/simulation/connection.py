@@ -7,7 +7,7 @@ costs several times as much as the answer that it waits for. It does not follow 
 import asyncio
 import contextlib
 from ssl import SSLContext, create_default_context
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, cast
 
 import httptools
 
@@ -69,8 +69,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Follow asyncio: the connection stands."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  what create_connection makes
-        self._transport, self.is_open = transport, True
+        self._transport, self.is_open = cast("asyncio.Transport", transport), True
 
     def connection_lost(self, error: Exception | None) -> None:
         """Follow asyncio: the connection is gone."""

@@ -11,6 +11,10 @@ BATCH = 4000
 def main(kafka: str, source: str, target: str, group: str) -> None:
     running = True
 
+    def say_assigned(*_: object) -> None:
+        sys.stdout.write("assigned\n")
+        sys.stdout.flush()
+
     def stop(*_: object) -> None:
         nonlocal running
         running = False
@@ -29,7 +33,7 @@ def main(kafka: str, source: str, target: str, group: str) -> None:
     )
     producer = Producer({**config, "transactional.id": group, "compression.type": "lz4", "linger.ms": 5})
     producer.init_transactions()
-    consumer.subscribe([source], on_assign=lambda *_: (sys.stdout.write("assigned\n"), sys.stdout.flush()))
+    consumer.subscribe([source], on_assign=say_assigned)
     while running:
         messages = [message for message in consumer.consume(BATCH, 0.1) if not message.error()]
         if not messages:

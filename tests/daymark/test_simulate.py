@@ -1,20 +1,28 @@
 """`daymark simulate` sends what it says, and its figures are true."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
-from daymark import simulate
+from daymark import keys, simulate
+from daymark.local import ports
 from daymark.simulation import audience, records
 from daymark.simulation.audience import Plan
 from daymark.simulation.records import Destination
 from daymark.simulation.tally import Pace, Tally
-from schemas import segment
+from schemas import avro, segment
 from schemas.identify import Identify
 from schemas.topics import Topics
 from tests.daymark import endpoint
@@ -159,6 +167,58 @@ def test_straight_to_the_topic_records_are_as_ingest_makes_them(kafka: str, topi
         else:
             reasons[read.reason] += 1
     assert reasons == summary["expected_rejections"]
+
+
+@pytest.fixture
+def real(kafka: str, topics: Topics, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """Run the real ingest; return its URL and a key."""
+    file, url = tmp_path / "workspaces.toml", f"http://127.0.0.1:{ports.choose()}"
+    key = CliRunner().invoke(keys.command, ["new", "acme", "--file", str(file)]).stdout.strip()
+    environ = {
+        "DAYMARK_KAFKA": kafka,
+        "DAYMARK_TOPIC_PREFIX": topics.prefix,
+        "DAYMARK_WORKSPACES": str(file),
+        "DAYMARK_HTTP": url.removeprefix("http://"),
+        "DAYMARK_ADMIN": "127.0.0.1:0",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "daymark", "ingest"], env=environ, stdout=subprocess.DEVNULL
+    ) as process:
+        try:
+            _wait_for(url)
+            yield url, key
+        finally:
+            process.kill()
+
+
+def _wait_for(url: str) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            urlopen(url, timeout=10)
+        except HTTPError:  # an answer
+            return
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize("batch", ["0", "10"])
+def test_the_real_ingest_answers_as_expected(real: tuple[str, str], kafka: str, topics: Topics, batch: str) -> None:
+    """What it took is in its topic, what it refused in the other, and the summary has the figures of both."""
+    url, key = real
+    result = run("--url", url, "--batch", batch, DAYMARK_KEY=key)
+    assert (result.exit_code, result.stderr) == (0, "")
+    summary = json.loads(result.stdout)
+    assert (summary["sent"], summary["tried_again"], sum(summary["rejected"].values())) == (EVENTS, 0, INVALID)
+    taken = [
+        segment.read(record.value(), endpoint.NOW_MS) for record in read_all(kafka, topics.events, EVENTS - INVALID)
+    ]
+    days = {(one.email, one.timestamp_ms // 86_400_000) for one in taken if isinstance(one, Identify)}
+    assert len(days) == INTERACTIONS
+    refused = [avro.decode(record.value())[1]["reason"] for record in read_all(kafka, topics.rejected, INVALID)]
+    assert Counter(refused) == summary["rejected"]
 
 
 def test_a_topic_that_is_not_there_is_said(kafka: str) -> None:

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import contact
-from tests import strategies as _  # noqa: F401  its profile
 
 # Letters whose lower case or NFC is surprising, marks that compose with them, and what is cut away.
 _ODD = (
@@ -45,25 +44,25 @@ _ODD = (
         ("a\ud83d@b", None),
     ],
 )
-def test_an_address_has_one_form(email: str, expected: str | None):
+def test_an_address_has_one_form(email: str, expected: str | None) -> None:
     """Trimmed, NFC, lower case; one @ with something on both sides, no white space or control character."""
     assert contact.normalise(email) == expected
 
 
 @pytest.mark.parametrize("letter", ["a", "\u00e9", "e\u0301", "\u1f82", "\u03b1\u0313\u0300\u0345"])
-def test_exactly_254_characters_pass(letter: str):
+def test_exactly_254_characters_pass(letter: str) -> None:
     """Characters are counted as they are kept, composed."""
     assert contact.normalise(letter * 252 + "@b") is not None
     assert contact.normalise(letter * 253 + "@b") is None
 
 
-def test_white_space_around_does_not_count():
+def test_white_space_around_does_not_count() -> None:
     """An address is trimmed before it is measured."""
     assert contact.normalise(" " * 30_000 + "a@b" + "\n" * 2_000) == "a@b"
 
 
 @given(st.builds("{}@{}".format, st.text(max_size=5), st.text(max_size=5)) | st.text(_ODD, max_size=8))
-def test_normalising_twice_changes_nothing(email: str):
+def test_normalising_twice_changes_nothing(email: str) -> None:
     """The normalised form names the contact, so it is its own normalised form."""
     address = contact.normalise(email)
     if address is not None:
@@ -73,7 +72,7 @@ def test_normalising_twice_changes_nothing(email: str):
         assert address.encode()
 
 
-def test_every_character_is_stable():
+def test_every_character_is_stable() -> None:
     """The same for each character that lower-casing, composing or trimming could change."""
     for character in map(chr, range(0x2FA20)):
         if character.lower() != character or unicodedata.decomposition(character) or character.isspace():

@@ -14,17 +14,17 @@ EXAMPLES = examples.load()
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
-def test_an_example_has_its_outcome(example: Example):
+def test_an_example_has_its_outcome(example: Example) -> None:
     """What comes of an event is what its file says."""
     assert _outcome(segment.read(example.body, example.received_at_ms)) == example.outcome
 
 
-def test_every_reason_has_an_example():
+def test_every_reason_has_an_example() -> None:
     """No reason is without an event that shows it."""
     assert {example.outcome.get("reason") for example in EXAMPLES} - {None} == set(Reason)
 
 
-def test_a_type_is_wanted_where_it_is_required():
+def test_a_type_is_wanted_where_it_is_required() -> None:
     """The examples that pass do so on every path, but for the one without a type."""
     differ = [
         example.name

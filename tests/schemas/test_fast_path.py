@@ -14,14 +14,14 @@ from tests import examples, strategies
 NOW_MS = 1_800_000_000_000
 
 
-def test_the_fast_path_is_the_tolerant_one_on_every_example():
+def test_the_fast_path_is_the_tolerant_one_on_every_example() -> None:
     """Where the fast path answers, it gives the tolerant path's answer."""
     for example in examples.load():
         assert segment.read_recommended(example.body) in (None, wild.read(example.body, type_required=False))
 
 
 @given(strategies.events())
-def test_the_fast_path_is_the_tolerant_one_on_any_event(body: bytes):
+def test_the_fast_path_is_the_tolerant_one_on_any_event(body: bytes) -> None:
     """Any casing, place, duplicate, escape, order, white space or type: the same answer."""
     found = segment.read_recommended(body)
     event("fast" if found else "tolerant")
@@ -29,14 +29,14 @@ def test_the_fast_path_is_the_tolerant_one_on_any_event(body: bytes):
 
 
 @given(strategies.mutated_examples())
-def test_the_fast_path_is_the_tolerant_one_on_damaged_events(body: bytes):
+def test_the_fast_path_is_the_tolerant_one_on_damaged_events(body: bytes) -> None:
     """Damage that the typed decode does not see, in fields that it skips, is seen all the same."""
     found = segment.read_recommended(body)
     event("fast" if found else "tolerant")
     assert found in (None, wild.read(body, type_required=False))
 
 
-def test_the_fast_path_is_taken_often():
+def test_the_fast_path_is_taken_often() -> None:
     """The property above is not empty: of a fixed sample the fast path answers for much, with each place of a url."""
     taken: Counter[str] = Counter()
 
@@ -65,26 +65,26 @@ def test_the_fast_path_is_taken_often():
     ],
     ids=["no url", "page", "context.page", "unicode"],
 )
-def test_the_fast_path_answers_for_what_is_sent_most(event_in: bytes):
+def test_the_fast_path_answers_for_what_is_sent_most(event_in: bytes) -> None:
     """The recommended format, and what SDKs and Engage send, take the fast path."""
     assert segment.read_recommended(event_in) == wild.read(event_in, type_required=True)
 
 
 @pytest.mark.parametrize("name", ["sdk-segment-python-2.4.0", "sdk-segment-node-3.1.0", "engage-audience-entered"])
-def test_the_fast_path_answers_for_real_senders(name: str):
+def test_the_fast_path_answers_for_real_senders(name: str) -> None:
     """SDKs and Engage take the fast path."""
     [body] = [example.body for example in examples.load() if example.name == name]
     assert segment.read_recommended(body) is not None
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_have_an_answer(body: bytes):
+def test_any_bytes_have_an_answer(body: bytes) -> None:
     """`read` is total."""
     _is_answer(segment.read(body, NOW_MS))
 
 
 @given(strategies.mutated_examples(), st.booleans())
-def test_damaged_events_have_an_answer(body: bytes, type_required: bool):  # noqa: FBT001
+def test_damaged_events_have_an_answer(body: bytes, type_required: bool) -> None:  # noqa: FBT001
     """`read` is total on what is nearly an event, too, and says the same each time."""
     found = segment.read(body, NOW_MS, type_required=type_required)
     _is_answer(found)
@@ -92,7 +92,7 @@ def test_damaged_events_have_an_answer(body: bytes, type_required: bool):  # noq
 
 
 @given(strategies.events())
-def test_what_is_read_is_fit_to_be_kept(body: bytes):
+def test_what_is_read_is_fit_to_be_kept(body: bytes) -> None:
     """An e-mail is normalised, its day exists everywhere, and no text holds half a character."""
     found = segment.read(body, NOW_MS)
     _is_answer(found)

@@ -36,7 +36,7 @@ def identify(**fields: Any) -> Identify:
 
 
 @pytest.mark.parametrize("over", [0, 1])
-def test_exactly_the_limit_of_bytes_passes(over: int):
+def test_exactly_the_limit_of_bytes_passes(over: int) -> None:
     """32 KiB pass, a byte more does not."""
     body = json.dumps(event()).encode().ljust(segment.EVENT_LIMIT_BYTES + over)
     assert reason(body) == (Reason.TOO_LARGE if over else None)
@@ -44,19 +44,19 @@ def test_exactly_the_limit_of_bytes_passes(over: int):
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")], ids=["arrays", "objects"])
 @pytest.mark.parametrize("over", [0, 1])
-def test_exactly_the_limit_of_depth_passes(opening: str, closing: str, over: int):
+def test_exactly_the_limit_of_depth_passes(opening: str, closing: str, over: int) -> None:
     """128 levels pass, one more is malformed."""
     levels = segment.DEPTH_LIMIT - 1 + over
     body = json.dumps(event(x="DEEP")).replace('"DEEP"', opening * levels + "1" + closing * levels).encode()
     assert reason(body) == (Reason.MALFORMED_JSON if over else None)
 
 
-def test_brackets_in_text_are_no_depth():
+def test_brackets_in_text_are_no_depth() -> None:
     """Brackets in a string do not count, after an escaped quote neither."""
     assert identify(x="[{" * 500, y='\\"' + "[" * 500, event="\\").event == "\\"
 
 
-def test_many_brackets_side_by_side_are_no_depth():
+def test_many_brackets_side_by_side_are_no_depth() -> None:
     """Depth is counted, not brackets."""
     assert identify(x=[{}] * 2000)
 
@@ -73,7 +73,7 @@ def test_many_brackets_side_by_side_are_no_depth():
     ],
     ids=["escaped quotes", "escaped quotes in an object", "quotes", "combining marks", "digits", "exponent"],
 )
-def test_a_hostile_event_costs_little(body: bytes):
+def test_a_hostile_event_costs_little(body: bytes) -> None:
     """No event within the limit of bytes takes more than linear work: these took up to 20 seconds once."""
     assert len(body) <= segment.EVENT_LIMIT_BYTES
     before_s = time.thread_time()
@@ -101,12 +101,12 @@ def test_a_hostile_event_costs_little(body: bytes):
         (b"{}", Reason.MISSING_EMAIL),
     ],
 )
-def test_what_is_no_event_says_why(body: bytes, expected: Reason):
+def test_what_is_no_event_says_why(body: bytes, expected: Reason) -> None:
     """Only JSON objects in UTF-8 are looked into."""
     assert reason(body) == expected
 
 
-def test_not_utf8_is_malformed_where_nobody_looks():
+def test_not_utf8_is_malformed_where_nobody_looks() -> None:
     """The typed decode skips fields; their bytes are checked all the same."""
     body = json.dumps(event(x="?")).encode()
     assert reason(body) is None
@@ -114,18 +114,18 @@ def test_not_utf8_is_malformed_where_nobody_looks():
 
 
 @pytest.mark.parametrize("kind", ["identify", "Identify", "IDENTIFY"])
-def test_type_is_identify_in_any_letter_case(kind: str):
+def test_type_is_identify_in_any_letter_case(kind: str) -> None:
     """The letter case of a type does not count."""
     assert reason(event(type=kind), type_required=True) is None
 
 
 @pytest.mark.parametrize("kind", ["track", "", " identify", "identify_", 5, True, [], {}, "\u0131dentify"])
-def test_any_other_type_is_unsupported(kind: object):
+def test_any_other_type_is_unsupported(kind: object) -> None:
     """What is not identify is refused, required or not."""
     assert reason(event(type=kind)) == reason(event(type=kind), type_required=True) == Reason.UNSUPPORTED_TYPE
 
 
-def test_type_may_be_missing_only_where_it_is_not_required():
+def test_type_may_be_missing_only_where_it_is_not_required() -> None:
     """A type of null is a missing one."""
     untyped = {name: value for name, value in event().items() if name != "type"}
     for missing in (untyped, event(type=None)):
@@ -133,7 +133,7 @@ def test_type_may_be_missing_only_where_it_is_not_required():
         assert reason(missing, type_required=True) == Reason.UNSUPPORTED_TYPE
 
 
-def test_the_first_reason_is_told():
+def test_the_first_reason_is_told() -> None:
     """Type, then e-mail, then timestamp."""
     assert reason({"type": "track"}) == Reason.UNSUPPORTED_TYPE
     assert reason({"type": "identify"}) == Reason.MISSING_EMAIL
@@ -152,7 +152,7 @@ def test_the_first_reason_is_told():
         ({"traits": {"email": 5}, "email": "third@b"}, "third@b"),
     ],
 )
-def test_email_is_the_first_valid_one(fields: dict[str, Any], email: str):
+def test_email_is_the_first_valid_one(fields: dict[str, Any], email: str) -> None:
     """traits, context.traits, top level; at each place the exact spelling, then the others in their order."""
     assert identify(**fields).email == email
 
@@ -168,12 +168,12 @@ def test_email_is_the_first_valid_one(fields: dict[str, Any], email: str):
         ({}, None),
     ],
 )
-def test_url_is_the_first_that_says_something(fields: dict[str, Any], url: str | None):
+def test_url_is_the_first_that_says_something(fields: dict[str, Any], url: str | None) -> None:
     """page, context.page, top level; free text."""
     assert identify(**fields).url == url
 
 
-def test_an_escaped_key_is_the_same_key():
+def test_an_escaped_key_is_the_same_key() -> None:
     """JSON's escapes are read before keys are compared."""
     body = json.dumps({"email": "a@b", "timestamp": TIMESTAMP}).replace('"email"', r'"\u0065mail"').encode()
     found = read(body)
@@ -181,27 +181,27 @@ def test_an_escaped_key_is_the_same_key():
     assert found.email == "a@b"
 
 
-def test_the_last_of_two_same_keys_counts():
+def test_the_last_of_two_same_keys_counts() -> None:
     """As in every JSON parser that Segment's events pass on their way."""
     body = b'{"email":"a@b","timestamp":"2020-05-31","event":"one","event":"two"}'
     assert read(body) == Identify("a@b", 1_590_883_200_000, None, "two", None)
 
 
-def test_half_a_character_is_mended_in_text_and_refused_in_an_email():
+def test_half_a_character_is_mended_in_text_and_refused_in_an_email() -> None:
     """Lone surrogates: U+FFFD in a description, invalid_email in an e-mail, nothing elsewhere."""
     found = identify(event="a\ud83d", page={"url": "\udc4db"}, messageId="\ud83dm", x="\ud83d")
     assert (found.event, found.url, found.message_id) == ("a\ufffd", "\ufffdb", "\ufffdm")
     assert reason(event(traits={"email": "a\ud83d@b"})) == Reason.INVALID_EMAIL
 
 
-def test_a_pair_of_surrogates_is_a_character():
+def test_a_pair_of_surrogates_is_a_character() -> None:
     """Two escapes that make one character are that character."""
     assert identify(event="\U0001f44d").event == "\U0001f44d"
 
 
 @pytest.mark.parametrize("ahead_ms", [DAY_MS, DAY_MS + 1])
 @pytest.mark.parametrize("more", [{}, {"Event": "tolerant"}], ids=["fast", "tolerant"])
-def test_a_day_ahead_of_its_receipt_is_the_limit(ahead_ms: int, more: dict[str, str]):
+def test_a_day_ahead_of_its_receipt_is_the_limit(ahead_ms: int, more: dict[str, str]) -> None:
     """Exactly 24 hours pass, a millisecond more does not; on both paths."""
     found = read(event(**more), TIMESTAMP_MS - ahead_ms)
     assert isinstance(found, Rejection if ahead_ms > DAY_MS else Identify)
@@ -211,7 +211,7 @@ def test_a_day_ahead_of_its_receipt_is_the_limit(ahead_ms: int, more: dict[str, 
 @pytest.mark.parametrize(
     "value", ["1" + "0" * 400, "-" + "9" * 30, "1e400", "1e-999999999999", "-0e0", '"1e9"', "true", "[]", '""']
 )
-def test_no_number_is_too_large_to_be_refused(value: str):
+def test_no_number_is_too_large_to_be_refused(value: str) -> None:
     """What is no instant of the years 1 to 9999 is invalid; a number too small to see is 1970."""
     body = json.dumps(event(timestamp="?")).replace('"?"', value).encode()
     assert reason(body) == (None if value in ("1e-999999999999", "-0e0") else Reason.INVALID_TIMESTAMP)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from schemas import timestamps
 from schemas.timestamps import Number
-from tests import strategies as _  # noqa: F401  its profile
 
 ZONES = ["Europe/Berlin", "Pacific/Apia", "America/St_Johns"]
+EARLIEST, LATEST = datetime(1, 1, 3), datetime(9999, 12, 29)  # noqa: DTZ001  hypothesis wants them so
 DAY_MS = timestamps.MILLISECONDS_A_DAY
 
 
@@ -65,7 +65,7 @@ def at(text: str) -> int:
         (1669285628.79, "2022-11-24T10:27:08.790+00:00"),
     ],
 )
-def test_an_instant_is_read(value: object, expected: str):
+def test_an_instant_is_read(value: object, expected: str) -> None:
     """Each form of the contract; fractions are cut off, so that no instant gets into the next day."""
     assert timestamps.parse(value) == at(expected)
 
@@ -87,28 +87,29 @@ def test_an_instant_is_read(value: object, expected: str):
         b"2020-05-31", float("nan"), float("inf"), float("-inf"),
     ],
 )  # fmt: skip
-def test_anything_else_is_no_instant(value: object):
+def test_anything_else_is_no_instant(value: object) -> None:
     """A leap second, a 30th of February, Go's own text, words, other digits, what is beyond the years 1 to 9999."""
     assert timestamps.parse(value) is None
 
 
-def test_a_number_too_long_to_be_written_is_no_instant():
+def test_a_number_too_long_to_be_written_is_no_instant() -> None:
     """Python refuses to write whole numbers of over 4300 digits."""
     assert timestamps.parse(10**5000) is None
 
 
-@given(st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29)), st.integers(-1439, 1439), st.integers(0, 9))  # noqa: DTZ001
-def test_digits_beyond_the_millisecond_move_nothing(moment: datetime, offset: int, digits: int):
-    """Any instant, with any offset and 0 to 9 digits of a second, is the millisecond that it lies in."""
+@given(st.datetimes(EARLIEST, LATEST), st.just("Z") | st.integers(-1439, 1439), st.integers(0, 9))
+def test_digits_beyond_the_millisecond_move_nothing(moment: datetime, zone: int | str, digits: int) -> None:
+    """Any instant, with Z or any offset, and with 0 to 9 digits of a second, is the millisecond that it lies in."""
     fraction = f".{moment.microsecond:06d}999"[: digits + 1] if digits else ""
-    text = f"{moment:%H:%M:%S}{fraction}{'-' if offset < 0 else '+'}{abs(offset) // 60:02d}:{abs(offset) % 60:02d}"
+    offset = zone if isinstance(zone, int) else 0
+    suffix = f"{'-' if offset < 0 else '+'}{abs(offset) // 60:02d}:{abs(offset) % 60:02d}" if zone == offset else "Z"
     whole = at(f"{moment.replace(microsecond=0).isoformat()}+00:00") - offset * 60_000
     expected = whole + (int(fraction[1:4].ljust(3, "0")) if digits else 0)
-    assert timestamps.parse(f"{moment.date().isoformat()}T{text}") == expected
+    assert timestamps.parse(f"{moment.date().isoformat()}T{moment:%H:%M:%S}{fraction}{suffix}") == expected
 
 
 @given(st.text() | st.integers() | st.floats() | st.text("0123456789-:.TZ+ eE", max_size=30) | st.none())
-def test_any_value_has_an_answer(value: Any):
+def test_any_value_has_an_answer(value: Any) -> None:
     """`parse` is total, for numbers as JSON gives them, too, and its instants have a day in every zone."""
     for read in (value, Number(value)):
         instant = timestamps.parse(read)
@@ -131,13 +132,13 @@ def test_any_value_has_an_answer(value: Any):
         ("Asia/Kathmandu", "2020-05-31T18:14:59.999+00:00", "2020-05-31T18:15+00:00"),
     ],
 )
-def test_a_day_begins_at_midnight_of_its_zone(zone: str | None, before: str, after: str):
+def test_a_day_begins_at_midnight_of_its_zone(zone: str | None, before: str, after: str) -> None:
     """A millisecond before is the day before: in summer and winter, on days of 23 and 25 hours."""
     found = ZoneInfo(zone) if zone else None
     assert timestamps.day(at(before), found) + 1 == timestamps.day(at(after), found)
 
 
-def test_a_day_that_a_zone_skipped_does_not_exist():
+def test_a_day_that_a_zone_skipped_does_not_exist() -> None:
     """Samoa went from 29 to 31 December 2011."""
     apia, skipped = ZoneInfo("Pacific/Apia"), (date(2011, 12, 30) - date(1970, 1, 1)).days
     assert timestamps.day(at("2011-12-30T09:59:59.999+00:00"), apia) == skipped - 1
@@ -145,7 +146,7 @@ def test_a_day_that_a_zone_skipped_does_not_exist():
 
 
 @given(st.integers(-62_000_000_000_000, 253_000_000_000_000), st.sampled_from(ZONES))
-def test_a_day_is_the_date_on_the_wall(timestamp_ms: int, name: str):
+def test_a_day_is_the_date_on_the_wall(timestamp_ms: int, name: str) -> None:
     """Whole arithmetic gives the day that Python's own date has there."""
     zone = ZoneInfo(name)
     wall = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=timestamp_ms)).astimezone(zone).date()

@@ -1,0 +1,155 @@
+"""The workspaces file's text -> workspaces, or every fault in it (contract, section 9)."""
+
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas import workspace
+from schemas.workspace import Workspace, WorkspaceFaults
+
+A, B = "a" * 64, "0123456789abcdef" * 4
+
+GOOD = f"""
+[workspaces.acme]
+keys = ["sha256:{A}", "sha256:{B}"]
+time_zone = "Europe/Berlin"
+standard_message = "Contact visited acme.example"
+
+[workspaces.default]
+
+[workspaces."b-1.c_d"]
+time_zone = "UTC"
+"""
+
+ZONES_THAT_ARE_NONE = (
+    "'Mars/Olympus'",
+    "''",
+    "'Europe'",
+    "'../zone'",
+    "'/etc/passwd'",
+    "'a\U0001f600'",
+    '"\\u0000"',
+    "5",
+    "[]",
+)
+ZONE = "no such time zone; a name like Europe/Berlin is wanted"
+KEYS = '"sha256:" and 64 hexadecimal digits are wanted; `daymark keys new` makes them'
+NAME = "a name has 1 to 100 letters, digits, '.', '_' or '-', and begins with a letter or digit"
+MESSAGE = "text of 1 to 1000 characters is wanted"
+
+
+def faults(text: str) -> list[str]:
+    with pytest.raises(WorkspaceFaults) as caught:
+        workspace.parse(text)
+    return caught.value.faults
+
+
+def test_a_file_says_what_each_workspace_sets() -> None:
+    """What is left out has its default; UTC needs no zone."""
+    found = workspace.parse(GOOD)
+    zone = ZoneInfo("Europe/Berlin")
+    keys = (bytes.fromhex(A), bytes.fromhex(B))
+    assert found.get("acme") == Workspace("acme", keys, "Europe/Berlin", "Contact visited acme.example", zone)
+    assert found.get("default") == Workspace("default", (), "UTC", "Contact visited your website", None)
+    assert found.get("b-1.c_d").zone is None
+    assert found.by_digest == dict.fromkeys(keys, "acme")
+
+
+def test_a_workspace_that_is_not_in_the_file_has_default_settings() -> None:
+    """The file tells them apart."""
+    found = workspace.parse(GOOD)
+    assert "acme" in found
+    assert "gone" not in found
+    assert found.get("gone") == Workspace("gone")
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "[workspaces]\n"])
+def test_a_file_may_be_empty(text: str) -> None:
+    """No workspace is no fault."""
+    assert workspace.parse(text) == workspace.Workspaces()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("acme = 1", ["acme: unknown; only [workspaces.NAME] tables are read"]),
+        ("[acme]", ["acme: unknown; only [workspaces.NAME] tables are read"]),
+        ("workspaces = 3", ["workspaces: not a table"]),
+        ("[workspaces]\nacme = 1", ["workspaces.acme: not a table"]),
+        ('[workspaces."a b"]', [f"workspaces.a b: {NAME}"]),
+        ('[workspaces.""]', [f"workspaces.: {NAME}"]),
+        ("[workspaces.-a]", [f"workspaces.-a: {NAME}"]),
+        (f"[workspaces.{'a' * 101}]", [f"workspaces.{'a' * 101}: {NAME}"]),
+        ('[workspaces.a]\nkey = "x"', ["workspaces.a.key: unknown; known are keys, time_zone, standard_message"]),
+        ("[workspaces.a]\nrate_per_second = 5", ["workspaces.a.rate_per_second: not in this version"]),
+        ("[workspaces.a.format]\nemail = 'x'", ["workspaces.a.format: not in this version"]),
+        ('[workspaces.a]\nkeys = "x"', ["workspaces.a.keys: a list of at most 2 digests is wanted"]),
+        (f"[workspaces.a]\nkeys = {['sha256:' + A] * 3}", ["workspaces.a.keys: a list of at most 2 digests is wanted"]),
+        ('[workspaces.a]\nkeys = ["secret"]', [f"workspaces.a.keys: {KEYS}"]),
+        (f'[workspaces.a]\nkeys = [5, "sha256:{A}"]', [f"workspaces.a.keys: {KEYS}"]),
+        (f'[workspaces.a]\nkeys = ["sha256:{A.upper()}"]', [f"workspaces.a.keys: {KEYS}"]),
+        (f'[workspaces.a]\nkeys = ["sha256:{A}0"]', [f"workspaces.a.keys: {KEYS}"]),
+        ("[workspaces.a]\nstandard_message = ' '", [f"workspaces.a.standard_message: {MESSAGE}"]),
+        ("[workspaces.a]\nstandard_message = 5", [f"workspaces.a.standard_message: {MESSAGE}"]),
+        (f"[workspaces.a]\nstandard_message = '{'a' * 1001}'", [f"workspaces.a.standard_message: {MESSAGE}"]),
+        *(
+            (f"[workspaces.a]\ntime_zone = {zone}", [f"workspaces.a.time_zone: {ZONE}"])
+            for zone in ZONES_THAT_ARE_NONE
+        ),
+    ],
+)  # fmt: skip
+def test_each_fault_is_told_in_its_place(text: str, expected: list[str]) -> None:
+    """Where it is, and what is wanted there."""
+    assert faults(text) == expected
+
+
+@pytest.mark.parametrize("text", ["[workspaces", "a = [" * 5000, "a = " + "1" * 5000, "a = 2020-13-45", "\x00"])
+def test_what_is_not_toml_is_one_fault(text: str) -> None:
+    """However it is not."""
+    [fault] = faults(text)
+    assert fault.startswith("not TOML: ")
+
+
+def test_every_fault_is_told_at_once() -> None:
+    """Nobody mends a file one fault at a time."""
+    text = f"""
+        x = 1
+        [workspaces.a]
+        keys = ["sha256:{A}"]
+        time_zone = "nowhere"
+        colour = "red"
+        [workspaces."b c"]
+        keys = ["sha256:{A}", "short"]
+        standard_message = ""
+    """
+    assert faults(text) == [
+        "x: unknown; only [workspaces.NAME] tables are read",
+        "workspaces.a.colour: unknown; known are keys, time_zone, standard_message",
+        f"workspaces.a.time_zone: {ZONE}",
+        f"workspaces.b c: {NAME}",
+        f"workspaces.b c.standard_message: {MESSAGE}",
+        f"workspaces.b c.keys: {KEYS}",
+        "workspaces.b c.keys: also a key of a; a key names one workspace",
+    ]
+
+
+def test_a_faults_text_never_holds_a_key() -> None:
+    """A key put where its digest belongs does not get into logs."""
+    assert "topsecret" not in "".join(faults('[workspaces.a]\nkeys = ["topsecret", "sha256:topsecret"]'))
+
+
+def test_a_digest_is_sha_256() -> None:
+    """As `sha256sum` gives it."""
+    assert workspace.digest("abc").hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert len(workspace.digest("\udcff\u00e9")) == 32
+
+
+@given(st.text() | st.text('[]workspaces.a"=\n{}5keystime_zone '))
+def test_any_text_is_read_or_told_its_faults(text: str) -> None:
+    """`parse` raises nothing else."""
+    try:
+        assert isinstance(workspace.parse(text), workspace.Workspaces)
+    except WorkspaceFaults as caught:
+        assert caught.faults  # noqa: PT017  either answer is right
