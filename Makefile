@@ -61,6 +61,7 @@ docs: $(READY) ## Write README's tables from the code.
 lock: $(READY) ## Lock the newest dependencies, with hashes and without registry addresses.
 	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements.txt
 	@$(BIN)/uv pip compile pyproject.toml --extra local --group dev $(LOCK) -o requirements-dev.txt
+	@$(BIN)/uv pip compile --group build $(LOCK) -o requirements-build.txt
 
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate

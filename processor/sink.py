@@ -93,7 +93,7 @@ class Sink:
     def _renew(self) -> None:
         self._troubled = False
         self._producer = Producer(self._config)
-        self._try(self._producer.init_transactions, _ONCE_S)
+        self._try(self._producer.init_transactions, _ONCE_S, budget_s=0)  # again and again is the worker's to say
 
     def _on_error(self, error: KafkaError) -> None:
         self._troubled = self._troubled or error.name() in _LOST_BROKER
@@ -130,9 +130,9 @@ class Sink:
             except KafkaException as error:
                 raise _fault(error.args[0]) from error
 
-    def _try(self, call: Callable[..., Any], *arguments: Any) -> None:
+    def _try(self, call: Callable[..., Any], *arguments: Any, budget_s: float | None = None) -> None:
         """Make a call, and again while the driver says that it may be made again and the budget lasts."""
-        deadline = time.monotonic() + self._budget_s
+        deadline = time.monotonic() + (self._budget_s if budget_s is None else budget_s)
         while True:
             try:
                 call(*arguments)

@@ -24,7 +24,7 @@ def normalise(email: str) -> str | None:
         address = address.lower()
     else:
         # Lower-casing can break NFC and NFC can bring upper case to lower: once more each way makes it stable.
-        address = unicodedata.normalize("NFC", unicodedata.normalize("NFC", address).lower()).strip()
+        address = unicodedata.normalize("NFC", unicodedata.normalize("NFC", address).lower())
     if len(address) > MAX_CHARACTERS or _ADDRESS.fullmatch(address) is None:
         return None
     return address

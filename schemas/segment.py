@@ -6,6 +6,7 @@ path answers at all, it gives the tolerant path's answer: tests/schemas/test_seg
 """
 
 import re
+from itertools import accumulate
 
 import msgspec
 
@@ -22,8 +23,10 @@ DEPTH_LIMIT = 128
 
 _FUTURE_MS = 24 * 3_600_000
 
-# Strings whole, so that their brackets do not count; possessive, and content with no closing quote: the time is linear.
-_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+# A string whole; possessive, and content with no closing quote, so that the time is linear.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS = bytes(set(range(256)) - set(_STEPS))
 
 
 class _Page(msgspec.Struct, gc=False):
@@ -122,10 +125,5 @@ def _is_utf8(body: bytes) -> bool:
 def _is_too_deep(body: bytes) -> bool:
     if body.count(b"{") + body.count(b"[") <= DEPTH_LIMIT:
         return False
-    depth = 0
-    for match in _BRACKETS.finditer(body):
-        bracket = match[0]
-        depth += (bracket in b"[{") - (bracket in b"]}")
-        if depth > DEPTH_LIMIT:
-            return True
-    return False
+    brackets = _STRING.sub(b"", body).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > DEPTH_LIMIT

@@ -70,11 +70,12 @@ def _embedded_valkey(folder: Path) -> Iterator[str]:
 def _kafka_container() -> Iterator[str]:
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415
 
-    port = ports.choose()  # advertised, so it must be known before the start
+    port = ports.choose()
     node = Node(1, Path("/tmp/kafka"), port, 9093)
-    listeners = {"listeners": "PLAINTEXT://0.0.0.0:9092,CONTROLLER://127.0.0.1:9093"}
+    # The same port inside and outside: the broker sends transaction markers to itself by its advertised address.
+    listeners = {"listeners": f"PLAINTEXT://0.0.0.0:{port},CONTROLLER://127.0.0.1:9093"}
     settings = server_properties(node, [node], listeners)
-    container = DockerContainer(_KAFKA_IMAGE).with_bind_ports(9092, port)
+    container = DockerContainer(_KAFKA_IMAGE).with_bind_ports(port, port)
     container.with_envs(**{f"KAFKA_{name.upper().replace('.', '_')}": text for name, text in settings.items()})
     with container:
         bootstrap = f"{ports.LOOPBACK}:{port}"

@@ -21,7 +21,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 # JSON text, so that duplicates, escapes and broken pieces can be drawn, too. The first of each is the usual one.
 _WHOLE = ("null", "true", "5", "-1.5e3", '"x"', '""', "[]", "{}", '["url"]', '{"url":"x"}', '{"a":[{}]}', '"\\ud83d"')
-_BROKEN = ("NaN", "01", "1.", "tru", '"', '"\x01"', '"\\x"', "[1,]", "{,}", "'x'", "\x00", "}", '"\ud800"')
+_BROKEN = ("NaN", "01", "1.", "tr", '"', '"\x01"', '"\\x"', "[1,]", "{,}", "'x'", "\x00", "}", '"\ud800"')
 _TEXT = (
     '"https://example.com/?a=1&b=2"',
     "null", '""', '" "', "5", "[]", '"\\ud83d"', '"\U0001f44d"', '"\u00e9"', '"a\\/b\\n"', '"\\"url\\""', '"\\u0075rl"',

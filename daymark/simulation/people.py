@@ -7,7 +7,7 @@ domains are reserved for examples (RFC 2606): no mail can reach anybody.
 import unicodedata
 
 _NAMES = """
-    peter ada grace alan mary björn ines yusuf mei olga carlos fatima zoë ivan aisha lucas
+    peter ada grace alan mary björn irene yusuf mei olga carlos fatima zoë ivan aisha lucas
     nina hugo sara tom leila marta kofi anna raj elena noah emma luis chloé omar julia
     gibbons lovelace hopper turing jackson ek silva demir chen petrova garcia haddad baker novak khan meyer
     rossi dubois lind clark nasser kowalska mensah schmidt patel popov martin keller ortega moreau aziz weber

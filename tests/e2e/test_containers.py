@@ -93,21 +93,18 @@ def test_the_image_holds_the_program_and_no_privilege(image: str) -> None:
 
 @pytest.mark.parametrize(("part", "started"), [("ingest", "ingest.started"), ("process", "worker.started")])
 def test_sigterm_ends_a_part_that_is_pid_1(image: str, part: str, started: str) -> None:
-    """With nothing to reach, hardened and as PID 1, SIGTERM ends it with 0 well within Docker's ten seconds."""
+    """Hardened, as PID 1 and with nothing to reach, SIGTERM ends it with 0 within the grace of docker-compose.yml."""
     mount = f"type=bind,src={ROOT / 'workspaces.example.toml'},dst=/workspaces.toml,readonly"
     nowhere = ("DAYMARK_KAFKA=127.0.0.1:1", "DAYMARK_REDIS=redis://127.0.0.1:1", "DAYMARK_WORKSPACES=/workspaces.toml")
     settings = [word for setting in nowhere for word in ("--env", setting)]
     with running(*HARDENED, "--mount", mount, *settings, image, part) as container:
         wait_until(lambda: started in docker("logs", container), f"{part} has started")
-        docker("stop", "--time", "30", container)
+        docker("stop", "--time", "40", container)
         assert exit_codes([container]) == [0]
 
 
 def test_compose_up_makes_an_interaction(image: str) -> None:  # noqa: ARG001
-    """`docker compose up --wait` with three workers takes a request, shows its interaction, and leaves in order.
-
-    All parts of Daymark exit 0 within their grace; after another `up` the data is still there.
-    """
+    """`docker compose up --wait` with three workers takes requests, shows their interactions, and stops with 0."""
     compose = Compose()
     try:
         compose("up", "--wait", "--quiet-pull", "--scale", f"processor={WORKERS}")
@@ -119,11 +116,6 @@ def test_compose_up_makes_an_interaction(image: str) -> None:  # noqa: ARG001
 
         compose("stop")
         assert exit_codes(compose.containers("ingest", "processor", "topics")) == [0] * (WORKERS + 2)
-
-        compose("up", "--wait", "--quiet-pull")
-        identify(compose, "ada@example.com")
-        identify(compose, "joan@example.com")
-        assert interactions(compose, 3) == ["ada@example.com", "grace@example.com", "joan@example.com"]
     except BaseException:
         print(compose("logs", "--no-color", "--tail", "50", ok=False))  # noqa: T201  for the report of the failure
         raise

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 
+import msgspec
 import pytest
 from hypothesis import Phase, event, given, seed, settings
 from hypothesis import strategies as st
@@ -18,6 +19,35 @@ def test_the_fast_path_is_the_tolerant_one_on_every_example() -> None:
     """Where the fast path answers, it gives the tolerant path's answer."""
     for example in examples.load():
         assert segment.read_recommended(example.body) in (None, wild.read(example.body, type_required=False))
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        (rb'"\u0045vent":"x"', {"event": "x"}),
+        (rb'"message\u005fid":"x"', {"message_id": "x"}),
+        (rb'"u\u0052l":"x"', {"url": "x"}),
+        (b'"Event":"x"', {"event": "x"}),
+        (b'"e-v_e nt":"x"', {"event": "x"}),
+        (b'"message_id":"x"', {"message_id": "x"}),
+        (b'"url":"x"', {"url": "x"}),
+        (b'"U R L":"x"', {"url": "x"}),
+        (b'"page":{"URL":"x"},"context":{"page":{"url":"y"}}', {"url": "x"}),
+        (b'"Page":{"url":"x"},"context":{"page":{"url":"y"}}', {"url": "x"}),
+        (b'"page":{"url":""},"context":{"page":{"url":"y"}}', {"url": "y"}),
+        (b'"page":{"url":"x"},"page":{"title":"z"},"url":"y"', {"url": "y"}),
+        (b'"context":{"page":{"url":" "}},"url":"y"', {"url": "y"}),
+        (b'"event":"","EVENT":"x"', {"event": "x"}),
+        (b'"event":"x","event":null,"Event":"y"', {"event": "y"}),
+        (b'"type":null,"TYPE":"identify"', {}),
+        (b'"traits":{"email":"bad"},"email":"c@d"', {"email": "c@d"}),
+    ],
+)
+def test_the_fast_path_is_not_taken_in(more: bytes, found: dict[str, str]) -> None:
+    """What the typed decode does not see is looked for all the same."""
+    body = b'{"type":"identify","timestamp":"2020-05-31","traits":{"email":"a@b"},%s}' % more
+    plain = segment.Identify("a@b", 1_590_883_200_000, None, None, None)
+    assert segment.read(body, NOW_MS) == msgspec.structs.replace(plain, **found)
 
 
 @given(strategies.events())
@@ -60,10 +90,11 @@ def test_the_fast_path_is_taken_often() -> None:
     [
         b'{"type":"identify","timestamp":"2020-05-31T17:55:47Z","traits":{"email":"a@b.c"}}',
         b'{"page":{"url":"u"},"type":"identify","timestamp":"2020-05-31T17:55:47Z","traits":{"email":"a@b.c"}}',
+        b'{"page":{"url":"u"},"type":"identify","url":"w","timestamp":"2020-05-31","traits":{"email":"a@b.c"}}',
         b'{"context":{"page":{"url":"u"}},"type":"identify","timestamp":"2020-05-31","traits":{"email":"a@b.c"}}',
         '{"type":"identify","timestamp":"2020-05-31T17:55:47Z","traits":{"email":"jos\u00e9@b.c"},"event":"\u00fc"}'.encode(),
     ],
-    ids=["no url", "page", "context.page", "unicode"],
+    ids=["no url", "page", "page and another", "context.page", "unicode"],
 )
 def test_the_fast_path_answers_for_what_is_sent_most(event_in: bytes) -> None:
     """The recommended format, and what SDKs and Engage send, take the fast path."""

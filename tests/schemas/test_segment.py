@@ -67,18 +67,25 @@ def test_many_brackets_side_by_side_are_no_depth() -> None:
         b'"' + b'\\"' * 16_000 + b"[" * 129 + b"\\",
         b'{"a":"' + b'\\"' * 16_000 + b"[" * 129,
         b"[" * 129 + b'"a' * 10_000,
+        b"[]" * 16_384,
         b'{"email":"' + b"\xcc\x80\xcc\xa3" * 8_000 + b'@b.c","timestamp":"2020-05-31"}',
         b'{"timestamp":' + b"1" * 32_000 + b',"email":"a@b.c"}',
         b'{"timestamp":1e' + b"9" * 32_000 + b',"email":"a@b.c"}',
     ],
-    ids=["escaped quotes", "escaped quotes in an object", "quotes", "combining marks", "digits", "exponent"],
+    ids=[
+        "escaped quotes",
+        "escaped quotes in an object",
+        "quotes",
+        "brackets",
+        "combining marks",
+        "digits",
+        "exponent",
+    ],
 )
 def test_a_hostile_event_costs_little(body: bytes) -> None:
-    """No event within the limit of bytes takes more than linear work: these took up to 20 seconds once."""
+    """No event within the limit of bytes takes more than linear work: some took 20 seconds once."""
     assert len(body) <= segment.EVENT_LIMIT_BYTES
-    before_s = time.thread_time()
-    assert isinstance(read(body), Rejection)
-    assert time.thread_time() - before_s < 0.5  # of this thread's own time: a busy machine does not count
+    assert min(_cpu_s(body) for _ in range(5)) < 0.05
 
 
 @pytest.mark.parametrize(
@@ -215,3 +222,9 @@ def test_no_number_is_too_large_to_be_refused(value: str) -> None:
     """What is no instant of the years 1 to 9999 is invalid; a number too small to see is 1970."""
     body = json.dumps(event(timestamp="?")).replace('"?"', value).encode()
     assert reason(body) == (None if value in ("1e-999999999999", "-0e0") else Reason.INVALID_TIMESTAMP)
+
+
+def _cpu_s(body: bytes) -> float:
+    before_s = time.thread_time()  # of this thread alone: a busy machine does not count
+    assert isinstance(read(body), Rejection)
+    return time.thread_time() - before_s
