@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 from schemas import avro
 from schemas.topics import PARTITIONER, Topics
@@ -89,7 +89,14 @@ class Road:
 
     def wait_settled(self) -> None:
         """Wait until everything is committed."""
-        wait_until(lambda: self.lag() == 0, "the group has committed everything", every_s=0.2)
+
+        def settled() -> bool:
+            try:
+                return self.lag() == 0
+            except KafkaException:  # a coordinator on its way
+                return False
+
+        wait_until(settled, "the group has committed everything", every_s=0.2)
 
     @contextmanager
     def worker(self, slot: str = "0", **settings: str) -> Iterator["Process"]:

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "daymark:test"
-KEY = "daymark_development_key"  # published in workspaces.example.toml
+KEY = "daymark_development_key"  # published in schemas/workspaces.example.toml
 HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--tmpfs", "/tmp")
 WORKERS = 3
 
@@ -94,7 +94,7 @@ def test_the_image_holds_the_program_and_no_privilege(image: str) -> None:
 @pytest.mark.parametrize(("part", "started"), [("ingest", "ingest.started"), ("process", "worker.started")])
 def test_sigterm_ends_a_part_that_is_pid_1(image: str, part: str, started: str) -> None:
     """Hardened, as PID 1 and with nothing to reach, SIGTERM ends it with 0 within the grace of docker-compose.yml."""
-    mount = f"type=bind,src={ROOT / 'workspaces.example.toml'},dst=/workspaces.toml,readonly"
+    mount = f"type=bind,src={ROOT / 'schemas' / 'workspaces.example.toml'},dst=/workspaces.toml,readonly"
     nowhere = ("DAYMARK_KAFKA=127.0.0.1:1", "DAYMARK_REDIS=redis://127.0.0.1:1", "DAYMARK_WORKSPACES=/workspaces.toml")
     settings = [word for setting in nowhere for word in ("--env", setting)]
     with running(*HARDENED, "--mount", mount, *settings, image, part) as container:
