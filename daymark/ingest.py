@@ -8,7 +8,8 @@ from collections.abc import Callable
 import click
 
 from daymark import logs, registry
-from daymark.settings import Address, Settings, SettingsFaults, from_environment
+from daymark.settings import Settings, SettingsFaults, from_environment
+from daymark.values import Address
 from schemas import avro
 from schemas.avro import Codec
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from daymark.settings import Address, Settings, from_environment
+from daymark.settings import Settings, from_environment
+from daymark.values import Address
 
 if TYPE_CHECKING:
     from processor.worker import Worker

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
+from daymark import values
+from daymark.values import Address
 from schemas.topics import Topics
 
 PREFIX: Final = "DAYMARK_"
@@ -38,15 +39,6 @@ OWNED_OPTIONS: Final = {
     "transactional.id": "DAYMARK_SLOT",
 }
 ASSIGNORS: Final = {"classic": ("cooperative-sticky", "range", "roundrobin"), "consumer": ("uniform", "range")}
-
-_SECRET_CHARACTERS = 16
-
-
-class Address(NamedTuple):
-    """Where to listen; port 0 is any free one."""
-
-    host: str
-    port: int
 
 
 class SettingsFaults(Exception):
@@ -193,159 +185,103 @@ def _running(path: Path) -> dict[str, str]:
     return {name: text for name, text in running.items() if f"{name}_FILE" not in os.environ}
 
 
-def _text(text: str) -> str:
-    return text
-
-
-def _brokers(text: str) -> str:
-    for broker in text.split(","):
-        _address(broker.strip())
-    return text
-
-
-def _address(text: str) -> Address:
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004  the highest port
-        raise ValueError(f"{text!r} is not host:port")
-    return Address(host.strip("[]"), int(port))
-
-
-def _redis(text: str) -> str:
-    schemes = ("redis", "rediss", "unix", "redis+cluster")
-    if urlsplit(text).scheme not in schemes:
-        raise ValueError(f"a URL is wanted that begins with {', '.join(f'{scheme}://' for scheme in schemes)}")
-    return text
-
-
-def _registry(text: str) -> str:
-    if urlsplit(text).scheme not in {"http", "https"}:
-        raise ValueError("an http:// or https:// URL is wanted")
-    return text.rstrip("/")
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    return tuple(origin.strip() for origin in text.split(",") if origin.strip())
-
-
-def _secret(text: str) -> bytes:
-    if len(text) < _SECRET_CHARACTERS:
-        raise ValueError(f"at least {_SECRET_CHARACTERS} characters are wanted; `openssl rand -hex 32` makes some")
-    return text.encode()
-
-
-def _number(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
-            raise ValueError(f"{text!r} is not a whole number from {least} to {most}")
-        return int(text)
-
-    return parse
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"{text!r} is none of {', '.join(words)}")
-        return text
-
-    return parse
-
-
 TABLE: Final = (
-    Setting("KAFKA", "kafka", _brokers, "localhost:9092", "Kafka's bootstrap servers, host:port, with commas between"),
+    Setting(
+        "KAFKA", "kafka", values.brokers, "localhost:9092", "Kafka's bootstrap servers, host:port, with commas between"
+    ),
     Setting(
         "REDIS",
         "redis",
-        _redis,
+        values.redis,
         "redis://localhost:6379",
         "redis://, rediss://, unix:// or redis+cluster:// URL; Redis 7+ or Valkey 8+",
     ),
     Setting(
         "SCHEMA_REGISTRY",
         "schema_registry",
-        _registry,
+        values.registry,
         None,
         "URL of a schema registry; unset: Avro's single-object encoding",
     ),
     Setting("WORKSPACES", "workspaces", Path, None, "path of the workspaces file; read again when it changes"),
-    Setting("HTTP", "http", _address, "127.0.0.1:8080", "host:port of the API; port 0 is any free one"),
+    Setting("HTTP", "http", values.address, "127.0.0.1:8080", "host:port of the API; port 0 is any free one"),
     Setting(
         "ADMIN",
         "admin",
-        _address,
+        values.address,
         None,
         "host:port of health and metrics; by default 127.0.0.1, port 8081 of ingest, 8082 of process",
     ),
     Setting(
         "ALLOWED_ORIGINS",
         "allowed_origins",
-        _origins,
+        values.origins,
         "",
         "browser origins that may call the API, with commas between, or *",
     ),
     Setting(
         "REQUEST_LIMIT_BYTES",
         "request_limit_bytes",
-        _number(32 * 1024, 64 << 20),
+        values.number(32 * 1024, 64 << 20),
         "512000",
         "longest request, after decompression",
     ),
-    Setting("GROUP", "group", _text, "daymark", "consumer group of the workers"),
+    Setting("GROUP", "group", values.text, "daymark", "consumer group of the workers"),
     Setting(
         "GROUP_PROTOCOL",
         "group_protocol",
-        _one_of("classic", "consumer"),
+        values.one_of("classic", "consumer"),
         "classic",
         "group protocol: classic, or consumer (KIP-848)",
     ),
     Setting(
         "ASSIGNOR",
         "assignor",
-        _one_of("cooperative-sticky", "range", "roundrobin", "uniform"),
+        values.one_of("cooperative-sticky", "range", "roundrobin", "uniform"),
         None,
         "assignor of partitions; by default cooperative-sticky, with the consumer protocol uniform",
     ),
     Setting(
         "SLOT",
         "slot",
-        _text,
+        values.text,
         socket.gethostname(),
         "stable name of this process among the workers; by default the host's name",
     ),
     Setting(
         "SESSION_TIMEOUT_MS",
         "session_timeout_ms",
-        _number(1000, 1_800_000),
+        values.number(1000, 1_800_000),
         "45000",
         "a worker that is silent for so long is taken for dead",
     ),
     Setting(
         "TRANSACTION_TIMEOUT_MS",
         "transaction_timeout_ms",
-        _number(1000, 900_000),
+        values.number(1000, 900_000),
         "15000",
         "a transaction that is open for so long is aborted",
     ),
-    Setting("BATCH_RECORDS", "batch_records", _number(1, 100_000), "4000", "most records of a transaction"),
+    Setting("BATCH_RECORDS", "batch_records", values.number(1, 100_000), "4000", "most records of a transaction"),
     Setting(
         "CLAIM_KEY",
         "claim_key",
-        _secret,
+        values.secret,
         None,
         "secret of the keyed hash of day keys, the same for all workers; a new one forgets all claims",
     ),
-    Setting("CLAIM_DAYS", "claim_days", _number(1, 3650), "8", "lifetime of a day key, in days from the claim"),
+    Setting("CLAIM_DAYS", "claim_days", values.number(1, 3650), "8", "lifetime of a day key, in days from the claim"),
     Setting(
         "REJECTED_PERCENT",
         "rejected_percent",
-        _number(1, 100),
+        values.number(1, 100),
         "50",
         "a worker stops when it would reject more than this share of a minute's records",
     ),
     Setting(
         "REJECTED_RECORDS",
         "rejected_records",
-        _number(1, 1_000_000_000),
+        values.number(1, 1_000_000_000),
         "10000",
         "and at least so many records came in that minute",
     ),

@@ -29,7 +29,7 @@ from daymark.local.program import Plan, Program, last_line
 from daymark.local.supervision import Supervision, start
 from daymark.local.valkey import Valkey
 from daymark.screen import Screen
-from daymark.settings import Address
+from daymark.values import Address
 
 _ADMIN: Final = Address(ports.LOOPBACK, 8081)
 _DAYMARK: Final = (sys.executable, "-m", "daymark")

@@ -11,7 +11,8 @@ from confluent_kafka.admin import AdminClient
 
 from daymark import logs, registry
 from daymark.kafka import client_config
-from daymark.settings import Address, Settings
+from daymark.settings import Settings
+from daymark.values import Address
 from daymark.workspaces import WorkspacesFile
 from processor import health, metrics
 from processor.breaker import Breaker

@@ -37,19 +37,27 @@ log = structlog.get_logger()
 class Sink:
     """A transactional producer."""
 
-    def __init__(self, config: Mapping[str, Any], topic: str, budget_s: float) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        topic: str,
+        budget_s: float,
+        producer: Callable[..., Producer] = Producer,
+    ) -> None:
         """Make a producer, and end what an earlier one under the same transactional id left open.
 
         Args:
             config: the producer's, with transactional id.
             topic: the raw events, whose offsets are committed.
             budget_s: how long a call may be tried again: a transaction's time-out.
+            producer: makes the driver's producer from its settings.
 
         Raises:
             SessionLost, Fatal: it cannot be had.
         """
         self._topic, self._budget_s = topic, budget_s
         self._troubles = Troubles("producer")
+        self._make = producer
         self._config = {**CONFIG, **config, "error_cb": self._on_error}
         self._renew()
 
@@ -92,7 +100,7 @@ class Sink:
 
     def _renew(self) -> None:
         self._troubled = False
-        self._producer = Producer(self._config)
+        self._producer = self._make(self._config)
         self._try(self._producer.init_transactions, _ONCE_S, budget_s=0)  # again and again is the worker's to say
 
     def _on_error(self, error: KafkaError) -> None:

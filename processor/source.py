@@ -45,7 +45,12 @@ class Source:
     """A member of the group that reads one topic."""
 
     def __init__(
-        self, config: Mapping[str, Any], topic: str, most: int, incarnation: Callable[[], bytes | None]
+        self,
+        config: Mapping[str, Any],
+        topic: str,
+        most: int,
+        incarnation: Callable[[], bytes | None],
+        consumer: Callable[..., Consumer] = Consumer,
     ) -> None:
         """Join the group.
 
@@ -54,6 +59,7 @@ class Source:
             topic: the raw events.
             most: records of a batch.
             incarnation: tells the topic's mark now, None while there is no such topic or nobody answers.
+            consumer: makes the driver's consumer from its settings.
         """
         self._topic, self._most, self._ask = topic, most, incarnation
         self._incarnation: bytes | None = None
@@ -69,7 +75,7 @@ class Source:
         )
         self._fault: Fault | None = None
         self._troubles = Troubles("consumer")
-        self._consumer = Consumer({**CONFIG, **config, "error_cb": self._on_error})
+        self._consumer = consumer({**CONFIG, **config, "error_cb": self._on_error})
         self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
 
     @property
@@ -159,12 +165,13 @@ class Source:
         Raises:
             SessionLost: going back did not go back.
         """
-        kept, upto = [], dict(self._next)
+        kept, upto = [], {**self._next, **self._due}
         for record in records:
-            due = self._due.pop(record.partition, None)
+            due = self._due.get(record.partition)
             if due is not None and record.offset > due:
                 raise SessionLost(f"partition {record.partition} went back to {due}, but goes on at {record.offset}")
             if record.offset >= upto.get(record.partition, 0):
+                self._due.pop(record.partition, None)
                 kept.append(record)
                 upto[record.partition] = record.next_offset
         return kept
@@ -185,6 +192,8 @@ class Source:
             found = self._consumer.committed(self._partitions(partitions), _CALL_S)
         except KafkaException as error:
             raise SessionLost(f"the committed offsets cannot be had: {error.args[0].str()}") from error
+        if faults := [there.error.str() for there in found if there.error]:
+            raise SessionLost(f"the committed offsets cannot be had: {faults[0]}")
         return {there.partition: there.offset if there.offset >= 0 else OFFSET_BEGINNING for there in found}
 
     def _seek(self, offsets: Mapping[int, int]) -> None:

@@ -115,10 +115,14 @@ def _zone(place: str, name: Any, faults: list[str]) -> ZoneInfo | None:
     if name == "UTC":
         return None
     try:
-        return ZoneInfo(name)
+        zone = ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        zone = None
+    # "localtime" is a file of the machine's own: the day must not depend on where a worker runs.
+    if zone is None or name == "localtime":
         faults.append(f"{place}.time_zone: no such time zone; a name like Europe/Berlin is wanted")
         return None
+    return zone
 
 
 def _by_digest(workspaces: list[Workspace], faults: list[str]) -> dict[bytes, str]:

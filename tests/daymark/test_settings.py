@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from daymark import settings
-from daymark.settings import Address, Settings, SettingsFaults, load
+from daymark.settings import Settings, SettingsFaults, load
+from daymark.values import Address
 
 
 def faults(**environ: str) -> list[str]:

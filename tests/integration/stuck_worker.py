@@ -5,7 +5,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from daymark.settings import Address, from_environment
+from daymark.settings import from_environment
+from daymark.values import Address
 from daymark.worker import serve
 from processor.errors import Fault
 from processor.records import Batch, Output

@@ -1,0 +1,112 @@
+"""What decisions become: the fields of contract, section 6."""
+
+import datetime as dt
+import uuid
+from typing import Any
+
+import pytest
+
+from processor import outputs
+from processor.decide import Candidate, ContactDay
+from processor.records import Output, Record
+from schemas import avro
+from schemas.identify import Identify
+from schemas.interaction import interaction_id
+from schemas.reasons import Reason, Rejection
+from schemas.topics import Topics
+from schemas.workspace import Workspace
+
+TOPICS = Topics("t.")
+ACME = Workspace("acme", (), standard_message="Kia ora")
+RECORD = Record(3, 42, b"key", b"raw bytes", "acme", 1590947747263, 1590947747999)
+CONTACT_DAY = ContactDay("acme", "peter@example.com", 18414)
+INSTANT_MS = 1590947747000
+
+
+def interaction(record: Record = RECORD, **fields: Any) -> Output:
+    described = {"url": None, "event": None, "message_id": None, **fields}
+    identify = Identify(email=CONTACT_DAY.email, timestamp_ms=INSTANT_MS, **described)
+    return outputs.interaction(CONTACT_DAY, Candidate(record, identify), ACME, TOPICS, avro.INTERACTION)
+
+
+def rejection(record: Record) -> Output:
+    why = Rejection(Reason.MISSING_EMAIL, "Missing email address")
+    return outputs.rejected(record, why, TOPICS, avro.REJECTED)
+
+
+def test_an_interaction() -> None:
+    """Every field, under its id, in the partition of its raw record; the day is the claim's, not the instant's."""
+    output = interaction(url="index.html", event="Visited", message_id="m1")
+    key = interaction_id(*CONTACT_DAY)
+    assert (output.topic, output.key, output.partition) == ("t.timeline.interactions", key.encode(), 3)
+    assert avro.decode(output.value) == (
+        "TimelineInteraction",
+        {
+            "interaction_id": uuid.UUID(key),
+            "workspace": "acme",
+            "email": "peter@example.com",
+            "day": dt.date(2020, 6, 1),
+            "timestamp": dt.datetime(2020, 5, 31, 17, 55, 47, tzinfo=dt.UTC),
+            "description": "Visited",
+            "described_by": "event",
+            "url": "index.html",
+            "event": "Visited",
+            "message_id": "m1",
+            "received_at": dt.datetime(2020, 5, 31, 17, 55, 47, 263000, tzinfo=dt.UTC),
+            "source_partition": 3,
+            "source_offset": 42,
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "description", "described_by"),
+    [
+        ({"event": "Visited", "url": "u"}, "Visited", "event"),
+        ({"url": "u"}, "u", "url"),
+        ({"event": "", "url": "u"}, "u", "url"),
+        ({}, "Kia ora", "standard"),
+        ({"event": "", "url": ""}, "Kia ora", "standard"),
+    ],
+)
+def test_what_describes_an_interaction(fields: dict[str, Any], description: str, described_by: str) -> None:
+    """The event, else the url, else the workspace's standard message; and it says which."""
+    found = avro.decode(interaction(**fields).value)[1]
+    assert (found["description"], found["described_by"]) == (description, described_by)
+
+
+def test_a_record_that_ingest_did_not_write_has_no_time_of_receipt() -> None:
+    """The record's own time, which a copy changes, does not stand in for it."""
+    assert avro.decode(interaction(RECORD._replace(received_at_ms=None)).value)[1]["received_at"] is None
+
+
+def test_a_rejection() -> None:
+    """Every field, under the raw record's key, which chooses the partition."""
+    output = rejection(RECORD)
+    assert (output.topic, output.key, output.partition) == ("t.segment.rejected", b"key", None)
+    assert avro.decode(output.value) == (
+        "RejectedEvent",
+        {
+            "reason": "missing_email",
+            "message": "Missing email address",
+            "stage": "processor",
+            "workspace": "acme",
+            "raw": b"raw bytes",
+            "received_at": dt.datetime(2020, 5, 31, 17, 55, 47, 263000, tzinfo=dt.UTC),
+            "source_partition": 3,
+            "source_offset": 42,
+        },
+    )
+
+
+def test_a_rejection_without_a_key() -> None:
+    assert rejection(RECORD._replace(key=None)).key is None
+
+
+@pytest.mark.parametrize(("length", "is_cut"), [(512 * 1024, False), (512 * 1024 + 1, True)])
+def test_only_what_is_too_long_is_cut(length: int, is_cut: bool) -> None:  # noqa: FBT001  a parameter of the test
+    """Exactly the limit is kept whole; over it the message says what is missing."""
+    found = avro.decode(rejection(RECORD._replace(value=b"x" * length)).value)[1]
+    assert len(found["raw"]) == 512 * 1024
+    assert (found["message"] != "Missing email address") is is_cut
+    assert (f"of {length} bytes" in found["message"]) is is_cut

@@ -1,0 +1,221 @@
+"""The producer's half of the guarantee: one transaction a batch, and what is known after each of its failures."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError
+
+from processor.errors import Aborted, Fatal, KafkaAway, SessionLost
+from processor.records import Batch, Output, Record
+from processor.sink import Sink
+from tests.processor.drivers import TOPIC, FakeProducers, failure
+
+RECORDS = [Record(partition, offset, None, b"", "w", None, 0) for partition, offset in [(0, 5), (2, 8), (0, 6)]]
+BATCH = Batch(RECORDS, "membership of the batch", b"mark")
+OUTPUTS = [Output("interactions", b"id", b"value", 2), Output("rejected", None, b"raw", None)]
+PRODUCED = [("produce", "interactions", b"value", b"id", 2), ("produce", "rejected", b"raw", None, -1)]
+SENT = ("send", {(TOPIC, 0): 7, (TOPIC, 2): 9}, "membership of the batch")
+
+PASSING = failure(KafkaError.CONCURRENT_TRANSACTIONS, retriable=True)
+ABORTING = failure(KafkaError.UNKNOWN_MEMBER_ID, txn_requires_abort=True)
+FENCED = failure(KafkaError._FENCED, fatal=True)
+ODD = failure(KafkaError._STATE)
+STEPS = ["begin", "produce", "send", "commit"]
+
+
+@pytest.fixture
+def producers() -> Iterator[FakeProducers]:
+    made = FakeProducers()
+    yield made
+    made.gate.set()
+
+
+def sink(producers: FakeProducers, budget_s: float = 60.0) -> Sink:
+    return Sink({"transactional.id": "slot"}, TOPIC, budget_s, producers.make)
+
+
+def test_a_batch_is_one_transaction(producers: FakeProducers) -> None:
+    """Results and rejections, then the next offsets under the batch's own membership, then the commit."""
+    sink(producers).commit(OUTPUTS, BATCH)
+    assert producers.told("poll") == [("init",), ("begin",), *PRODUCED, SENT, ("commit",)]
+
+
+def test_a_batch_without_results_commits_its_offsets(producers: FakeProducers) -> None:
+    """Nothing but duplicates: the group moves on all the same."""
+    sink(producers).commit([], BATCH)
+    assert producers.told("poll") == [("init",), ("begin",), SENT, ("commit",)]
+
+
+def test_the_producer_partitions_as_java_does(producers: FakeProducers) -> None:
+    sink(producers)
+    (config,) = producers.configs
+    assert (config["transactional.id"], config["partitioner"]) == ("slot", "murmur2_random")
+
+
+@pytest.mark.parametrize("step", ["begin", "send", "commit"])
+def test_what_may_be_called_again_is(producers: FakeProducers, step: str) -> None:
+    """The very same call, until it succeeds; no other in between."""
+    producers.plans.plan(step, PASSING, PASSING)
+    sink(producers).commit(OUTPUTS, BATCH)
+    names = [call[0] for call in producers.told("poll")]
+    assert [name for name in names if name != step] == [
+        name for name in ["init", "begin", "produce", "produce", "send", "commit"] if name != step
+    ]
+    at = names.index(step)
+    assert names[at : at + 3] == [step] * 3
+
+
+@pytest.mark.parametrize("step", ["begin", "send", "commit"])
+def test_not_for_ever(producers: FakeProducers, step: str) -> None:
+    """Beyond its budget a call is given up, and nobody knows whether it took effect: nothing is aborted."""
+    found = sink(producers, 0.0)
+    producers.plans.plan(step, *[PASSING] * 100)
+    with pytest.raises(KafkaAway):
+        found.commit(OUTPUTS, BATCH)
+    assert producers.told("poll")[-1][0] == step
+
+
+@pytest.mark.parametrize("step", ["produce", "send", "commit"])
+def test_aborted(producers: FakeProducers, step: str) -> None:
+    """The transaction is undone first, then said to be; the next one begins afresh."""
+    found = sink(producers)
+    producers.plans.plan(step, ABORTING)
+    with pytest.raises(Aborted):
+        found.commit(OUTPUTS, BATCH)
+    names = [call[0] for call in producers.told("poll")]
+    assert names[-2:] == [step, "abort"]
+    found.commit(OUTPUTS, BATCH)
+    assert producers.told("poll")[len(names) :] == [("begin",), *PRODUCED, SENT, ("commit",)]
+
+
+def test_an_abort_is_asked_for_where_a_retry_is_offered_too(producers: FakeProducers) -> None:
+    """What requires an abort is not called again."""
+    producers.plans.plan("send", failure(KafkaError._TIMED_OUT, retriable=True, txn_requires_abort=True))
+    with pytest.raises(Aborted):
+        sink(producers).commit(OUTPUTS, BATCH)
+    assert producers.told("poll")[-2:] == [SENT, ("abort",)]
+
+
+def test_an_abort_that_passes_is_tried_again(producers: FakeProducers) -> None:
+    producers.plans.plan("send", ABORTING)
+    producers.plans.plan("abort", PASSING, PASSING)
+    with pytest.raises(Aborted):
+        sink(producers).commit(OUTPUTS, BATCH)
+    assert producers.told("poll")[-3:] == [("abort",)] * 3
+
+
+@pytest.mark.parametrize("error", [FENCED, ODD, failure(KafkaError.INVALID_TXN_STATE)])
+def test_an_abort_that_fails_loses_the_session(producers: FakeProducers, error: Exception) -> None:
+    """The transaction may still be open: another one cannot begin."""
+    producers.plans.plan("commit", ABORTING)
+    producers.plans.plan("abort", error)
+    with pytest.raises(SessionLost):
+        sink(producers).commit(OUTPUTS, BATCH)
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("error", [FENCED, ODD, failure(KafkaError._INCONSISTENT, fatal=True)])
+def test_a_lost_producer_loses_the_session(producers: FakeProducers, step: str, error: Exception) -> None:
+    """Another took this slot over, or the driver is at its end: nothing more is called."""
+    found = sink(producers)
+    producers.plans.plan(step, error)
+    with pytest.raises(SessionLost):
+        found.commit(OUTPUTS, BATCH)
+    assert producers.told("poll")[-1][0] == step
+
+
+@pytest.mark.parametrize("step", ["init", *STEPS])
+@pytest.mark.parametrize(
+    "error",
+    [
+        failure(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, fatal=True),
+        failure(KafkaError.TOPIC_AUTHORIZATION_FAILED, txn_requires_abort=True),
+        failure(KafkaError.GROUP_AUTHORIZATION_FAILED, txn_requires_abort=True),
+    ],
+)
+def test_a_refusal_is_fatal(producers: FakeProducers, step: str, error: Exception) -> None:
+    """No new session gives a worker the rights it lacks."""
+    producers.plans.plan(step, error)
+    with pytest.raises(Fatal, match="rights"):
+        sink(producers).commit(OUTPUTS, BATCH)
+
+
+def test_a_record_that_kafka_never_takes_is_fatal(producers: FakeProducers) -> None:
+    producers.plans.plan("produce", failure(KafkaError.MSG_SIZE_TOO_LARGE))
+    with pytest.raises(Fatal):
+        sink(producers).commit(OUTPUTS, BATCH)
+
+
+def test_a_full_queue_is_waited_for(producers: FakeProducers) -> None:
+    """The driver is given time to send, then takes the same record; the others keep their order."""
+    found = sink(producers)
+    producers.plans.plan("produce", BufferError("full"), BufferError("full"))
+    before = len(producers.calls)
+    found.commit(OUTPUTS, BATCH)
+    assert producers.calls[before + 1 :] == [
+        *[("begin",), PRODUCED[0], ("poll",), PRODUCED[0], ("poll",)],
+        *[*PRODUCED, SENT, ("commit",)],
+    ]
+
+
+def test_a_coordinator_that_never_answers_is_given_up(producers: FakeProducers) -> None:
+    """`send_offsets_to_transaction` can hang in spite of its timeout: the worker does not hang with it."""
+    found = sink(producers, 0.05)
+    producers.gate.clear()
+    with pytest.raises(KafkaAway, match="coordinator"):
+        found.commit(OUTPUTS, BATCH)
+    assert producers.told("poll")[-1] == SENT
+
+
+@pytest.mark.parametrize("code", [KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE])
+def test_a_producer_that_lost_a_broker_is_renewed(producers: FakeProducers, code: int) -> None:
+    """Before the next transaction, and once: the driver may wait for that broker without end."""
+    found = sink(producers)
+    producers.complaints.append(code)
+    found.poll()
+    assert len(producers.configs) == 1
+    found.commit([], BATCH)
+    transaction: list[tuple[Any, ...]] = [("begin",), SENT, ("commit",)]
+    assert producers.told("poll") == [("init",), ("purge",), ("flush",), ("init",), *transaction]
+    assert producers.configs[0] == producers.configs[1]
+    found.commit([], BATCH)
+    assert producers.told("poll")[7:] == transaction
+    assert len(producers.configs) == 2
+
+
+def test_a_broker_lost_since_the_last_batch_is_heard_of_before_the_next(producers: FakeProducers) -> None:
+    """Also when nobody polled in the meantime."""
+    found = sink(producers)
+    producers.complaints.append(KafkaError._TRANSPORT)
+    found.commit([], BATCH)
+    assert len(producers.configs) == 2
+    assert [call[0] for call in producers.told("poll")].index("begin") == 4
+
+
+def test_other_complaints_renew_nothing(producers: FakeProducers) -> None:
+    found = sink(producers)
+    producers.complaints.append(KafkaError._MSG_TIMED_OUT)
+    found.commit([], BATCH)
+    assert len(producers.configs) == 1
+
+
+def test_a_producer_that_cannot_be_had_is_kafka_away(producers: FakeProducers) -> None:
+    """At once: how often to try again is the worker's to say. The same for a renewed one, and nothing is begun."""
+    producers.plans.plan("init", *[PASSING] * 100)
+    with pytest.raises(KafkaAway):
+        sink(producers)
+    producers.plans = type(producers.plans)()
+    found = sink(producers)
+    producers.complaints.append(KafkaError._TRANSPORT)
+    producers.plans.plan("init", *[PASSING] * 100)
+    with pytest.raises(KafkaAway):
+        found.commit([], BATCH)
+    assert ("begin",) not in producers.calls
+
+
+@pytest.mark.parametrize("step", ["purge", "flush"])
+def test_closing_never_raises(producers: FakeProducers, step: str) -> None:
+    producers.plans.plan(step, ODD)
+    sink(producers).close()
+    assert (step,) in producers.calls
