@@ -50,6 +50,5 @@ def main() -> None:
     try:
         program.main(prog_name="daymark")
     except SettingsFaults as error:
-        for fault in error.faults:
-            click.echo(f"daymark: {fault}", err=True)
+        error.show()
         sys.exit(2)

@@ -1,6 +1,5 @@
 """`daymark ingest`: one part, as a container runs it. Wires settings to ingest, and decides nothing."""
 
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -36,7 +35,7 @@ def command(workers: int) -> None:
     run = _prepared(settings, workers)
     if workers == 1:
         sys.exit(run(0))
-    from ingest.workers import supervise  # noqa: PLC0415
+    from daymark.workers import supervise  # noqa: PLC0415
 
     sys.exit(supervise(workers, run))
 
@@ -61,12 +60,10 @@ def _prepared(settings: Settings, workers: int) -> Callable[[int], int]:
         admins = [server.listen(Address(host, port and port + number)) for number in range(workers)]
     except server.CannotListen as error:
         raise click.ClickException(str(error)) from None
-    parent = os.getpid()
 
     def run(number: int) -> int:
-        orphaned = (lambda: os.getppid() != parent) if workers > 1 else (lambda: False)
         try:
-            server.run(http, admins[number], config, orphaned)
+            server.run(http, admins[number], config)
         except (server.BadOptions, server.Failed) as error:
             click.echo(f"daymark: {error}", err=True)
             return 2 if isinstance(error, server.BadOptions) else 1

@@ -2,13 +2,15 @@
 
 import os
 import signal
+import sys
 import threading
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from daymark.settings import Settings, from_environment
+from daymark.settings import Settings, SettingsFaults, from_environment
 from daymark.values import Address
 
 if TYPE_CHECKING:
@@ -30,17 +32,27 @@ def command(workers: int) -> None:
     SIGTERM lets a worker commit what it holds; it then leaves.
     """
     settings = from_environment()
-    if workers > 1:
-        from daymark.workers import run  # noqa: PLC0415
-
-        run("process", [_environment(settings, index) for index in range(workers)])
-    else:
+    if workers == 1:
         _work(settings)
+        return
+    from daymark.workers import supervise  # noqa: PLC0415
+
+    sys.exit(supervise(workers, lambda number: _life(settings, number)))
 
 
-def _environment(settings: Settings, index: int) -> dict[str, str]:
+def _life(settings: Settings, number: int) -> int:
+    """Be the worker of a number, and return its exit code."""
     host, port = settings.admin or _ADMIN
-    return {"DAYMARK_SLOT": f"{settings.slot}-{index}", "DAYMARK_ADMIN": f"{host}:{port + index if port else 0}"}
+    admin = Address(host, port and port + number)
+    try:
+        _work(replace(settings, slot=f"{settings.slot}-{number}", admin=admin))
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except SettingsFaults as error:
+        error.show()
+        return 2
+    return 0
 
 
 def _work(settings: Settings) -> None:

@@ -8,6 +8,7 @@ import difflib
 import json
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,11 @@ class SettingsFaults(Exception):
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
+
+    def show(self) -> None:
+        """Write every fault to stderr, a line each."""
+        for fault in self.faults:
+            sys.stderr.write(f"daymark: {fault}\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,13 +17,15 @@ from daymark.workspaces import WorkspacesFile
 from processor import health, metrics
 from processor.breaker import Breaker
 from processor.claims import Claims
-from processor.errors import Fatal
+from processor.errors import Fatal, KafkaAway
 from processor.outputs import Codecs
 from processor.ports import Session
 from processor.sink import Sink
 from processor.source import Source
+from processor.troubles import Troubles
 from processor.worker import Worker
 from schemas import avro
+from schemas.topics import Topics
 from schemas.workspace import Workspaces
 
 _ANSWER_S = 2.0
@@ -82,6 +84,8 @@ def transactional_id(settings: Settings) -> str:
 
 def _session(settings: Settings) -> Session:
     config = client_config(settings)
+    topics = _Topics(config, settings.topics)
+    topics.check()
     producer = {
         **config,
         "transactional.id": transactional_id(settings),
@@ -90,9 +94,10 @@ def _session(settings: Settings) -> Session:
         "socket.timeout.ms": max(settings.transaction_timeout_ms - 500, 500),
     }
     sink = Sink(producer, settings.topics.events, settings.transaction_timeout_ms / 1000)
-    topic = _Topic(config, settings.topics.events)
     try:
-        source = Source({**config, **_membership(settings)}, settings.topics.events, settings.batch_records, topic.mark)
+        source = Source(
+            {**config, **_membership(settings)}, settings.topics.events, settings.batch_records, topics.mark
+        )
     except BaseException:
         sink.close()
         raise
@@ -114,23 +119,43 @@ def _membership(settings: Settings) -> dict[str, Any]:
     }
 
 
-class _Topic:
-    """Tells one incarnation of the raw topic from another of the same name."""
+class _Topics:
+    """Looks at the topics that a worker reads and writes."""
 
-    def __init__(self, config: dict[str, Any], name: str) -> None:
-        self._admin, self._name = AdminClient(config), name
+    def __init__(self, config: dict[str, Any], topics: Topics) -> None:
+        self._admin, self._topics, self._troubles = AdminClient(config), topics, Troubles("admin")
+
+    def check(self) -> None:
+        """See that the topics are there, and that an interaction's partition is there for each raw record's.
+
+        Raises:
+            KafkaAway: a topic is missing, or nobody answers; both can change.
+            Fatal: the partitions do not match.
+        """
+        events, interactions, _ = [
+            len(self._describe(name).partitions)
+            for name in (self._topics.events, self._topics.interactions, self._topics.rejected)
+        ]
+        if interactions < events:
+            raise Fatal(
+                f"{self._topics.interactions} has {interactions} partitions, {self._topics.events} has {events}: "
+                "an interaction goes to its raw record's partition; `daymark topics` says what differs"
+            )
 
     def mark(self) -> bytes | None:
-        """Return four bytes of the topic's id; None while there is no such topic or nobody answers."""
+        """Return four bytes that tell one incarnation of the raw topic from another; None while nobody can tell."""
         try:
-            found = self._admin.describe_topics(TopicCollection([self._name]), request_timeout=_ANSWER_S)[
-                self._name
-            ].result()
-        except KafkaException as error:
-            log.warning("topic.unknown", topic=self._name, error=error.args[0].str(), advice="daymark topics")
+            identity: int = self._describe(self._topics.events).topic_id.get_most_significant_bits()
+        except KafkaAway:
             return None
-        identity: int = found.topic_id.get_most_significant_bits()
         return identity.to_bytes(8, "big", signed=True)[:_MARK_BYTES]
+
+    def _describe(self, name: str) -> Any:
+        try:
+            return self._admin.describe_topics(TopicCollection([name]), request_timeout=_ANSWER_S)[name].result()
+        except KafkaException as error:
+            self._troubles.note(error.args[0])
+            raise KafkaAway(f"{name} cannot be looked at: {error.args[0].str()}; `daymark topics` makes it") from None
 
 
 def _codecs(settings: Settings) -> Codecs:

@@ -1,86 +1,112 @@
-"""N processes of one part, as children: a dead one is started again, a signal goes to all of them."""
+"""`--workers N`: processes of one part, and the parent that starts a dead one again.
+
+The parent loads no driver: it forks before any is there, and waits for signals. A worker that a killed parent leaves
+behind ends in order, as on SIGTERM: it would hold the slot or the port of its successor.
+"""
 
 import os
 import signal
-import subprocess
-import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from types import FrameType
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import structlog
 
-from daymark import logs
-from daymark.local.children import leashed
+BAD_SETTINGS: Final = 2  # a worker that exits so would exit so again
 
+_SIGNALS: Final = {signal.SIGTERM, signal.SIGINT}
 _LOOK_EVERY_S = 0.2
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
-_STEADY_S = 60.0  # a child that ran for so long has earned a quick restart
-_GRACE_S = 30.0  # a little more than a child gives itself
+_STEADY_S = 60.0  # a worker that ran for so long has earned a quick restart
 
 log = structlog.get_logger()
 
 
-def run(part: str, environments: Sequence[Mapping[str, str]]) -> NoReturn:
-    """Run `daymark <part>` once for each environment, until SIGTERM or SIGINT; then exit.
+def supervise(workers: int, run: Callable[[int], int]) -> int:
+    """Run workers until SIGTERM or SIGINT, which is handed on to them; return the highest of their exit codes.
 
     Args:
-        part: the sub-command.
-        environments: what each child's environment adds to this one's.
+        workers: how many.
+        run: the life of one, given its number from 0; returns its exit code. It runs in a process of its own.
     """
-    stopping = False
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    logs.configure()
-    children = [_Child(part, environment) for environment in environments]
-    while not stopping:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    children = [_Child(number, run) for number in range(workers)]
+    while signal.sigtimedwait(_SIGNALS, _LOOK_EVERY_S) is None:
         for child in children:
             child.look()
-        time.sleep(_LOOK_EVERY_S)
-    sys.exit(_end(children))
+            if child.code == BAD_SETTINGS:
+                return max(BAD_SETTINGS, _end(children))
+    return _end(children)
 
 
 class _Child:
-    def __init__(self, part: str, environment: Mapping[str, str]) -> None:
-        # On the leash it dies with us: left behind, it would hold the slot of its successor.
-        self._command = leashed([sys.executable, "-m", "daymark", part])
-        self._environment = environment
-        self._pause_s = _FIRST_PAUSE_S
-        self._again_at: float | None = None
+    """One worker: its process, and when it is started again."""
+
+    def __init__(self, number: int, run: Callable[[int], int]) -> None:
+        self._number, self._run, self._pause_s = number, run, _FIRST_PAUSE_S
+        self.code: int | None = None
+        self._ended_at = 0.0
         self._start()
 
     def look(self) -> None:
-        """Start the child again when it is dead, later each time it dies young."""
-        now = time.monotonic()
-        if self._again_at is None and self.process.poll() is not None:
-            steady = now - self._started_at > _STEADY_S
-            self._pause_s = _FIRST_PAUSE_S if steady else min(self._pause_s * 2, _LONGEST_PAUSE_S)
-            self._again_at = now + self._pause_s
-            log.error("child.died", status=self.process.returncode, again_in_s=self._pause_s, **self._environment)
-        if self._again_at is not None and now >= self._again_at:
+        """Start the worker again when it is dead, later each time it dies young."""
+        if self.code is None:
+            self.code = self._ended(os.WNOHANG)
+            if self.code is not None:
+                steady = time.monotonic() - self._started_at > _STEADY_S
+                self._pause_s = _FIRST_PAUSE_S if steady else min(self._pause_s * 2, _LONGEST_PAUSE_S)
+                self._ended_at = time.monotonic()
+                log.error("worker.died", number=self._number, status=self.code, again_in_s=self._pause_s)
+        elif time.monotonic() - self._ended_at >= self._pause_s:
             self._start()
 
+    def tell(self) -> None:
+        """Ask the worker to leave."""
+        if self.code is None:
+            os.kill(self._pid, signal.SIGTERM)
+
+    def wait(self) -> int:
+        """Wait for the worker's end; its own grace is bounded."""
+        if self.code is None:
+            self.code = self._ended(0)
+        return self.code or 0
+
     def _start(self) -> None:
-        # A session of its own: Ctrl-C reaches the parent alone, which passes it on.
-        self.process = subprocess.Popen(self._command, env={**os.environ, **self._environment}, start_new_session=True)  # noqa: S603
-        self._started_at, self._again_at = time.monotonic(), None
+        self.code, self._started_at = None, time.monotonic()
+        parent = os.getpid()
+        self._pid = os.fork()
+        if self._pid == 0:
+            _live(self._number, self._run, parent)
+
+    def _ended(self, options: int) -> int | None:
+        """Return how the process ended: its exit code, or 128 and the signal's number; None while it runs."""
+        pid, status = os.waitpid(self._pid, options)
+        code = os.waitstatus_to_exitcode(status)
+        return None if not pid else code if code >= 0 else 128 - code
 
 
 def _end(children: Sequence[_Child]) -> int:
     for child in children:
-        if child.process.poll() is None:
-            child.process.terminate()
-    deadline = time.monotonic() + _GRACE_S
-    for child in children:
-        try:
-            child.process.wait(max(deadline - time.monotonic(), 0.1))
-        except subprocess.TimeoutExpired:
-            child.process.kill()
-            child.process.wait()
-    return 1 if any(child.process.returncode for child in children) else 0
+        child.tell()
+    return max(child.wait() for child in children)
+
+
+def _live(number: int, run: Callable[[int], int], parent: int) -> None:
+    code = 1
+    try:
+        threading.Thread(target=_leave_when_orphaned, args=[parent], daemon=True).start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        code = run(number)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        log.exception("worker.crashed", number=number)
+    finally:
+        os._exit(code)  # never back into the parent's frames
+
+
+def _leave_when_orphaned(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_EVERY_S)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -86,20 +86,19 @@ def raise_file_limit() -> int:
     return max(soft - _SPARE_FILES, soft // 2) if soft != resource.RLIM_INFINITY else 1_000_000
 
 
-def run(http: socket.socket, health: socket.socket, config: Config, orphaned: Callable[[], bool]) -> None:
+def run(http: socket.socket, health: socket.socket, config: Config) -> None:
     """Run a process's one event loop; see `serve`.
 
     Args:
         http: listens for the API. Workers share it.
         health: listens for health and metrics.
         config: the rest.
-        orphaned: true once no one is left to end this process; it then leaves.
 
     Raises:
         BadOptions: librdkafka does not know its options.
         Failed: the producer is beyond repair.
     """
-    uvloop.run(serve(http, health, config, lambda metrics: Publisher(config.kafka, config.topics, metrics), orphaned))
+    uvloop.run(serve(http, health, config, lambda metrics: Publisher(config.kafka, config.topics, metrics)))
 
 
 async def serve(
@@ -107,7 +106,6 @@ async def serve(
     health: socket.socket,
     config: Config,
     deliver: Callable[[Metrics], Delivery],
-    orphaned: Callable[[], bool],
 ) -> None:
     """Serve until SIGTERM or SIGINT, then leave in order. `deliver` makes the delivery, within this loop."""
     loop, stop, metrics = asyncio.get_running_loop(), asyncio.Event(), Metrics()
@@ -124,7 +122,7 @@ async def serve(
     )
     gc.freeze()  # what was made so far stays: no need to look through it again and again
     log.info("ingest.started", http=_place(http), admin=_place(health))
-    await _run(delivery, stop, (state, health_state), metrics, orphaned)
+    await _run(delivery, stop, (state, health_state), metrics)
     log.info("ingest.stopping", connections=len(state.connections))
     await _drain(servers[0], state, DRAIN_SECONDS)
     await delivery.close(FLUSH_SECONDS)
@@ -162,7 +160,6 @@ async def _run(
     stop: asyncio.Event,
     states: tuple[ServerState, ...],
     metrics: Metrics,
-    orphaned: Callable[[], bool],
 ) -> None:
     """Until it is time to leave, tell connections the date, and now and then the log how much was refused."""
     loop = asyncio.get_running_loop()
@@ -176,7 +173,7 @@ async def _run(
             state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), _TICK_SECONDS)
-        if orphaned() or delivery.failure is not None:
+        if delivery.failure is not None:
             stop.set()
 
 

@@ -85,7 +85,8 @@ def topics(kafka: str) -> Iterator[Topics]:
     for future in admin.create_topics(new).values():
         future.result(30)
     yield mine
-    for future in admin.delete_topics([topic.name for topic in mine.all()]).values():
+    made = [name for name in admin.list_topics(timeout=30).topics if name.startswith(mine.prefix)]
+    for future in admin.delete_topics(made).values() if made else ():
         _done_unless(future.result, KafkaError.UNKNOWN_TOPIC_OR_PART)
     groups = [g.group_id for g in admin.list_consumer_groups().result(30).valid if g.group_id.startswith(mine.prefix)]
     for future in admin.delete_consumer_groups(groups).values() if groups else ():

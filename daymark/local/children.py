@@ -39,7 +39,7 @@ class Child:
         """
         with output.open("ab") as stream:
             process = subprocess.Popen(  # noqa: S603
-                leashed(command),
+                [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *map(str, command)],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
@@ -84,8 +84,3 @@ class Child:
         status = self.process.wait()
         self.pid_file.unlink(missing_ok=True)
         return status
-
-
-def leashed(command: Sequence[str | Path]) -> list[str]:
-    """Return a command that dies with this process, on Linux; `command` begins with a program's absolute path."""
-    return [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *map(str, command)]

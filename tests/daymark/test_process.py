@@ -34,7 +34,7 @@ def test_two_workers_share_the_work(road: Road) -> None:
         children = _children(process.pid)
         assert len(children) == 2
         os.kill(children[0], signal.SIGKILL)
-        process.wait_for("child.died")
+        process.wait_for("worker.died")
         road.send(visit(contact, 2) for contact in range(300))
         road.wait_settled()
         wait_until(lambda: len(_slots(process)) == 3, "the dead one has started again")

@@ -25,7 +25,7 @@ def main(*origins: str) -> None:
         kafka={}, topics=Topics(), workspaces=lambda: WORKSPACES, rules=server.Rules(allowed_origins=origins)
     )
     http, health = (server.listen(("127.0.0.1", 0)) for _ in range(2))
-    uvloop.run(server.serve(http, health, config, lambda _: FakeDelivery(), lambda: False))
+    uvloop.run(server.serve(http, health, config, lambda _: FakeDelivery()))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from schemas.topics import Topics
 from tests.flows import Process, Road, twice, visit, wait_until
@@ -205,6 +205,28 @@ def test_group_of_another_assignor_is_said(road: Road) -> None:
         assert odd.wait() == 1
         assert "assignor" in odd.said or "protocol" in odd.said.lower()
         assert "Traceback" not in odd.said
+
+
+def test_topics_that_do_not_match_are_said(road: Road) -> None:
+    """More raw partitions than the interactions have: the worker says so and exits 1."""
+    admin = AdminClient({"bootstrap.servers": road.kafka})
+    admin.create_partitions([NewPartitions(road.topics.events, 6)])[road.topics.events].result(20)
+    worker = road.start("process")
+    assert worker.wait() == 1
+    assert f"{road.topics.interactions} has 4 partitions" in worker.said
+    assert "Traceback" not in worker.said
+
+
+def test_waits_for_its_topics(road: Road) -> None:
+    """A worker that is there before its topics waits for them, and says what makes them."""
+    later = Road(road.kafka, "redis://unused", Topics(f"{road.topics.prefix}later."), b"k" * 16)
+    later.environment |= {**road.environment, "DAYMARK_TOPIC_PREFIX": later.topics.prefix, "DAYMARK_GROUP": later.group}
+    with later.worker() as worker:
+        worker.wait_for("kafka.away.*daymark topics|daymark topics.*kafka.away")
+        assert later.start("topics", "--partitions", "4", "--replication", "1").wait() == 0
+        later.send([visit(1)])
+        later.wait_settled()
+    assert len(later.interactions()) == 1
 
 
 def _stuck(road: Road, *options: str, **settings: str) -> Process:

@@ -141,7 +141,7 @@ def test_a_partition_that_cannot_go_back_ends_the_session(member: Member) -> Non
         ({"partition.assignment.strategy": "range", "group.protocol": "consumer"}, "incremental_assign"),
     ],
 )
-def test_a_pause_holds_for_partitions_that_come(config: dict[str, str], assign: str) -> None:
+def test_a_pause_holds_for_partitions_that_come(config: dict[str, Any], assign: str) -> None:
     """What is had already is paused at once, what comes while paused when it comes; both go on together."""
     member = Member(**config)
     member.play(came(1, 0))
