@@ -115,7 +115,7 @@ def test_an_abort_that_fails_loses_the_session(producers: FakeProducers, error: 
 
 
 @pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("error", [FENCED, ODD, failure(KafkaError._INCONSISTENT, fatal=True)])
+@pytest.mark.parametrize("error", [FENCED, ODD, failure(KafkaError.INVALID_RECORD, fatal=True)])
 def test_a_lost_producer_loses_the_session(producers: FakeProducers, step: str, error: Exception) -> None:
     """Another took this slot over, or the driver is at its end: nothing more is called."""
     found = sink(producers)

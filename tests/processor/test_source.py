@@ -49,7 +49,7 @@ def test_the_topic_is_looked_at_once_a_second_at_most(member: Member) -> None:
     assert 1 <= member.asked <= 1 + (time.monotonic() - began)
 
 
-@pytest.mark.parametrize("change", [came(1), revoked(0), lost(0)])
+@pytest.mark.parametrize("change", [came(1), revoked(0), lost(0)], ids=["came", "revoked", "lost"])
 def test_the_topic_is_looked_at_when_the_assignment_changes(
     member: Member, change: Callable[[FakeConsumer], None]
 ) -> None:
