@@ -37,10 +37,16 @@ def read(cluster: Kafka, count: int) -> list[bytes | None]:
     with Consumer(config) as consumer:
         consumer.assign([TopicPartition(TOPIC, 0, 0)])
         messages: list[Message] = []
+        errors: list[str] = []
         for _ in range(60):
-            messages += [message for message in consumer.consume(count - len(messages), 1) if not message.error()]
+            came = consumer.consume(count - len(messages), 1)
+            errors += [str(message.error()) for message in came if message.error()]
+            messages += [message for message in came if not message.error()]
             if len(messages) == count:
                 break
+        else:  # what a failure is made of: no record below the last stable offset, or an error of the consumer
+            place = consumer.get_watermark_offsets(TopicPartition(TOPIC, 0), 10, cached=False)
+            raise AssertionError(f"{len(messages)} of {count} records, offsets {place}, errors {errors}")
         return [message.value() for message in messages]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from processor import metrics
 from processor.breaker import Breaker
+from processor.claims import owner
 from processor.decide import ContactDay
 from processor.errors import ClaimsFull, Fatal, KafkaAway
 from processor.outputs import Codecs
@@ -15,7 +16,7 @@ from processor.worker import Worker
 from schemas import avro
 from schemas.topics import Topics
 from schemas.workspace import Workspaces, parse
-from tests.fakes import ABORTED, AWAY, LOST, FakeClaims, FakeKafka, sessions
+from tests.fakes import ABORTED, AWAY, INCARNATION, LOST, FakeClaims, FakeKafka, sessions
 
 TOPICS = Topics("t.")
 DAY = "2020-05-31"
@@ -199,6 +200,23 @@ def test_sibling_that_claimed_is_emitted() -> None:
     world._most = 100  # now both in one batch
     world.run()
     assert [interaction["event"] for interaction in world.interactions()] == ["late"]
+
+
+def test_claim_of_another_topic_is_no_claim_of_its_own(world: World) -> None:
+    """A record of a topic that was deleted and made again is not the one that had its coordinates before."""
+    for email, incarnation in (("a@x.org", INCARNATION), ("b@x.org", b"gone")):
+        record = world.kafka.append(event(email))
+        world.claims.held[ContactDay("w", email, 18413)] = owner(incarnation, record)
+    world.run()
+    assert [interaction["email"] for interaction in world.interactions()] == ["a@x.org"]
+
+
+def test_source_is_told_what_is_committed(world: World) -> None:
+    """Each batch comes to a commit or goes back."""
+    world.kafka.append(event("a@x.org"))
+    world.kafka.faults.plan("commit", ABORTED)
+    world.run()
+    assert world.kafka.calls == ["open", "rewind", "committed", "close source", "close sink"]
 
 
 def test_pauses_while_redis_is_away(world: World) -> None:
