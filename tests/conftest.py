@@ -22,7 +22,7 @@ from daymark.local.kit import Kit
 from daymark.local.preparation import prepare
 from daymark.local.valkey import Valkey
 from schemas.topics import Topics
-from tests import parts
+from tests import parts, strategies  # noqa: F401  strategies says how often hypothesis draws
 
 PARTS = pytest.StashKey[parts.Parts]()
 PARTITIONS = 4  # of a test's topics: enough to spread, few enough to be quick

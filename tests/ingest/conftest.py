@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import pytest
 
-from tests import strategies  # noqa: F401  says how often hypothesis draws
 from tests.ingest import wire
 from tests.ingest.fake_server import ORIGIN
 

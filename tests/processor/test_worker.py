@@ -104,6 +104,16 @@ def test_unreadable_record_is_rejected_with_its_bytes(world: World) -> None:
     assert world.kafka.committed == {0: 2}
 
 
+def test_future_begins_at_receipt(world: World) -> None:
+    """Not at the record's own time, which a copy changes; that one only stands in for a receipt that nobody noted."""
+    for received_at_ms in (10**13, None):
+        record = world.kafka.append(event("a@x.org"))
+        world.kafka.records[0][-1] = record._replace(received_at_ms=received_at_ms, appended_ms=0)
+    world.run()
+    assert len(world.interactions()) == 1
+    assert [(r["reason"], r["source_offset"]) for r in world.rejections()] == [("timestamp_in_future", 1)]
+
+
 def test_giant_record_is_rejected_in_part(world: World) -> None:
     """A raw record that would not fit its rejection is cut, and the message says so."""
     world.kafka.append(b"x" * (1 << 20))
@@ -259,9 +269,9 @@ def test_session_lost_too_often_is_fatal(world: World) -> None:
 
 
 def test_kafka_may_be_away_for_long(world: World) -> None:
-    """No number of unanswered calls makes a worker give up."""
-    for _ in range(50):
-        world.kafka.faults.plan("open", KafkaAway("planned"))
+    """No number of unanswered calls makes a worker give up, nor do they count beside sessions lost."""
+    for fault in ([KafkaAway("planned")] * 12 + [LOST]) * 4:
+        world.kafka.faults.plan("open", fault)
     world.kafka.append(event("a@x.org"))
     world.run()
     assert len(world.interactions()) == 1
