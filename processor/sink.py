@@ -83,7 +83,7 @@ class Sink:
             self._try(self._send_offsets, offsets, batch.membership)
             self._try(self._producer.commit_transaction, _ONCE_S)
         except Aborted:
-            self._try(self._producer.abort_transaction, _ONCE_S)
+            self._abort()
             raise
 
     def poll(self) -> None:
@@ -97,6 +97,12 @@ class Sink:
             self._producer.flush(_ONCE_S)
         except KafkaException as error:
             log.warning("producer.closed_badly", error=error.args[0].str())
+
+    def _abort(self) -> None:
+        try:
+            self._try(self._producer.abort_transaction, _ONCE_S)
+        except Aborted as error:  # not undone after all
+            raise SessionLost(str(error)) from error
 
     def _renew(self) -> None:
         self._troubled = False
@@ -117,7 +123,7 @@ class Sink:
         def call(send: Callable[..., None]) -> None:
             try:
                 send(offsets, membership, _ONCE_S)
-            except KafkaException as error:
+            except BaseException as error:  # noqa: BLE001  whatever it is, the waiting thread raises it
                 outcome.set_exception(error)
             else:
                 outcome.set_result(None)

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from processor.errors import Fault, Retriable, SessionLost, place
+from processor.errors import Fatal, Fault, Retriable, SessionLost, place
 from processor.records import Batch, Record, first_offsets
 from processor.troubles import Troubles
 from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE
@@ -250,7 +250,7 @@ class Source:
     def _on_error(self, error: KafkaError) -> None:
         self._troubles.note(error)
         fault = place(error.name())
-        if fault is not Retriable:
+        if fault is not Retriable and not isinstance(self._fault, Fatal):
             self._fault = fault(f"Kafka: {error.str()}")
 
 

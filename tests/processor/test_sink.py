@@ -105,7 +105,7 @@ def test_an_abort_that_passes_is_tried_again(producers: FakeProducers) -> None:
     assert producers.told("poll")[-3:] == [("abort",)] * 3
 
 
-@pytest.mark.parametrize("error", [FENCED, ODD, failure(KafkaError.INVALID_TXN_STATE)])
+@pytest.mark.parametrize("error", [FENCED, ODD, ABORTING, failure(KafkaError.INVALID_TXN_STATE)])
 def test_an_abort_that_fails_loses_the_session(producers: FakeProducers, error: Exception) -> None:
     """The transaction may still be open: another one cannot begin."""
     producers.plans.plan("commit", ABORTING)
