@@ -109,6 +109,12 @@ def test_an_error_that_does_not_pass_is_raised(member: Member, code: int, fault:
         member.play(came(0), *messages(0, 0), trouble(code) if told == "as a message" else complaint(code))
 
 
+def test_what_is_fatal_stays_fatal(member: Member) -> None:
+    """A lost session that is told after it does not hide it."""
+    with pytest.raises(Fatal):
+        member.play(complaint(KafkaError.TOPIC_AUTHORIZATION_FAILED), complaint(KafkaError._MAX_POLL_EXCEEDED))
+
+
 @pytest.mark.parametrize(
     ("headers", "workspace", "received_at_ms"),
     [
