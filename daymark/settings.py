@@ -77,6 +77,7 @@ class Settings:
     batch_records: int
     claim_key: bytes | None = field(repr=False)
     claim_days: int
+    clock_days: int
     rejected_percent: int
     rejected_records: int
     topics: Topics
@@ -277,6 +278,7 @@ TABLE: Final = (
         "secret of the keyed hash of day keys, the same for all workers; a new one forgets all claims",
     ),
     Setting("CLAIM_DAYS", "claim_days", values.number(1, 3650), "8", "lifetime of a day key, in days from the claim"),
+    Setting("CLOCK_DAYS", "clock_days", values.number(1, 3650), "8", "lifetime of a property's clock, from its change"),
     Setting(
         "REJECTED_PERCENT",
         "rejected_percent",

@@ -16,7 +16,7 @@ from daymark.values import Address
 from daymark.workspaces import WorkspacesFile
 from processor import health, metrics
 from processor.breaker import Breaker
-from processor.claims import Claims
+from processor.claims import Claims, Lifetimes
 from processor.errors import Fatal, KafkaAway
 from processor.outputs import Codecs
 from processor.ports import Session
@@ -47,7 +47,7 @@ def serve(settings: Settings, admin: Address, arm: Callable[[Worker], None]) -> 
     """
     logs.configure()
     workspaces = WorkspacesFile(settings.workspaces).current if settings.workspaces else Workspaces
-    claims = Claims(settings.redis, settings.claim_key, settings.claim_days)
+    claims = Claims(settings.redis, settings.claim_key, Lifetimes(settings.claim_days, settings.clock_days))
     worker = Worker(
         lambda: _session(settings),
         claims,
@@ -126,21 +126,24 @@ class _Topics:
         self._admin, self._topics, self._troubles = AdminClient(config), topics, Troubles("admin")
 
     def check(self) -> None:
-        """See that the topics are there, and that an interaction's partition is there for each raw record's.
+        """See that the topics are there, and that a result's partition is there for each raw record's.
 
         Raises:
             KafkaAway: a topic is missing, or nobody answers; both can change.
             Fatal: the partitions do not match.
         """
-        events, interactions, _ = [
-            len(self._describe(name).partitions)
-            for name in (self._topics.events, self._topics.interactions, self._topics.rejected)
-        ]
-        if interactions < events:
-            raise Fatal(
-                f"{self._topics.interactions} has {interactions} partitions, {self._topics.events} has {events}: "
-                "an interaction goes to its raw record's partition; `daymark topics` says what differs"
-            )
+        topics = self._topics
+        partitions = {
+            name: len(self._describe(name).partitions)
+            for name in (topics.events, topics.interactions, topics.traits, topics.rejected)
+        }
+        events = partitions[topics.events]
+        for name in (topics.interactions, topics.traits):
+            if partitions[name] < events:
+                raise Fatal(
+                    f"{name} has {partitions[name]} partitions, {topics.events} has {events}: "
+                    "a result goes to its raw record's partition; `daymark topics` says what differs"
+                )
 
     def mark(self) -> bytes | None:
         """Return four bytes that tell one incarnation of the raw topic from another; None while nobody can tell."""
@@ -159,13 +162,14 @@ class _Topics:
 
 
 def _codecs(settings: Settings) -> Codecs:
-    codecs = Codecs(avro.INTERACTION, avro.REJECTED)
+    codecs, topics = Codecs(avro.INTERACTION, avro.TRAIT, avro.REJECTED), settings.topics
     if settings.schema_registry is None:
         return codecs
-    topics = settings.topics
+    url = settings.schema_registry
     return Codecs(
-        registry.registered(settings.schema_registry, topics.interactions, codecs.interaction),
-        registry.registered(settings.schema_registry, topics.rejected, codecs.rejected),
+        registry.registered(url, topics.interactions, codecs.interaction),
+        registry.registered(url, topics.traits, codecs.trait),
+        registry.registered(url, topics.rejected, codecs.rejected),
     )
 
 

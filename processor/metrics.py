@@ -11,6 +11,9 @@ EVENTS: Final = Counter(
     "Events committed, by what became of them: emitted, duplicate, or a reason of rejection",
     ["result"],
 )
+TRAITS: Final = Counter(
+    "daymark_traits_total", "Changes of properties committed: emitted, or stale (a newer one was already)", ["result"]
+)
 UNKNOWN_WORKSPACE: Final = Counter(
     "daymark_events_unknown_workspace_total", "Events of a workspace that is not in the file"
 )

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from processor.decide import Candidate, ContactDay
 from processor.records import Output, Record
+from processor.traits import Update
 from schemas.avro import Codec
 from schemas.interaction import interaction_id
 from schemas.reasons import Rejection
@@ -18,6 +19,7 @@ class Codecs(NamedTuple):
     """How values are written: with or without a schema registry's ids."""
 
     interaction: Codec
+    trait: Codec
     rejected: Codec
 
 
@@ -46,6 +48,27 @@ def interaction(
         }
     )
     return Output(topics.interactions, key.encode(), value, record.partition)
+
+
+def trait(update: Update, topics: Topics, codec: Codec) -> Output:
+    """Return the record of a property's change, for the same partition as its raw record."""
+    of, _, change, identify, record = update
+    value = codec.encode(
+        {
+            "workspace": of.workspace,
+            "email": of.email,
+            "name": of.name,
+            "value": change.value,
+            "kind": change.kind,
+            "membership": change.membership,
+            "timestamp": identify.timestamp_ms,
+            "message_id": identify.message_id,
+            "received_at": record.received_at_ms,
+            "source_partition": record.partition,
+            "source_offset": record.offset,
+        }
+    )
+    return Output(topics.traits, of.key(), value, record.partition)
 
 
 def rejected(record: Record, rejection: Rejection, topics: Topics, codec: Codec) -> Output:

@@ -1,10 +1,11 @@
 """What the worker needs of the world. Real: `source`, `sink`, `claims`. In tests: fakes that pass the same suite."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from processor.decide import ContactDay
 from processor.records import Batch, Output
+from processor.traits import Clock, Property
 
 
 class SourcePort(Protocol):
@@ -49,11 +50,22 @@ class SinkPort(Protocol):
         """Let go of the producer."""
 
 
-class ClaimsPort(Protocol):
-    """The claims of all workers."""
+class Claimed(NamedTuple):
+    """What the store told, in the order in which it was asked.
 
-    def claim(self, contact_days: Sequence[ContactDay], owners: Sequence[bytes]) -> Sequence[bytes | None]:
-        """Claim contact-days; return who holds each, None where the claim has just succeeded."""
+    `holders`: who holds each contact-day, None where the claim has just succeeded. `clocks`: each property's clock as
+    it was before, None where there was none.
+    """
+
+    holders: Sequence[bytes | None]
+    clocks: Sequence[Clock | None]
+
+
+class ClaimsPort(Protocol):
+    """The claims and clocks of all workers."""
+
+    def claim(self, owners: Mapping[ContactDay, bytes], clocks: Mapping[Property, Clock]) -> Claimed:
+        """Claim contact-days, each for an owner, and set clocks forward."""
 
 
 class Session(NamedTuple):

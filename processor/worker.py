@@ -9,24 +9,19 @@ committed only together with everything that the records before it became.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, assert_never
+from collections.abc import Callable
 
 import structlog
 
-from processor import metrics, outputs
+from processor import metrics
 from processor.breaker import Breaker
-from processor.claims import owner
-from processor.decide import Candidate, collapse, winners
 from processor.errors import Aborted, ClaimsAway, ClaimsFull, Fatal, KafkaAway, SessionLost
 from processor.outputs import Codecs
+from processor.plan import Plan, Planner
 from processor.ports import ClaimsPort, Session
-from processor.records import Batch, Output, Record
-from schemas import segment, timestamps
-from schemas.identify import Identify
-from schemas.reasons import Rejection
+from processor.records import Batch
 from schemas.topics import Topics
-from schemas.workspace import DEFAULT, Workspaces
+from schemas.workspace import Workspaces
 
 # A session lost again and again is no accident: two workers with one slot take it from each other.
 _MOST_SESSIONS, _SESSIONS_WITHIN_S = 5, 300.0
@@ -34,14 +29,6 @@ _ABORTED_PAUSE_S, _AWAY_PAUSE_S = 0.1, 1.0
 _WAITS = 4  # of a paused source, between two questions whether Redis is back
 
 log = structlog.get_logger()
-
-
-class Plan(NamedTuple):
-    """What a batch is to become."""
-
-    outputs: list[Output]
-    results: dict[str, int]  # events by what becomes of them
-    unknown: int  # events of workspaces that are not in the file
 
 
 class Worker:
@@ -63,7 +50,7 @@ class Worker:
 
         Args:
             open_session: joins the group and makes a producer.
-            claims: the day keys.
+            claims: the day keys and trait clocks.
             workspaces: tells the workspaces as they are now.
             topics: where results go.
             codecs: how they are written.
@@ -71,8 +58,8 @@ class Worker:
             clock: seconds, monotonic.
             sleep: waits for some seconds.
         """
-        self._open_session, self._claims, self._workspaces = open_session, claims, workspaces
-        self._topics, self._codecs, self._breaker = topics, codecs, breaker
+        self._open_session, self._breaker = open_session, breaker
+        self._planner = Planner(claims, workspaces=workspaces, topics=topics, codecs=codecs, breaker=breaker)
         self._clock, self._sleep = clock, sleep
         self._stopping = False
 
@@ -124,15 +111,16 @@ class Worker:
     def _take(self, session: Session, batch: Batch) -> None:
         """Take one batch through the steps; 1, the batch itself, is the caller's.
 
-        2. Read each record: an identify or a rejection. Pure.
-        3. Collapse: of several events of one contact-day only the first asks for the claim. Pure.
+        2. Read each record: an identify, with the properties that it sets, or a rejection. Pure.
+        3. Collapse: of several events of one contact-day only the first asks for the claim, of several changes of one
+           property only the newest for the clock. Pure.
         4. Claim, before any transaction is open, so that none waits for Redis.
-        5. Decide: what is emitted, rejected, a duplicate. Pure.
+        5. Decide: what is emitted, rejected, a duplicate, stale. Pure.
         6. One transaction: results, rejections, offsets. Nothing slow is done while it is open.
         7. Anything wrong after 1: go back to the batch's first offsets. Claims know their own.
         """
         try:
-            plan = self._plan(batch)
+            plan = self._planner.plan(batch)
             with metrics.STEP_SECONDS.labels("commit").time():
                 session.sink.commit(plan.outputs, batch)  # 6
         except ClaimsAway as error:
@@ -148,40 +136,12 @@ class Worker:
             session.source.committed(batch)
             self._count(plan, batch)
 
-    def _plan(self, batch: Batch) -> Plan:
-        workspaces = self._workspaces()
-        with metrics.STEP_SECONDS.labels("read").time():
-            identifies, rejections = _read(batch.records)  # 2
-        self._breaker.check(len(batch.records), len(rejections))
-        candidates = collapse(identifies, lambda name, instant: timestamps.day(instant, workspaces.get(name).zone))  # 3
-
-        def owner_of(record: Record) -> bytes:
-            return owner(batch.incarnation, record)
-
-        with metrics.STEP_SECONDS.labels("claim").time():
-            holders = self._claims.claim(
-                list(candidates), [owner_of(group[0].record) for group in candidates.values()]
-            )  # 4
-        with metrics.STEP_SECONDS.labels("decide").time():
-            emitted = winners(candidates, holders, owner_of)  # 5
-            written = [
-                outputs.interaction(
-                    contact_day, winner, workspaces.get(contact_day.workspace), self._topics, self._codecs.interaction
-                )
-                for contact_day, winner in emitted.items()
-            ]
-            written += [
-                outputs.rejected(record, why, self._topics, self._codecs.rejected) for record, why in rejections
-            ]
-        results = {"emitted": len(emitted), "duplicate": len(identifies) - len(emitted)}
-        for _, why in rejections:
-            results[why.reason] = results.get(why.reason, 0) + 1
-        return Plan(written, results, sum(_is_unknown(record.workspace, workspaces) for record in batch.records))
-
     def _count(self, plan: Plan, batch: Batch) -> None:
         """Count what is committed, and only that: the figures agree with the topics."""
         for result, events in plan.results.items():
             metrics.EVENTS.labels(result).inc(events)
+        for result, changes in plan.traits.items():
+            metrics.TRAITS.labels(result).inc(changes)
         metrics.UNKNOWN_WORKSPACE.inc(plan.unknown)
         metrics.BATCHES.labels("committed").inc()
         metrics.BATCH_RECORDS.observe(len(batch.records))
@@ -206,7 +166,7 @@ class Worker:
                 session.source.wait()
             session.sink.poll()
             try:
-                self._plan(batch)
+                self._planner.plan(batch)
             except ClaimsAway as again:
                 error = again
             else:
@@ -215,23 +175,3 @@ class Worker:
         metrics.PAUSED.set(0)
         metrics.CLAIMS_FULL.set(0)
         log.info("claims.back")
-
-
-def _read(records: Sequence[Record]) -> tuple[list[Candidate], list[tuple[Record, Rejection]]]:
-    identifies: list[Candidate] = []
-    rejections: list[tuple[Record, Rejection]] = []
-    for record in records:
-        received_at_ms = record.appended_ms if record.received_at_ms is None else record.received_at_ms
-        found = segment.read(record.value, received_at_ms)
-        match found:
-            case Identify():
-                identifies.append(Candidate(record, found))
-            case Rejection():
-                rejections.append((record, found))
-            case _:
-                assert_never(found)
-    return identifies, rejections
-
-
-def _is_unknown(workspace: str, workspaces: Workspaces) -> bool:
-    return workspace != DEFAULT and workspace not in workspaces

@@ -1,15 +1,30 @@
-"""The value that a readable event becomes."""
+"""The values that a readable event becomes."""
 
 from typing import TypeGuard
 
 import msgspec
+
+Value = None | bool | int | float | str
+
+
+class Change(msgspec.Struct, frozen=True, gc=False):
+    """A user property that an identify sets (contract, sections 3 and 5).
+
+    `value` is what JSON says, an object or a list as its text. `kind` is audience, trait or journey. `membership` is
+    true for entered and false for left; None where the property is no membership.
+    """
+
+    name: str
+    value: Value
+    kind: str
+    membership: bool | None
 
 
 class Identify(msgspec.Struct, frozen=True, gc=False):
     """An identify call, with what the timeline needs of it (contract, section 3).
 
     `email` is normalised and names the contact; `timestamp_ms` is in epoch milliseconds. `url` and `event` are free
-    text as sent, save that lone surrogates have become U+FFFD.
+    text as sent, save that lone surrogates have become U+FFFD. `changes` are the user properties that it sets.
     """
 
     email: str
@@ -17,6 +32,7 @@ class Identify(msgspec.Struct, frozen=True, gc=False):
     url: str | None
     event: str | None
     message_id: str | None
+    changes: tuple[Change, ...] = ()
 
 
 def is_text(value: object) -> TypeGuard[str]:

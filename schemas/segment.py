@@ -10,9 +10,10 @@ from itertools import accumulate
 
 import msgspec
 
-from schemas import contact, reasons, timestamps, wild
-from schemas.identify import Identify, is_text
+from schemas import contact, properties, reasons, timestamps, wild
+from schemas.identify import Change, Identify, is_text
 from schemas.reasons import Rejection
+from schemas.workspace import PLAIN, Workspace
 
 __all__ = ["DEPTH_LIMIT", "EVENT_LIMIT_BYTES", "Identify", "Rejection", "read", "read_recommended"]
 
@@ -37,8 +38,14 @@ class _Traits(msgspec.Struct, gc=False):
     email: str
 
 
+class _Personas(msgspec.Struct, gc=False):
+    computation_class: str | None = None
+    computation_key: str | None = None
+
+
 class _Context(msgspec.Struct, gc=False):
     page: _Page | None = None
+    personas: _Personas | None = None
 
 
 class _Recommended(msgspec.Struct, gc=False):
@@ -57,31 +64,34 @@ _decode = msgspec.json.Decoder(_Recommended).decode
 _LOWER, _SEPARATORS = bytes(range(256)).lower(), b"_- "
 
 
-def read(body: bytes, received_at_ms: int, *, type_required: bool = False) -> Identify | Rejection:
+def read(
+    body: bytes, received_at_ms: int, workspace: Workspace = PLAIN, *, type_required: bool = False
+) -> Identify | Rejection:
     """Return the identify that an event is, or why it is none.
 
     Args:
         body: one event's bytes, anything at all.
         received_at_ms: when it was received, in epoch milliseconds; a timestamp over 24 h later is refused.
+        workspace: whose event it is; its format says where fields are, its audiences which traits are memberships.
         type_required: whether an event without `type` is refused. Only /v1/identify lets it be left out.
     """
     if len(body) > EVENT_LIMIT_BYTES:
         return reasons.TOO_LARGE
     if _is_too_deep(body):
         return reasons.MALFORMED_JSON
-    found = read_recommended(body) or wild.read(body, type_required=type_required)
+    found = read_recommended(body, workspace) or wild.read(body, workspace, type_required=type_required)
     if isinstance(found, Identify) and found.timestamp_ms > received_at_ms + _FUTURE_MS:
         return reasons.TIMESTAMP_IN_FUTURE
     return found
 
 
-def read_recommended(body: bytes) -> Identify | None:
+def read_recommended(body: bytes, workspace: Workspace = PLAIN) -> Identify | None:
     """Return the identify that an event in the recommended format is; None: the tolerant path must tell.
 
     What is found at its first place, in its exact spelling and valid, needs no other look. That something is nowhere
     takes a proof, since the typed decode sees no other spelling: the key is not in the squashed bytes either.
     """
-    if not body.isascii() and not _is_utf8(body):
+    if workspace.format is not None or not (body.isascii() or _is_utf8(body)):
         return None
     try:
         event = _decode(body)
@@ -102,7 +112,19 @@ def read_recommended(body: bytes) -> Identify | None:
         return None
     if any(text is not None and not is_text(text) for text in (name, message_id, url)):
         return None  # blank: another place may say more
-    return Identify(email, timestamp_ms, url, name, message_id)
+    changes = _changes(event, body, squashed, workspace.audiences)
+    return None if changes is None else Identify(email, timestamp_ms, url, name, message_id, changes)
+
+
+def _changes(
+    event: _Recommended, body: bytes, squashed: bytes, audiences: tuple[str, ...]
+) -> tuple[Change, ...] | None:
+    """Return the properties that an event sets; None: the tolerant path must tell."""
+    personas = event.context.personas if event.context is not None else None
+    if personas is not None:
+        return properties.read_computed(body, personas.computation_class, personas.computation_key)
+    absent = b'"personas"' not in squashed and properties.are_absent(audiences, body, squashed)
+    return () if absent else None
 
 
 def _url(event: _Recommended) -> tuple[str | None, bool]:

@@ -1,19 +1,20 @@
 """Events as found in the wild: any casing, alternative places, odd timestamps (contract, section 3).
 
-This is the reference: it says what every event means. Keys match in any letter case and without regard to "_", "-"
-and spaces; the exact spelling comes first, then the others in the order of the document.
+This is the reference: it says what every event means. A workspace's format takes the place of the look-up of the fields
+that it names.
 """
 
 import json
-import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import NoReturn
 
-from schemas import contact, reasons, timestamps
+from schemas import contact, properties, reasons, timestamps
+from schemas.format import Format
 from schemas.identify import Identify, is_text
+from schemas.lookup import Path, present, tidy
 from schemas.reasons import Rejection
 from schemas.timestamps import Number
+from schemas.workspace import Workspace
 
 # Where each field may be, in order of preference.
 EMAIL = (("traits", "email"), ("context", "traits", "email"), ("email",))
@@ -23,12 +24,8 @@ EVENT = (("event",),)
 MESSAGE_ID = (("messageId",),)
 TYPE = (("type",),)
 
-_USUAL_KEY = 40  # characters
-_SEPARATORS = str.maketrans("", "", "_- ")
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
-
-def read(body: bytes, *, type_required: bool) -> Identify | Rejection:
+def read(body: bytes, workspace: Workspace, *, type_required: bool) -> Identify | Rejection:
     """Return the identify that an event is, or why it is none; whether it lies in the future is the caller's to say."""
     try:
         event = _JSON.decode(body.decode())
@@ -38,36 +35,47 @@ def read(body: bytes, *, type_required: bool) -> Identify | Rejection:
         return reasons.NOT_AN_OBJECT
     if not _is_identify(event, type_required=type_required):
         return reasons.UNSUPPORTED_TYPE
-    email = _email(event)
+    fields = _Fields(event, workspace.format)
+    email = _email(fields.values("email", EMAIL))
     if isinstance(email, Rejection):
         return email
-    timestamp_ms = _timestamp(event)
+    timestamp_ms = _timestamp(fields.values("timestamp", TIMESTAMP))
     if isinstance(timestamp_ms, Rejection):
         return timestamp_ms
-    return Identify(email, timestamp_ms, _text(event, URL), _text(event, EVENT), _text(event, MESSAGE_ID))
+    return Identify(
+        email,
+        timestamp_ms,
+        _text(fields.values("url", URL)),
+        _text(fields.values("event", EVENT)),
+        _text(present(event, MESSAGE_ID)),
+        properties.read(event, workspace.audiences),
+    )
 
 
-def squash(key: str) -> str:
-    """Bring every spelling of a key to one."""
-    return _squash_usual(key) if len(key) <= _USUAL_KEY else key.lower().translate(_SEPARATORS)
+class _Fields:
+    """The fields of an event, where its workspace's format or else the contract says that they are."""
 
+    def __init__(self, event: dict[str, object], form: Format | None) -> None:
+        self._event, self._format = event, form
 
-@lru_cache(4096)
-def _squash_usual(key: str) -> str:
-    # The same keys come again and again; long ones could fill the cache with what one sender likes.
-    return key.lower().translate(_SEPARATORS)
+    def values(self, field: str, places: tuple[Path, ...]) -> Iterator[object]:
+        """Yield what may be a field's value, the preferred one first."""
+        if self._format is None or not self._format.replaces(field):
+            return present(self._event, places)
+        found = self._format.find(field, self._event)
+        return iter(() if found is None else (found,))
 
 
 def _is_identify(event: dict[str, object], *, type_required: bool) -> bool:
-    kind = next(_present(event, TYPE), None)
+    kind = next(present(event, TYPE), None)
     if kind is None:
         return not type_required
     return type(kind) is str and kind.lower() == "identify"
 
 
-def _email(event: dict[str, object]) -> str | Rejection:
+def _email(values: Iterator[object]) -> str | Rejection:
     refused = reasons.MISSING_EMAIL
-    for value in _present(event, EMAIL):
+    for value in values:
         email = contact.normalise(value) if type(value) is str else None
         if email is not None:
             return email
@@ -75,9 +83,9 @@ def _email(event: dict[str, object]) -> str | Rejection:
     return refused
 
 
-def _timestamp(event: dict[str, object]) -> int | Rejection:
+def _timestamp(values: Iterator[object]) -> int | Rejection:
     refused = reasons.MISSING_TIMESTAMP
-    for value in _present(event, TIMESTAMP):
+    for value in values:
         timestamp_ms = timestamps.parse(value)
         if timestamp_ms is not None:
             return timestamp_ms
@@ -85,34 +93,9 @@ def _timestamp(event: dict[str, object]) -> int | Rejection:
     return refused
 
 
-def _text(event: dict[str, object], places: tuple[tuple[str, ...], ...]) -> str | None:
-    found = next((value for value in _present(event, places) if is_text(value)), None)
-    return None if found is None else _LONE_SURROGATE.sub("\ufffd", found)
-
-
-def _present(event: dict[str, object], places: tuple[tuple[str, ...], ...]) -> Iterator[object]:
-    """Yield what stands at any of the places, the preferred one first; null is nothing."""
-    for path in places:
-        for value in _at(event, path):
-            if value is not None:
-                yield value
-
-
-def _at(value: object, path: tuple[str, ...]) -> Iterator[object]:
-    if not path:
-        yield value
-    elif isinstance(value, dict):
-        for found in _spelled(value, path[0]):
-            yield from _at(found, path[1:])
-
-
-def _spelled(container: dict[str, object], key: str) -> Iterator[object]:
-    if key in container:
-        yield container[key]
-    squashed = squash(key)
-    for name, value in container.items():
-        if name != key and squash(name) == squashed:
-            yield value
+def _text(values: Iterator[object]) -> str | None:
+    found = next(filter(is_text, values), None)
+    return None if found is None else tidy(found)
 
 
 def _refuse(constant: str) -> NoReturn:

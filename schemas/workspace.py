@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from schemas.format import Format
+
 DEFAULT: Final = "default"  # the workspace of a raw record that names none
 STANDARD_MESSAGE: Final = "Contact visited your website"
 MOST_KEYS: Final = 2  # so that keys can be rotated
@@ -36,6 +38,11 @@ class Workspace(msgspec.Struct, frozen=True):
     time_zone: str = "UTC"
     standard_message: str = STANDARD_MESSAGE
     zone: ZoneInfo | None = None
+    format: Format | None = None
+    audiences: tuple[str, ...] = ()
+
+
+PLAIN: Final = Workspace(DEFAULT)  # every setting at its default
 
 
 class Workspaces(msgspec.Struct, frozen=True):

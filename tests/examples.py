@@ -17,7 +17,7 @@ class Example(msgspec.Struct, frozen=True):
     name: str
     body: bytes
     received_at_ms: int
-    outcome: dict[str, str]
+    outcome: dict[str, Any]
 
     @property
     def is_refused(self) -> bool:
@@ -29,7 +29,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     about: str
     source: str
     received_at: datetime
-    outcome: dict[str, str]
+    outcome: dict[str, Any]
     event: Any = msgspec.UNSET
     body: str | None = None
     base64: str | None = None

@@ -1,12 +1,13 @@
 """Fakes of the worker's ports. They fail on demand at every call; tests/contract runs them beside the real things."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from processor.decide import ContactDay
 from processor.errors import Aborted, ClaimsAway, SessionLost
-from processor.ports import Session
+from processor.ports import Claimed, Session
 from processor.records import Batch, Output, Record
+from processor.traits import Clock, Property
 
 INCARNATION = b"fake"
 
@@ -108,23 +109,23 @@ class FakeSink:
 
 
 class FakeClaims:
-    """Day keys in a dictionary."""
+    """Day keys and clocks in dictionaries."""
 
     def __init__(self) -> None:
         self.held: dict[ContactDay, bytes] = {}
+        self.clocks: dict[Property, Clock] = {}
         self.faults = Faults()
 
-    def claim(self, contact_days: Sequence[ContactDay], owners: Sequence[bytes]) -> list[bytes | None]:
+    def claim(self, owners: Mapping[ContactDay, bytes], clocks: Mapping[Property, Clock]) -> Claimed:
         fault, after_effect = self.faults.next("claim")
         if fault and not after_effect:
             raise fault
-        answers = []
-        for contact_day, owner in zip(contact_days, owners, strict=True):
-            answers.append(self.held.get(contact_day))
-            self.held.setdefault(contact_day, owner)
+        claimed = Claimed([self.held.get(day) for day in owners], [self.clocks.get(of) for of in clocks])
+        self.held = {**owners, **self.held}
+        self.clocks |= {of: clock for of, clock in clocks.items() if not clock.is_stale(self.clocks.get(of))}
         if fault:
             raise fault
-        return answers
+        return claimed
 
 
 def sessions(kafka: FakeKafka, most: int, idle: Callable[[], None]) -> Callable[[], Session]:

@@ -38,6 +38,15 @@ _TIMESTAMP = (
     '"2015-2-02 00:30"', '"2023-01-03"', '"2020-02-30"', '"2020-05-31T23:59:59.999999999+05:30"', '"0000-01-01"',
 )  # fmt: skip
 _TYPE = ('"identify"', '"Identify"', '"track"', "null", "1", '"\\u0069dentify"')
+_CLASS = ('"audience"', '"trait"', '"journey_step"', '"Audience"', '"other"', "null", "5")
+_NAME = (
+    '"vip"', '"total spent"', '"V-I-P"', '"\\u0076ip"', '"gr\u00f6\u00dfe"', '"\\ud83d"', '""', "null", "5", '"email"',
+)  # fmt: skip
+_VALUE = (
+    "true", "false", '"true"', '"gold"', "null", "5", "-5", "-0", "450.00", "1e3", "9223372036854775807", "1e400",
+    "9223372036854775808", "-9223372036854775809", "123456789012345678901234567890", "1e-9", "-0.0", '"\\ud83d"', '""',
+    '["a",1.50,null]', '{"b":{"c":"\u00e9"},"b":1}', "[]",
+)  # fmt: skip
 _PIECES = (b"", b'"', b"{", b"}", b",", b":", b"\\", b"\\u0000", b"null", b"[[[[", b"\xff")
 _GAPS = ("", " ", "\n\t\r ")
 
@@ -45,8 +54,18 @@ _GAPS = ("", " ", "\n\t\r ")
 _MEMBERS: dict[str, tuple[Any, int]] = {
     "type": (_TYPE, 245),
     "timestamp": (_TIMESTAMP, 245),
-    "traits": ({"email": (_EMAIL, 245)}, 245),
-    "context": ({"page": ({"url": (_TEXT, 240)}, 200), "traits": ({"email": (_EMAIL, 200)}, 50)}, 125),
+    "traits": ({"email": (_EMAIL, 245), "vip": (_VALUE, 150), "total_spent": (_VALUE, 40)}, 245),
+    "context": (
+        {
+            "page": ({"url": (_TEXT, 240)}, 200),
+            "traits": ({"email": (_EMAIL, 200), "vip": (_VALUE, 100)}, 50),
+            "personas": (
+                {"computation_class": (_CLASS, 230), "computation_key": (_NAME, 200), "computation_name": (_NAME, 50)},
+                120,
+            ),
+        },
+        180,
+    ),
     "page": ({"url": (_TEXT, 240)}, 100),
     "event": (_TEXT, 100),
     "messageId": (_TEXT, 125),
@@ -60,7 +79,7 @@ _UNUSUAL = 244
 def events() -> SearchStrategy[bytes]:
     """Draw events: some tidy, the others with any casing, places, duplicates, escapes, order and wrong types."""
     return st.builds(
-        lambda tape, text: _Event(tape, text).draw(), st.binary(min_size=90, max_size=90), st.text(max_size=5)
+        lambda tape, text: _Event(tape, text).draw(), st.binary(min_size=120, max_size=120), st.text(max_size=5)
     )
 
 

@@ -1,25 +1,41 @@
 """One suite for the claims: the fake, a real store, a real cluster. What tests believe of the fake is true of them."""
 
+import random
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import redis
 
 from daymark.local import ports
 from daymark.local.valkey import Valkey
-from processor.claims import Claims, day_key, owner
+from processor.claims import Claims, Lifetimes, clock_key, day_key, owner
 from processor.decide import ContactDay
 from processor.errors import ClaimsAway, ClaimsFull, Fatal
 from processor.ports import ClaimsPort
 from processor.records import Record
+from processor.traits import Clock, Property
 from tests.fakes import FakeClaims
 
 MINE, OTHERS = b"twelve bytes", b"others' mark"
-LEAST_RIGHTS = "resetkeys ~d{* -@all +set +evalsha +eval +config|get"
+LIFETIMES = Lifetimes(8, 8)
+LEAST_RIGHTS = "resetkeys ~d{* ~t{* -@all +set +get +evalsha +eval +config|get"
 DAYS = [ContactDay("w", f"{n}@x.org", 18413) for n in range(300)]
+
+
+PLAN = Property("w", "a@x.org", "plan")
+
+
+def held(claims: ClaimsPort, days: Sequence[ContactDay], owner: bytes = MINE) -> list[bytes | None]:
+    """Claim contact-days, and return who holds each."""
+    return list(claims.claim(dict.fromkeys(days, owner), {}).holders)
+
+
+def clock(timestamp_ms: int, partition: int = 0, offset: int = 0, topic: bytes = b"this") -> Clock:
+    """Return the clock of a record."""
+    return Clock(timestamp_ms, owner(topic, Record(partition, offset, None, b"", "w", None, 0)))
 
 
 @pytest.fixture(params=["fake", "store", "cluster"])
@@ -28,7 +44,7 @@ def claims(request: pytest.FixtureRequest) -> Iterator[ClaimsPort]:
         yield FakeClaims()
         return
     url = request.getfixturevalue({"store": "redis_url", "cluster": "cluster_url"}[request.param])
-    real = Claims(url, secrets.token_bytes(32), 8)
+    real = Claims(url, secrets.token_bytes(32), LIFETIMES)
     yield real
     real.close()
 
@@ -48,19 +64,74 @@ def cluster_url(valkey_server: Callable[..., Valkey]) -> str:
 
 def test_first_claim_succeeds_and_holds(claims: ClaimsPort) -> None:
     """A free contact-day is claimed; from then on everybody, the owner too, is told its owner."""
-    assert list(claims.claim(DAYS, [MINE] * 300)) == [None] * 300
-    assert list(claims.claim(DAYS, [OTHERS] * 300)) == [MINE] * 300
-    assert list(claims.claim(DAYS, [MINE] * 300)) == [MINE] * 300
+    assert held(claims, DAYS) == [None] * 300
+    assert held(claims, DAYS, OTHERS) == [MINE] * 300
+    assert held(claims, DAYS) == [MINE] * 300
 
 
 def test_answers_keep_their_order(claims: ClaimsPort) -> None:
     """Each answer stands where its contact-day stood."""
-    claims.claim(DAYS[::2], [MINE] * 150)
-    assert list(claims.claim(DAYS, [OTHERS] * 300)) == [MINE, None] * 150
+    held(claims, DAYS[::2])
+    assert held(claims, DAYS, OTHERS) == [MINE, None] * 150
 
 
 def test_nothing_to_claim(claims: ClaimsPort) -> None:
-    assert list(claims.claim([], [])) == []
+    """No question, no answer."""
+    assert claims.claim({}, {}) == ([], [])
+
+
+def test_a_clock_moves_forward_only(claims: ClaimsPort) -> None:
+    """Each change is told the clock before it; an older one leaves it, of equal times the later record moves it."""
+    told = [
+        (clock(5, offset=1), None),
+        (clock(4, offset=2), clock(5, offset=1)),  # older: stale
+        (clock(5, offset=1), clock(5, offset=1)),  # itself again
+        (clock(5, offset=7), clock(5, offset=1)),  # as old, later
+        (clock(5, offset=6), clock(5, offset=7)),  # as old, earlier: stale
+        (clock(5, partition=1), clock(5, offset=7)),  # as old, elsewhere
+        (clock(5, topic=b"anew"), clock(5, partition=1)),  # as old, of a topic made anew
+        (clock(-(10**13)), clock(5, topic=b"anew")),
+        (clock(10**13), clock(5, topic=b"anew")),
+        (clock(0), clock(10**13)),
+    ]
+    assert [(now, *claims.claim({}, {PLAN: now}).clocks) for now, _ in told] == told
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_clocks_of_any_changes(claims: ClaimsPort, seed: int) -> None:
+    """Whatever comes in whatever order, the clock is the newest, and what is told agrees with the rule."""
+    draw = random.Random(seed)
+    offsets, instants = [0, 1, 255, 256, 2**32 - 1, 2**32, 2**47], [-(2**40), -1, 0, 1, 2**31, 2**45]
+    newest: Clock | None = None
+    for _ in range(60):
+        topic = b"\xff\x80ab" if draw.random() < 0.8 else b"\x00\x80ab"
+        now = clock(draw.choice(instants), draw.choice([0, 1, 127, 128, 4000]), draw.choice(offsets), topic)
+        assert claims.claim({}, {PLAN: now}).clocks == [newest]
+        newest = newest if now.is_stale(newest) else now
+
+
+def test_days_and_clocks_are_asked_together(claims: ClaimsPort) -> None:
+    """In one call, each answered in its place; a property of one name belongs to its workspace and contact."""
+    properties = {Property(w, e, n): clock(9) for w in "ab" for e in "cd" for n in ("plan", "vip")}
+    claims.claim(dict.fromkeys(DAYS[::2], MINE), dict(list(properties.items())[::2]))
+    found = claims.claim(dict.fromkeys(DAYS, OTHERS), properties)
+    assert list(found.holders) == [MINE, None] * 150
+    assert list(found.clocks) == [clock(9), None] * 4
+
+
+def test_a_clock_lives_as_long_as_set(redis_url: str) -> None:
+    """Its lifetime, a setting of its own, runs from its last change."""
+    claims = Claims(redis_url, secrets.token_bytes(32), Lifetimes(8, 3))
+    claims.claim({}, {PLAN: clock(5)})
+    with redis.Redis.from_url(redis_url) as store:
+        key = clock_key(claims._secret, PLAN)
+        assert 3 * 86_400 - 5 <= store.ttl(key) <= 3 * 86_400
+        store.expire(key, 100)
+        claims.claim({}, {PLAN: clock(4)})
+        assert store.ttl(key) <= 100
+        claims.claim({}, {PLAN: clock(6)})
+        assert store.ttl(key) > 100
+    claims.close()
 
 
 def test_owner_marks_partition_offset_and_incarnation() -> None:
@@ -86,13 +157,13 @@ def test_keys_hold_no_personal_data_and_depend_on_the_secret() -> None:
 def test_a_claim_lives_as_long_as_set(redis_url: str) -> None:
     """Its lifetime runs from the claim, and meeting it again does not lengthen it."""
     secret = secrets.token_bytes(32)
-    claims = Claims(redis_url, secret, 8)
-    claims.claim(DAYS[:1], [MINE])
+    claims = Claims(redis_url, secret, LIFETIMES)
+    held(claims, DAYS[:1])
     with redis.Redis.from_url(redis_url) as store:
         key = day_key(claims._secret, DAYS[0])
         assert 8 * 86_400 - 5 <= store.ttl(key) <= 8 * 86_400
         store.expire(key, 100)
-        claims.claim(DAYS[:1], [MINE])
+        held(claims, DAYS[:1])
         assert store.ttl(key) <= 100
     claims.close()
 
@@ -100,33 +171,33 @@ def test_a_claim_lives_as_long_as_set(redis_url: str) -> None:
 def test_script_is_loaded_again_after_a_restart(valkey_server: Callable[..., Valkey]) -> None:
     """A store that forgot its scripts, but not its data, gives the same answers."""
     server = valkey_server()
-    claims = Claims(server.url, None, 8)
-    claims.claim(DAYS[:5], [MINE] * 5)
+    claims = Claims(server.url, None, LIFETIMES)
+    held(claims, DAYS[:5])
     server.stop()
     server.start()
-    assert list(claims.claim(DAYS[:6], [OTHERS] * 6)) == [MINE] * 5 + [None]
+    assert held(claims, DAYS[:6], OTHERS) == [MINE] * 5 + [None]
     claims.close()
 
 
 def test_dead_store_is_away(valkey_server: Callable[..., Valkey]) -> None:
     """A store that refuses connections is away, and back by itself."""
     server = valkey_server()
-    claims = Claims(server.url, None, 8, sleep=lambda _: None)
+    claims = Claims(server.url, None, LIFETIMES, sleep=lambda _: None)
     server.kill()
     with pytest.raises(ClaimsAway):
-        claims.claim(DAYS, [MINE] * 300)
+        held(claims, DAYS)
     server.start()
-    assert list(claims.claim(DAYS, [MINE] * 300)) == [None] * 300
+    assert held(claims, DAYS) == [None] * 300
     claims.close()
 
 
 def test_silent_store_is_away() -> None:
     """A store that takes the connection and says nothing is away within seconds."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        claims = Claims(f"redis://127.0.0.1:{silent.getsockname()[1]}", None, 8, sleep=lambda _: None)
+        claims = Claims(f"redis://127.0.0.1:{silent.getsockname()[1]}", None, LIFETIMES, sleep=lambda _: None)
         began = time.monotonic()
         with pytest.raises(ClaimsAway):
-            claims.claim(DAYS, [MINE] * 300)
+            held(claims, DAYS)
         assert time.monotonic() - began < 30
         claims.close()
 
@@ -134,13 +205,13 @@ def test_silent_store_is_away() -> None:
 def test_full_store_is_full_and_claims_stay(valkey_server: Callable[..., Valkey]) -> None:
     """At its limit the store refuses new claims and keeps the old ones; with room again it goes on."""
     server = valkey_server(settings={"maxmemory": "3mb"})
-    claims = Claims(server.url, None, 8, sleep=lambda _: None)
-    claims.claim(DAYS, [MINE] * 300)
+    claims = Claims(server.url, None, LIFETIMES, sleep=lambda _: None)
+    held(claims, DAYS)
     many = [ContactDay("w", f"{n}@y.org", 1) for n in range(40_000)]
 
     def claim_all() -> None:
         for begin in range(0, len(many), 2000):
-            claims.claim(many[begin : begin + 2000], [MINE] * 2000)
+            held(claims, many[begin : begin + 2000])
 
     with pytest.raises(ClaimsFull):
         claim_all()
@@ -157,9 +228,9 @@ def test_wrong_password_is_fatal(valkey_server: Callable[..., Valkey]) -> None:
     server = valkey_server()
     with redis.Redis.from_url(server.url) as store:
         store.execute_command("ACL", "SETUSER", "worker", "on", ">right", "~*", "+@all")
-    claims = Claims(server.url.replace("redis://", "redis://worker:wrong-one@"), None, 8)
+    claims = Claims(server.url.replace("redis://", "redis://worker:wrong-one@"), None, LIFETIMES)
     with pytest.raises(Fatal, match="DAYMARK_REDIS") as fault:
-        claims.claim(DAYS, [MINE] * 300)
+        held(claims, DAYS)
     assert "wrong-one" not in str(fault.value)
     claims.close()
 
@@ -169,8 +240,8 @@ def test_least_rights_suffice(valkey_server: Callable[..., Valkey]) -> None:
     server = valkey_server()
     with redis.Redis.from_url(server.url) as store:
         store.execute_command("ACL", "SETUSER", "worker", "on", ">pw", *LEAST_RIGHTS.split())
-    claims = Claims(server.url.replace("redis://", "redis://worker:pw@"), None, 8)
-    assert list(claims.claim(DAYS[:2], [MINE] * 2)) == [None, None]
+    claims = Claims(server.url.replace("redis://", "redis://worker:pw@"), None, LIFETIMES)
+    assert claims.claim(dict.fromkeys(DAYS[:2], MINE), {PLAN: clock(1)}) == ([None, None], [None])
     assert claims.policy() == "noeviction"
     claims.close()
 
@@ -178,11 +249,23 @@ def test_least_rights_suffice(valkey_server: Callable[..., Valkey]) -> None:
 def test_memory_of_a_claim(valkey_server: Callable[..., Valkey]) -> None:
     """A claim costs at most 90 bytes of the store's memory (a figure of the allocator, not of speed)."""
     server = valkey_server()
-    claims = Claims(server.url, None, 8)
-    claims.claim(DAYS, [MINE] * 300)
+    claims = Claims(server.url, None, LIFETIMES)
+    held(claims, DAYS)
     with redis.Redis.from_url(server.url) as store:
         before = store.info("memory")["used_memory"]
         for begin in range(0, 100_000, 1000):
-            claims.claim([ContactDay("w", f"{n}@z.org", 1) for n in range(begin, begin + 1000)], [MINE] * 1000)
+            held(claims, [ContactDay("w", f"{n}@z.org", 1) for n in range(begin, begin + 1000)])
         assert (store.info("memory")["used_memory"] - before) / 100_000 <= 90
+    claims.close()
+
+
+def test_memory_of_a_clock(valkey_server: Callable[..., Valkey]) -> None:
+    """A clock costs at most 110 bytes of the store's memory."""
+    server = valkey_server()
+    claims = Claims(server.url, None, LIFETIMES)
+    with redis.Redis.from_url(server.url) as store:
+        before = store.info("memory")["used_memory"]
+        for begin in range(0, 100_000, 1000):
+            claims.claim({}, {Property("w", f"{n}@z.org", "vip"): clock(n) for n in range(begin, begin + 1000)})
+        assert (store.info("memory")["used_memory"] - before) / 100_000 <= 110
     claims.close()

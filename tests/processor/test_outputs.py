@@ -9,8 +9,9 @@ import pytest
 from processor import outputs
 from processor.decide import Candidate, ContactDay
 from processor.records import Output, Record
+from processor.traits import Clock, Property, Update
 from schemas import avro
-from schemas.identify import Identify
+from schemas.identify import Change, Identify, Value
 from schemas.interaction import interaction_id
 from schemas.reasons import Reason, Rejection
 from schemas.topics import Topics
@@ -78,6 +79,33 @@ def test_what_describes_an_interaction(fields: dict[str, Any], description: str,
 def test_a_record_that_ingest_did_not_write_has_no_time_of_receipt() -> None:
     """The record's own time, which a copy changes, does not stand in for it."""
     assert avro.decode(interaction(RECORD._replace(received_at_ms=None)).value)[1]["received_at"] is None
+
+
+@pytest.mark.parametrize("value", [None, True, False, 5, 2**63 - 1, 4.5, "gold"])
+def test_a_trait(value: Value) -> None:
+    """Every field, under workspace, contact and name, in the partition of its raw record; a value keeps its type."""
+    identify = Identify(CONTACT_DAY.email, INSTANT_MS, None, None, "m1")
+    clock = Clock(INSTANT_MS, b"twelve bytes")
+    update = Update(
+        Property("acme", CONTACT_DAY.email, "gröẞe"), clock, Change("gröẞe", value, "audience", True), identify, RECORD
+    )
+    output = outputs.trait(update, TOPICS, avro.TRAIT)
+    assert (output.topic, output.partition) == ("t.contact.traits", 3)
+    assert output.key == '["acme","peter@example.com","gröẞe"]'.encode()
+    name, found = avro.decode(output.value)
+    assert (name, repr(found.pop("value"))) == ("ContactTrait", repr(value))
+    assert found == {
+        "workspace": "acme",
+        "email": "peter@example.com",
+        "name": "gröẞe",
+        "kind": "audience",
+        "membership": True,
+        "timestamp": dt.datetime(2020, 5, 31, 17, 55, 47, tzinfo=dt.UTC),
+        "message_id": "m1",
+        "received_at": dt.datetime(2020, 5, 31, 17, 55, 47, 263000, tzinfo=dt.UTC),
+        "source_partition": 3,
+        "source_offset": 42,
+    }
 
 
 def test_a_rejection() -> None:

@@ -1,7 +1,7 @@
 """The worker's loop over fakes: what is done about each fault, and that nothing is lost or doubled by it."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from processor.claims import owner
 from processor.decide import ContactDay
 from processor.errors import ClaimsFull, Fatal, KafkaAway
 from processor.outputs import Codecs
+from processor.ports import Claimed
 from processor.worker import Worker
 from schemas import avro
 from schemas.topics import Topics
@@ -28,6 +29,13 @@ def event(email: str, day: str = DAY, name: str = "visit") -> bytes:
     )
 
 
+def change(second: int, value: int, email: str = "a@x.org", name: str = "spent") -> bytes:
+    return (
+        f'{{"type":"identify","timestamp":"{DAY}T10:00:{second:02}Z","traits":{{"email":"{email}","{name}":{value}}},'
+        f'"context":{{"personas":{{"computation_class":"trait","computation_key":"{name}"}}}}}}'
+    ).encode()
+
+
 class World:
     """A worker over fakes that stops when it has nothing to do."""
 
@@ -42,7 +50,7 @@ class World:
             self.claims,
             workspaces=lambda: self._workspaces,
             topics=TOPICS,
-            codecs=Codecs(avro.INTERACTION, avro.REJECTED),
+            codecs=Codecs(avro.INTERACTION, avro.TRAIT, avro.REJECTED),
             breaker=Breaker(self.percent, self.least, clock=lambda: 0.0),
             clock=lambda: 0.0,
             sleep=self.slept.append,
@@ -51,6 +59,9 @@ class World:
 
     def interactions(self) -> list[dict[str, Any]]:
         return [avro.decode(output.value)[1] for output in self.kafka.written if output.topic == TOPICS.interactions]
+
+    def traits(self) -> list[dict[str, Any]]:
+        return [avro.decode(output.value)[1] for output in self.kafka.written if output.topic == TOPICS.traits]
 
     def rejections(self) -> list[dict[str, Any]]:
         return [avro.decode(output.value)[1] for output in self.kafka.written if output.topic == TOPICS.rejected]
@@ -139,6 +150,51 @@ def test_workspaces_are_apart(world: World) -> None:
     assert metrics.value(metrics.UNKNOWN_WORKSPACE) - before == 1
 
 
+def test_every_change_of_a_property_is_emitted(world: World) -> None:
+    """The day rule drops none; what is older than the one before it is stale, in its batch and in later ones."""
+    for second, value in ((5, 1), (7, 2), (6, 3), (7, 4)):
+        world.kafka.append(change(second, value))
+    world.run()
+    for second, value in ((6, 5), (8, 6)):
+        world.kafka.append(change(second, value))
+    world.run()
+    assert [trait["value"] for trait in world.traits()] == [1, 2, 4, 6]
+    assert len(world.interactions()) == 1
+
+
+def test_a_property_belongs_to_workspace_contact_and_name(world: World) -> None:
+    """A newer change of another workspace, contact or property makes none stale."""
+    world.kafka.append(change(9, 1))
+    world.kafka.append(change(1, 2), workspace="other")
+    world.kafka.append(change(1, 3, email="b@x.org"))
+    world.kafka.append(change(1, 4, name="plan"))
+    world.run()
+    assert [trait["value"] for trait in world.traits()] == [1, 2, 3, 4]
+    assert len({output.key for output in world.kafka.written if output.topic == TOPICS.traits}) == 4
+
+
+def test_audiences_are_the_workspace_s(world: World) -> None:
+    """A boolean of a plain identify is a membership where its workspace says so."""
+    world = World(workspaces=parse('[workspaces.w]\naudiences = ["vip"]'))
+    body = b'{"type":"identify","timestamp":"2020-05-31T23:00:00Z","traits":{"email":"a@x.org","vip":true}}'
+    world.kafka.append(body, workspace="w")
+    world.kafka.append(body, workspace="other")
+    world.run()
+    assert [(trait["workspace"], trait["membership"]) for trait in world.traits()] == [("w", True)]
+
+
+def test_a_change_of_a_lost_transaction_is_emitted_again(world: World) -> None:
+    """Its clock is its own: whatever was aborted, lost or replayed, the newest is written at the end."""
+    for second, value in ((5, 1), (7, 2), (6, 3)):
+        world.kafka.append(change(second, value))
+    world.kafka.faults.plan("commit", ABORTED)
+    world.run()
+    assert [trait["value"] for trait in world.traits()] == [2]
+    world.kafka.committed.clear()
+    world.run()
+    assert [trait["value"] for trait in world.traits()] == [2, 2]
+
+
 def _abort(world: World) -> None:
     world.kafka.faults.plan("commit", ABORTED, skip=1)
 
@@ -183,6 +239,23 @@ def test_no_fault_loses_or_doubles(go_wrong: Callable[[World], None]) -> None:
     won = sorted((interaction["email"], interaction["event"]) for interaction in world.interactions())
     assert won == sorted((f"{contact}@x.org", str(contact)) for contact in range(20))
     assert world.kafka.committed == {0: 20, 1: 20}
+
+
+@pytest.mark.parametrize(
+    "go_wrong",
+    [_abort, _lose, _commit_and_lose, _lose_reading, _redis_away, _claim_and_lose_the_answer, _kafka_away],
+)
+def test_no_fault_leaves_an_old_value(go_wrong: Callable[[World], None]) -> None:
+    """Whatever fails, and in whatever order changes come, the last record of a property is its newest change."""
+    world = World(partitions=2, most=4)
+    newest: dict[str, int] = {}
+    for index in range(40):
+        second, email = index * 7 % 40, f"{index % 10}@x.org"
+        newest[email] = max(newest.get(email, 0), second)
+        world.kafka.append(change(second, second, email), partition=index % 2)
+    go_wrong(world)
+    world.run()
+    assert {trait["email"]: trait["value"] for trait in world.traits()} == newest
 
 
 def test_reset_group_emits_the_same_again(world: World) -> None:
@@ -249,11 +322,11 @@ def test_full_redis_is_an_alert() -> None:
         world.claims.faults.plan("claim", ClaimsFull("OOM"))
     claim = world.claims.claim
 
-    def watch(contact_days: Sequence[ContactDay], owners: Sequence[bytes]) -> list[bytes | None]:
+    def watch(*asked: Any) -> Claimed:
         seen.append(metrics.value(metrics.CLAIMS_FULL))
-        return claim(contact_days, owners)
+        return claim(*asked)
 
-    world.claims.claim = watch  # type: ignore[method-assign]
+    world.claims.claim = watch  # type: ignore[method-assign, assignment]
     world.run()
     assert seen == [0, 1, 1, 1, 0]
     assert metrics.value(metrics.CLAIMS_FULL) == 0
@@ -301,13 +374,15 @@ def test_half_rejected_is_borne() -> None:
 
 
 def test_counts_what_is_committed(world: World) -> None:
-    """The metric of events counts each once, after its commit."""
+    """The metrics of events and of changes count each once, after its commit."""
 
-    def counts() -> dict[str, float]:
-        (family,) = metrics.EVENTS.collect()
+    def counts(metric: Any = metrics.EVENTS) -> dict[str, float]:
+        (family,) = metric.collect()
         return {s.labels["result"]: s.value for s in family.samples if s.name.endswith("_total")}
 
-    before = Counter(counts())
+    before, traits = Counter(counts()), Counter(counts(metrics.TRAITS))
+    for second in (5, 4, 6):
+        world.kafka.append(change(second, 0, "0@x.org"))
     for index in range(10):
         world.kafka.append(event(f"{index % 3}@x.org"))
     world.kafka.append(b"[]")
@@ -315,7 +390,15 @@ def test_counts_what_is_committed(world: World) -> None:
     world.run()
     after = Counter(counts())
     after.subtract(before)
-    assert {name: value for name, value in after.items() if value} == {"emitted": 3, "duplicate": 7, "not_an_object": 1}
+    assert {name: value for name, value in after.items() if value} == {
+        "emitted": 3,
+        "duplicate": 10,
+        "not_an_object": 1,
+    }
+    changed = Counter(counts(metrics.TRAITS))
+    changed.subtract(traits)
+    # The first was emitted, too, before the abort took it back: by then the clock was the third's.
+    assert {name: value for name, value in changed.items() if value} == {"emitted": 1, "stale": 2}
 
 
 def test_closes_what_it_opened(world: World) -> None:

@@ -1,10 +1,12 @@
 """Every example file has the outcome that it tells."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from schemas import segment, timestamps
+from schemas.identify import Change
 from schemas.reasons import Reason, Rejection
 from schemas.workspace import STANDARD_MESSAGE
 from tests import examples
@@ -35,7 +37,7 @@ def test_a_type_is_wanted_where_it_is_required() -> None:
     assert differ == ["type-left-out"]
 
 
-def _outcome(found: segment.Identify | Rejection) -> dict[str, str]:
+def _outcome(found: segment.Identify | Rejection) -> dict[str, Any]:
     if isinstance(found, Rejection):
         return {"reason": found.reason}
     described_by = "event" if found.event else "url" if found.url else "standard"
@@ -48,8 +50,14 @@ def _outcome(found: segment.Identify | Rejection) -> dict[str, str]:
         "url": found.url,
         "event": found.event,
         "message_id": found.message_id,
+        "changes": [_change(change) for change in found.changes] or None,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _change(change: Change) -> dict[str, Any]:
+    told = {"name": change.name, "value": change.value, "kind": change.kind}
+    return told if change.membership is None else {**told, "membership": change.membership}
 
 
 def _instant(timestamp_ms: int) -> str:

@@ -15,9 +15,9 @@ TIMESTAMP_MS = 1_590_947_747_263
 DAY_MS = 86_400_000
 
 
-def read(event: Any, received_at_ms: int = TIMESTAMP_MS, **options: bool) -> Identify | Rejection:
+def read(event: Any, received_at_ms: int = TIMESTAMP_MS, *, type_required: bool = False) -> Identify | Rejection:
     body = event if isinstance(event, bytes) else json.dumps(event).encode()
-    return segment.read(body, received_at_ms, **options)
+    return segment.read(body, received_at_ms, type_required=type_required)
 
 
 def reason(event: Any, **options: bool) -> Reason | None:

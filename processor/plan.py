@@ -1,0 +1,137 @@
+"""A batch -> what it is to become: steps 2 to 5 of `worker`. Reads no topic and writes none; asks the claims once.
+
+Invariant: the same batch, the same workspaces and the same answer of the claims make the same plan.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, assert_never
+
+from processor import metrics, outputs
+from processor.breaker import Breaker
+from processor.claims import owner
+from processor.decide import Candidate, ContactDay, collapse, winners
+from processor.outputs import Codecs
+from processor.ports import ClaimsPort
+from processor.records import Batch, Output, Record
+from processor.traits import Clock, Property, Update, fresh, newest
+from schemas import segment, timestamps
+from schemas.identify import Identify
+from schemas.reasons import Rejection
+from schemas.topics import Topics
+from schemas.workspace import DEFAULT, Workspaces
+
+
+class Plan(NamedTuple):
+    """What a batch is to become."""
+
+    outputs: list[Output]
+    results: Mapping[str, int]  # events by what becomes of them
+    traits: Mapping[str, int]  # changes of properties, likewise
+    unknown: int  # events of workspaces that are not in the file
+
+
+class _Read(NamedTuple):
+    """What a batch says."""
+
+    identifies: list[Candidate]
+    rejections: list[tuple[Record, Rejection]]
+    updates: list[Update]
+
+
+class _Decision(NamedTuple):
+    """What of it counts."""
+
+    emitted: Mapping[ContactDay, Candidate]
+    updates: list[Update]
+
+
+class Planner:
+    """Makes plans."""
+
+    def __init__(
+        self,
+        claims: ClaimsPort,
+        *,
+        workspaces: Callable[[], Workspaces],
+        topics: Topics,
+        codecs: Codecs,
+        breaker: Breaker,
+    ) -> None:
+        """Take the parts; what they are, `Worker` says."""
+        self._claims, self._workspaces = claims, workspaces
+        self._topics, self._codecs, self._breaker = topics, codecs, breaker
+
+    def plan(self, batch: Batch) -> Plan:
+        """Return what a batch is to become.
+
+        Raises:
+            ClaimsAway: Redis cannot answer.
+            Fatal: it refuses us, or nearly everything would be rejected.
+        """
+        workspaces = self._workspaces()
+
+        def owner_of(record: Record) -> bytes:
+            return owner(batch.incarnation, record)
+
+        def day_of(workspace: str, timestamp_ms: int) -> int:
+            return timestamps.day(timestamp_ms, workspaces.get(workspace).zone)
+
+        with metrics.STEP_SECONDS.labels("read").time():
+            read = _read(batch, workspaces)  # 2
+        self._breaker.check(len(batch.records), len(read.rejections))
+        candidates, clocks = collapse(read.identifies, day_of), newest(read.updates)  # 3
+        with metrics.STEP_SECONDS.labels("claim").time():
+            claimed = self._claims.claim(
+                {contact_day: owner_of(group[0].record) for contact_day, group in candidates.items()}, clocks
+            )  # 4
+        with metrics.STEP_SECONDS.labels("decide").time():
+            decision = _Decision(
+                winners(candidates, claimed.holders, owner_of),
+                fresh(read.updates, dict(zip(clocks, claimed.clocks, strict=True))),
+            )  # 5
+            written = self._written(read, decision, workspaces)
+        unknown = sum(_is_unknown(record.workspace, workspaces) for record in batch.records)
+        return Plan(written, *_counted(read, decision), unknown)
+
+    def _written(self, read: _Read, decision: _Decision, workspaces: Workspaces) -> list[Output]:
+        topics, codecs = self._topics, self._codecs
+        written = [
+            outputs.interaction(contact_day, winner, workspaces.get(contact_day.workspace), topics, codecs.interaction)
+            for contact_day, winner in decision.emitted.items()
+        ]
+        written += [outputs.trait(update, topics, codecs.trait) for update in decision.updates]
+        written += [outputs.rejected(record, why, topics, codecs.rejected) for record, why in read.rejections]
+        return written
+
+
+def _counted(read: _Read, decision: _Decision) -> tuple[dict[str, int], dict[str, int]]:
+    results = {"emitted": len(decision.emitted), "duplicate": len(read.identifies) - len(decision.emitted)}
+    for _, why in read.rejections:
+        results[why.reason] = results.get(why.reason, 0) + 1
+    changed = len(decision.updates)
+    return results, {"emitted": changed, "stale": len(read.updates) - changed}
+
+
+def _read(batch: Batch, workspaces: Workspaces) -> _Read:
+    read = _Read([], [], [])
+    for record in batch.records:
+        received_at_ms = record.appended_ms if record.received_at_ms is None else record.received_at_ms
+        found = segment.read(record.value, received_at_ms, workspaces.get(record.workspace))
+        match found:
+            case Identify():
+                read.identifies.append(Candidate(record, found))
+                if found.changes:
+                    clock = Clock(found.timestamp_ms, owner(batch.incarnation, record))
+                    read.updates.extend(
+                        Update(Property(record.workspace, found.email, change.name), clock, change, found, record)
+                        for change in found.changes
+                    )
+            case Rejection():
+                read.rejections.append((record, found))
+            case _:
+                assert_never(found)
+    return read
+
+
+def _is_unknown(workspace: str, workspaces: Workspaces) -> bool:
+    return workspace != DEFAULT and workspace not in workspaces

@@ -1,0 +1,88 @@
+"""Which property changes are emitted: the newest wins (contract, section 5). Pure.
+
+Of several changes of one property in a batch only the newest is told to Redis, which answers with the clock as it was.
+Against that clock the changes are judged one after the other: what is older than what went before is stale. A change
+that meets its own coordinates was claimed and its transaction lost, or is replayed: it is emitted again.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Self
+
+import msgspec
+
+from processor.records import Record
+from schemas.identify import Change, Identify
+
+_TIMESTAMP_BYTES, _INCARNATION_BYTES = 8, 4
+
+
+class Property(NamedTuple):
+    """What has one newest value."""
+
+    workspace: str
+    email: str
+    name: str
+
+    def key(self) -> bytes:
+        """Return the key of its records in contact.traits: a JSON list, which no name can make ambiguous."""
+        return msgspec.json.encode(self)
+
+
+class Clock(NamedTuple):
+    """A property's newest timestamp, in epoch milliseconds, and the owner mark of the record that set it."""
+
+    timestamp_ms: int
+    owner: bytes
+
+    def packed(self) -> bytes:
+        """Return the clock as Redis keeps it: 8 bytes, big-endian and signed, then the owner."""
+        return self.timestamp_ms.to_bytes(_TIMESTAMP_BYTES, "big", signed=True) + self.owner
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> Self:
+        """Return the clock that Redis keeps."""
+        return cls(int.from_bytes(packed[:_TIMESTAMP_BYTES], "big", signed=True), packed[_TIMESTAMP_BYTES:])
+
+    def is_stale(self, before: Self | None) -> bool:
+        """Whether a change of this clock comes too late after another; the script in `claims` has the same rule.
+
+        Of equal timestamps the later record wins: the higher place in one topic, any of a topic made anew.
+        """
+        if before is None or self.timestamp_ms != before.timestamp_ms:
+            return before is not None and self.timestamp_ms < before.timestamp_ms
+        same_topic = self.owner[:_INCARNATION_BYTES] == before.owner[:_INCARNATION_BYTES]
+        return same_topic and self.owner < before.owner
+
+
+class Update(NamedTuple):
+    """One property's change, and the event that made it."""
+
+    of: Property
+    clock: Clock
+    change: Change
+    identify: Identify
+    record: Record
+
+
+def newest(updates: Sequence[Update]) -> dict[Property, Clock]:
+    """Return the clock that each property of a batch comes to."""
+    clocks: dict[Property, Clock] = {}
+    for update in updates:
+        if not update.clock.is_stale(clocks.get(update.of)):
+            clocks[update.of] = update.clock
+    return clocks
+
+
+def fresh(updates: Sequence[Update], before: Mapping[Property, Clock | None]) -> list[Update]:
+    """Return the changes to emit, in the order of the batch.
+
+    Args:
+        updates: a batch's changes.
+        before: each property's clock as it was before the batch; None: there was none.
+    """
+    clocks, emitted = dict(before), []
+    for update in updates:
+        if not update.clock.is_stale(clocks[update.of]):
+            clocks[update.of] = update.clock
+            emitted.append(update)
+    return emitted
