@@ -67,7 +67,7 @@ def owner(incarnation: bytes, record: Record) -> bytes:
         incarnation: 4 bytes that tell the topic from one of the same name made before or after it.
         record: its partition and offset are the rest of the mark, 2 and 6 bytes.
     """
-    return incarnation + record.partition.to_bytes(2, "big") + record.offset.to_bytes(6, "big")
+    return incarnation + (record.partition << 48 | record.offset).to_bytes(8, "big")
 
 
 def day_key(secret: bytes, contact_day: ContactDay) -> bytes:

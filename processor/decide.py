@@ -5,14 +5,15 @@ owner. Where the owner told is one of the collapsed siblings (it claimed, then i
 was reset further back), that sibling is emitted. Any other owner: all of them are duplicates.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Container, Mapping, Sequence
+
+import msgspec
 
 from processor.records import Record
 from schemas.identify import Identify
 
 
-class ContactDay(NamedTuple):
+class ContactDay(msgspec.Struct, frozen=True, gc=False):
     """What at most one interaction exists of. `day` is in days since 1970-01-01."""
 
     workspace: str
@@ -20,7 +21,7 @@ class ContactDay(NamedTuple):
     day: int
 
 
-class Candidate(NamedTuple):
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """An event that could become its contact-day's interaction."""
 
     record: Record
@@ -30,18 +31,22 @@ class Candidate(NamedTuple):
 Candidates = dict[ContactDay, list[Candidate]]
 
 
-def collapse(identifies: Sequence[Candidate], day_of: Callable[[str, int], int]) -> Candidates:
+def collapse(
+    identifies: Sequence[Candidate], day_of: Callable[[str, int], int], committed: Container[ContactDay] = ()
+) -> Candidates:
     """Return a batch's candidates for each contact-day, in the order of the batch.
 
     Args:
         identifies: the batch's readable events.
         day_of: (workspace, instant in epoch milliseconds) -> day.
+        committed: contact-days that have their interaction: events of theirs are duplicates and no candidates.
     """
     candidates: Candidates = {}
     for candidate in identifies:
         workspace, identify = candidate.record.workspace, candidate.identify
         contact_day = ContactDay(workspace, identify.email, day_of(workspace, identify.timestamp_ms))
-        candidates.setdefault(contact_day, []).append(candidate)
+        if contact_day not in committed:
+            candidates.setdefault(contact_day, []).append(candidate)
     return candidates
 
 

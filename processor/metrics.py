@@ -17,6 +17,9 @@ TRAITS: Final = Counter(
 UNKNOWN_WORKSPACE: Final = Counter(
     "daymark_events_unknown_workspace_total", "Events of a workspace that is not in the file"
 )
+WORKSPACES_REFUSED: Final = Gauge(
+    "daymark_workspaces_refused", "1 while the workspaces file cannot be read and the one before it stands: alert"
+)
 BATCHES: Final = Counter("daymark_batches_total", "Batches by their end: committed, aborted, claims_away", ["result"])
 SESSIONS: Final = Counter("daymark_sessions_total", "Consumers and producers made; more than one: something was lost")
 BATCH_RECORDS: Final = Histogram(

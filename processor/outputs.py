@@ -27,46 +27,46 @@ def interaction(
     contact_day: ContactDay, candidate: Candidate, workspace: Workspace, topics: Topics, codec: Codec
 ) -> Output:
     """Return the interaction that an event becomes, for the same partition as its raw record."""
-    record, identify = candidate
-    key = interaction_id(*contact_day)
+    record, identify = candidate.record, candidate.identify
+    key = interaction_id(contact_day.workspace, contact_day.email, contact_day.day)
     description = identify.event or identify.url or workspace.standard_message
-    value = codec.encode(
-        {
-            "interaction_id": key,
-            "workspace": contact_day.workspace,
-            "email": identify.email,
-            "day": contact_day.day,
-            "timestamp": identify.timestamp_ms,
-            "description": description,
-            "described_by": "event" if identify.event else "url" if identify.url else "standard",
-            "url": identify.url,
-            "event": identify.event,
-            "message_id": identify.message_id,
-            "received_at": record.received_at_ms,
-            "source_partition": record.partition,
-            "source_offset": record.offset,
-        }
+    value = codec.pack(  # in the order of TimelineInteraction.avsc
+        (
+            key,
+            contact_day.workspace,
+            identify.email,
+            contact_day.day,
+            identify.timestamp_ms,
+            description,
+            "event" if identify.event else "url" if identify.url else "standard",
+            identify.url,
+            identify.event,
+            identify.message_id,
+            record.received_at_ms,
+            record.partition,
+            record.offset,
+        )
     )
     return Output(topics.interactions, key.encode(), value, record.partition)
 
 
 def trait(update: Update, topics: Topics, codec: Codec) -> Output:
     """Return the record of a property's change, for the same partition as its raw record."""
-    of, _, change, identify, record = update
-    value = codec.encode(
-        {
-            "workspace": of.workspace,
-            "email": of.email,
-            "name": of.name,
-            "value": change.value,
-            "kind": change.kind,
-            "membership": change.membership,
-            "timestamp": identify.timestamp_ms,
-            "message_id": identify.message_id,
-            "received_at": record.received_at_ms,
-            "source_partition": record.partition,
-            "source_offset": record.offset,
-        }
+    of, change, identify, record = update.of, update.change, update.identify, update.record
+    value = codec.pack(  # in the order of ContactTrait.avsc
+        (
+            of.workspace,
+            of.email,
+            of.name,
+            change.value,
+            change.kind,
+            change.membership,
+            identify.timestamp_ms,
+            identify.message_id,
+            record.received_at_ms,
+            record.partition,
+            record.offset,
+        )
     )
     return Output(topics.traits, of.key(), value, record.partition)
 

@@ -3,12 +3,13 @@
 Invariant: the same batch, the same workspaces and the same answer of the claims make the same plan.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple, assert_never
 
 from processor import metrics, outputs
 from processor.breaker import Breaker
 from processor.claims import owner
+from processor.committed import Committed
 from processor.decide import Candidate, ContactDay, collapse, winners
 from processor.outputs import Codecs
 from processor.ports import ClaimsPort
@@ -18,13 +19,14 @@ from schemas import segment, timestamps
 from schemas.identify import Identify
 from schemas.reasons import Rejection
 from schemas.topics import Topics
-from schemas.workspace import DEFAULT, Workspaces
+from schemas.workspace import DEFAULT, Workspace, Workspaces
 
 
 class Plan(NamedTuple):
     """What a batch is to become."""
 
     outputs: list[Output]
+    emitted: Collection[ContactDay]
     results: Mapping[str, int]  # events by what becomes of them
     traits: Mapping[str, int]  # changes of properties, likewise
     unknown: int  # events of workspaces that are not in the file
@@ -36,6 +38,7 @@ class _Read(NamedTuple):
     identifies: list[Candidate]
     rejections: list[tuple[Record, Rejection]]
     updates: list[Update]
+    unknown: list[Record]  # of workspaces that are not in the file
 
 
 class _Decision(NamedTuple):
@@ -60,6 +63,7 @@ class Planner:
         """Take the parts; what they are, `Worker` says."""
         self._claims, self._workspaces = claims, workspaces
         self._topics, self._codecs, self._breaker = topics, codecs, breaker
+        self._committed = Committed()
 
     def plan(self, batch: Batch) -> Plan:
         """Return what a batch is to become.
@@ -69,6 +73,7 @@ class Planner:
             Fatal: it refuses us, or nearly everything would be rejected.
         """
         workspaces = self._workspaces()
+        self._committed.keep_for((batch.assignment, batch.incarnation))
 
         def owner_of(record: Record) -> bytes:
             return owner(batch.incarnation, record)
@@ -79,7 +84,7 @@ class Planner:
         with metrics.STEP_SECONDS.labels("read").time():
             read = _read(batch, workspaces)  # 2
         self._breaker.check(len(batch.records), len(read.rejections))
-        candidates, clocks = collapse(read.identifies, day_of), newest(read.updates)  # 3
+        candidates, clocks = collapse(read.identifies, day_of, self._committed), newest(read.updates)  # 3
         with metrics.STEP_SECONDS.labels("claim").time():
             claimed = self._claims.claim(
                 {contact_day: owner_of(group[0].record) for contact_day, group in candidates.items()}, clocks
@@ -90,8 +95,15 @@ class Planner:
                 fresh(read.updates, dict(zip(clocks, claimed.clocks, strict=True))),
             )  # 5
             written = self._written(read, decision, workspaces)
-        unknown = sum(_is_unknown(record.workspace, workspaces) for record in batch.records)
-        return Plan(written, *_counted(read, decision), unknown)
+        return Plan(written, decision.emitted.keys(), *_counted(read, decision), len(read.unknown))
+
+    def committed(self, plan: Plan) -> None:
+        """Take note that a plan is committed."""
+        self._committed.add(plan.emitted)
+
+    def forget(self) -> None:
+        """Forget what was committed: the session is a new one."""
+        self._committed = Committed()
 
     def _written(self, read: _Read, decision: _Decision, workspaces: Workspaces) -> list[Output]:
         topics, codecs = self._topics, self._codecs
@@ -113,25 +125,33 @@ def _counted(read: _Read, decision: _Decision) -> tuple[dict[str, int], dict[str
 
 
 def _read(batch: Batch, workspaces: Workspaces) -> _Read:
-    read = _Read([], [], [])
+    read = _Read([], [], [], [])
+    known: dict[str, Workspace] = {}
     for record in batch.records:
+        name = record.workspace
+        workspace = known.get(name)
+        if workspace is None:
+            workspace = known[name] = workspaces.get(name)
         received_at_ms = record.appended_ms if record.received_at_ms is None else record.received_at_ms
-        found = segment.read(record.value, received_at_ms, workspaces.get(record.workspace))
+        found = segment.read(record.value, received_at_ms, workspace)
         match found:
             case Identify():
                 read.identifies.append(Candidate(record, found))
                 if found.changes:
-                    clock = Clock(found.timestamp_ms, owner(batch.incarnation, record))
-                    read.updates.extend(
-                        Update(Property(record.workspace, found.email, change.name), clock, change, found, record)
-                        for change in found.changes
-                    )
+                    read.updates.extend(_updates(record, found, batch.incarnation))
             case Rejection():
                 read.rejections.append((record, found))
             case _:
                 assert_never(found)
+    unknown = {name for name in known if name != DEFAULT and name not in workspaces}
+    if unknown:
+        read.unknown.extend(record for record in batch.records if record.workspace in unknown)
     return read
 
 
-def _is_unknown(workspace: str, workspaces: Workspaces) -> bool:
-    return workspace != DEFAULT and workspace not in workspaces
+def _updates(record: Record, identify: Identify, incarnation: bytes) -> list[Update]:
+    clock = Clock(identify.timestamp_ms, owner(incarnation, record))
+    return [
+        Update(Property(record.workspace, identify.email, change.name), clock, change, identify, record)
+        for change in identify.changes
+    ]

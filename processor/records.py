@@ -1,12 +1,12 @@
 """Records of segment.events and the values that pass between a worker's steps. No driver, no decision."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 
-class Record(NamedTuple):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A raw record. `received_at_ms` is ingest's header, None without one; `appended_ms` is the record's own time."""
 
     partition: int
@@ -27,12 +27,14 @@ class Batch(msgspec.Struct, frozen=True):
     """Records as one `consume` gave them, in the order of each partition.
 
     `membership` is the group metadata taken with them, under which their offsets are committed: were it taken at commit
-    time, a worker that was cut off could commit what its successor commits, too. `incarnation` marks the topic.
+    time, a worker that was cut off could commit what its successor commits, too. `incarnation` marks the topic,
+    `assignment` counts the changes of this member's partitions.
     """
 
     records: Sequence[Record]
     membership: Any
     incarnation: bytes
+    assignment: int = 0
 
     def first_offsets(self) -> dict[int, int]:
         """Return where each partition's part of the batch begins."""
@@ -40,10 +42,11 @@ class Batch(msgspec.Struct, frozen=True):
 
     def next_offsets(self) -> dict[int, int]:
         """Return where reading goes on, for each partition, once the batch is committed."""
-        return {record.partition: record.next_offset for record in self.records}
+        last = {record.partition: record for record in self.records}
+        return {partition: record.next_offset for partition, record in last.items()}
 
 
-class Output(NamedTuple):
+class Output(msgspec.Struct, frozen=True, gc=False):
     """One record to be written in the batch's transaction; a partition of None leaves the choice to the key."""
 
     topic: str

@@ -9,16 +9,15 @@ repetition, and the membership under which they were read.
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from processor.errors import Fatal, Fault, Retriable, SessionLost, place
+from processor.message import to_record
 from processor.records import Batch, Record, first_offsets
 from processor.troubles import Troubles
-from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE
-from schemas.workspace import DEFAULT
 
 # What the guarantee needs of a consumer, and what keeps it quick.
 CONFIG: Final[Mapping[str, Any]] = {
@@ -35,7 +34,6 @@ CONFIG: Final[Mapping[str, Any]] = {
 IDLE_S: Final = 0.25  # `consume` is deaf to signals: how long SIGTERM may wait
 _FILL_S = 0.01  # how long a batch waits for more once it has begun
 _CALL_S = 10.0
-_MOST_DIGITS = 15  # of a received_at: no later than the year 33658
 _ASK_EVERY_S = 1.0  # how often the topic's incarnation is looked at
 
 log = structlog.get_logger()
@@ -65,6 +63,7 @@ class Source:
         self._incarnation: bytes | None = None
         self._asked_at = -_ASK_EVERY_S
         self._assigned: set[int] = set()
+        self._assignments = 0  # how often they changed
         self._revoked: set[int] = set()  # during the current call of `consume`
         self._next: dict[int, int] = {}  # what this member has committed: nothing before it is handed out again
         self._due: dict[int, int] = {}  # after going back: the offset that must come next
@@ -101,7 +100,7 @@ class Source:
             log.warning("batch.dropped", records=len(records), is_member=is_member)
             self._seek(first_offsets(records))
             return None
-        return Batch(records, membership, self._incarnation)
+        return Batch(records, membership, self._incarnation, self._assignments)
 
     def committed(self, batch: Batch) -> None:
         """Note that a batch is committed: none of its records is handed out again."""
@@ -141,7 +140,7 @@ class Source:
             messages += self._consumer.consume(most - 1, _FILL_S)
         if self._fault is not None:
             raise self._fault
-        records = [_record(message) for message in messages if self._is_ours(message)]
+        records = [to_record(message) for message in messages if self._is_ours(message)]
         stale = self._revoked & {record.partition for record in records}
         if stale:
             # Given up and got back within one call: what was read before may be another member's work by now.
@@ -237,6 +236,7 @@ class Source:
         log.info(event, went=sorted(went), all=len(self._assigned))
 
     def _forget(self, partitions: set[int]) -> None:
+        self._assignments += 1
         self._asked_at = -_ASK_EVERY_S
         for partition in partitions:
             self._next.pop(partition, None)
@@ -252,22 +252,3 @@ class Source:
         fault = place(error.name())
         if fault is not Retriable and not isinstance(self._fault, Fatal):
             self._fault = fault(f"Kafka: {error.str()}")
-
-
-def _record(message: Message) -> Record:
-    workspace, received_at_ms = DEFAULT, None
-    headers: Any = message.headers() or ()  # pairs of str and bytes
-    for name, value in headers:
-        if name == HEADER_WORKSPACE and value:
-            workspace = value.decode("utf-8", "replace")
-        elif name == HEADER_RECEIVED_AT and value and value.isdigit():
-            received_at_ms = int(value[:_MOST_DIGITS])
-    return Record(
-        cast("int", message.partition()),
-        cast("int", message.offset()),
-        message.key(),
-        message.value() or b"",
-        workspace,
-        received_at_ms,
-        message.timestamp()[1],
-    )

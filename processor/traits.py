@@ -6,7 +6,7 @@ that meets its own coordinates was claimed and its transaction lost, or is repla
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Self
+from typing import Self
 
 import msgspec
 
@@ -16,7 +16,7 @@ from schemas.identify import Change, Identify
 _TIMESTAMP_BYTES, _INCARNATION_BYTES = 8, 4
 
 
-class Property(NamedTuple):
+class Property(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What has one newest value."""
 
     workspace: str
@@ -28,7 +28,7 @@ class Property(NamedTuple):
         return msgspec.json.encode(self)
 
 
-class Clock(NamedTuple):
+class Clock(msgspec.Struct, frozen=True, gc=False):
     """A property's newest timestamp, in epoch milliseconds, and the owner mark of the record that set it."""
 
     timestamp_ms: int
@@ -54,7 +54,7 @@ class Clock(NamedTuple):
         return same_topic and self.owner < before.owner
 
 
-class Update(NamedTuple):
+class Update(msgspec.Struct, frozen=True, gc=False):
     """One property's change, and the event that made it."""
 
     of: Property

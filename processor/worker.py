@@ -94,6 +94,7 @@ class Worker:
 
     def _serve_session(self) -> None:
         session = self._open_session()
+        self._planner.forget()
         metrics.SESSIONS.inc()
         try:
             while not self._stopping:
@@ -134,6 +135,7 @@ class Worker:
             self._sleep(_ABORTED_PAUSE_S)
         else:
             session.source.committed(batch)
+            self._planner.committed(plan)
             self._count(plan, batch)
 
     def _count(self, plan: Plan, batch: Batch) -> None:

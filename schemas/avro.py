@@ -16,6 +16,8 @@ import fastavro
 from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
 
+from schemas.encoder import compiled
+
 _SINGLE_OBJECT = b"\xc3\x01"
 _CONFLUENT = b"\x00"
 _SINGLE_OBJECT_BYTES, _CONFLUENT_BYTES = 10, 5
@@ -28,13 +30,14 @@ class UnreadableValue(ValueError):
 
 
 class Codec:
-    """Writes records of one schema, in one framing."""
+    """Writes records of one schema, in one framing: `encode` any, `pack` quickly the values of one that must fit."""
 
     def __init__(self, schema: Schema, header: bytes | None = None) -> None:
         self.source = schema
         self.schema = _parsed(schema)
         self.name: str = schema["name"]
         self.header = single_object_header(schema) if header is None else header
+        self.pack = compiled(schema, self.header)
 
     def encode(self, record: Mapping[str, Any]) -> bytes:
         """Return the framed value of a record.

@@ -13,10 +13,14 @@ _MOST_CHARACTERS = 4 * MAX_CHARACTERS
 
 # One "@" with something on both sides; no white space, control character or lone surrogate anywhere.
 _ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff@]+@[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff@]+")
+# What nearly every address looks like: nothing of it needs more than lower case.
+_USUAL_ADDRESS = re.compile(r"[!-?A-~]+@[!-?A-~]+")
 
 
 def normalise(email: str) -> str | None:
     """Return the normalised form of an e-mail address, or None when it is not one."""
+    if len(email) <= MAX_CHARACTERS and _USUAL_ADDRESS.fullmatch(email) is not None:
+        return email.lower()
     address = email.strip()
     if len(address) > _MOST_CHARACTERS:
         return None

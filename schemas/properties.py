@@ -1,22 +1,18 @@
 """User properties: what an identify says of its contact besides the visit (contract, sections 3 and 5).
 
 Engage computes one property a call and names it in `context.personas`; its value stands in `traits`. A plain identify
-may carry booleans that its workspace knows as audiences. `read` is the reference, `read_computed` the quick way to its
-answer for what Engage sends.
+may carry booleans that its workspace knows as audiences.
 """
 
 import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from itertools import islice
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from schemas.identify import Change, Value, is_text
-from schemas.lookup import at, present, squash, tidy
+from schemas.lookup import at, present, tidy
 from schemas.timestamps import Number
 
 # What Segment calls a computation, and what contact.traits does.
@@ -30,79 +26,41 @@ _TRAITS = (("traits",), ("context", "traits"))
 _LONG, _LONG_DIGITS = 2**63, 19  # where Avro's long ends
 _LARGE = 9e18  # near there doubles and longs part: only the reference tells them apart
 
-# Of a plain name, JSON has one spelling: it can be searched for in an event's bytes.
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9._$:@ -]+", re.ASCII)
-
-
-class _Traits(msgspec.Struct, gc=False):
-    traits: dict[str, Any]
-
-
-_decode = msgspec.json.Decoder(_Traits).decode
-
 
 def read(event: dict[str, object], audiences: tuple[str, ...]) -> tuple[Change, ...]:
     """Return the properties that an event sets.
 
     Args:
-        event: as wild's decoder gives it, numbers as `Number`.
+        event: numbers as `Number`, as wild's decoder gives them.
         audiences: the boolean properties of plain identifies that are memberships in this workspace.
     """
-    kind = next(filter(None, map(_kind, present(event, _CLASS))), None)
-    if kind is None:
+    computation = next(filter(None, map(_computation_class, present(event, _CLASS))), None)
+    if computation is None:
         return tuple(_memberships(event, audiences))
-    name = _computation(event)
+    name = _name(event)
     if name is None:
         return ()
-    return tuple(_change(tidy(name), _value(value), kind) for value in islice(at(event, ("traits", name)), 1))
+    return tuple(change(tidy(name), _value(value), computation) for value in islice(at(event, ("traits", name)), 1))
 
 
-def read_computed(body: bytes, kind: str | None, name: str | None) -> tuple[Change, ...] | None:
-    """Return the property that Engage computed; None: `read` must tell.
-
-    Args:
-        body: an event's bytes, whose `traits` are an object in that very spelling.
-        kind: its `context.personas.computation_class`, at its exact place.
-        name: its `computation_key`, beside it.
-    """
-    known = KINDS.get(kind or "")
-    if known is None or not is_text(name):
-        return None
-    try:
-        value = _decode(body).traits.get(name, msgspec.UNSET)
-    except msgspec.DecodeError:  # a number beyond msgspec's
-        return None
+def simple_change(name: str, value: object, computation: str) -> Change | None:
+    """Return the change to a value that any JSON decoder reads alike; None of every other."""
     if value is None or isinstance(value, bool | str) or (isinstance(value, int | float) and abs(value) < _LARGE):
-        return (_change(name, value, known),)
+        return change(name, value, computation)
     return None
 
 
-def are_absent(audiences: tuple[str, ...], body: bytes, squashed: bytes) -> bool:
-    """Whether it is certain that an event's bytes name none of the audiences.
-
-    Args:
-        audiences: names of boolean properties.
-        body: the event, without escapes of letters.
-        squashed: the same with every spelling of a key brought to one.
-    """
-    if not audiences:
-        return True
-    names = _searchable(audiences)
-    return names is not None and body.isascii() and not any(name in squashed for name in names)
+def change(name: str, value: Value, computation: str) -> Change:
+    """Return the change of a property to a value, by a computation of some class."""
+    kind = KINDS[computation]
+    return Change(name, value, kind, None if kind == "trait" else _membership(value))
 
 
-@lru_cache(256)
-def _searchable(audiences: tuple[str, ...]) -> tuple[bytes, ...] | None:
-    if not all(_PLAIN_NAME.fullmatch(name) for name in audiences):
-        return None
-    return tuple(b'"%b"' % squash(name).encode() for name in audiences)
+def _computation_class(value: object) -> str | None:
+    return value.lower() if type(value) is str and value.lower() in KINDS else None
 
 
-def _kind(value: object) -> str | None:
-    return KINDS.get(value.lower()) if type(value) is str else None
-
-
-def _computation(event: dict[str, object]) -> str | None:
+def _name(event: dict[str, object]) -> str | None:
     key = next(filter(is_text, present(event, _KEY)), None)
     if key is not None:
         return key
@@ -116,10 +74,6 @@ def _memberships(event: dict[str, object], audiences: tuple[str, ...]) -> Iterat
         member = next(found, None)
         if member is not None:
             yield Change(name, member, "audience", member)
-
-
-def _change(name: str, value: Value, kind: str) -> Change:
-    return Change(name, value, kind, None if kind == "trait" else _membership(value))
 
 
 def _membership(value: Value) -> bool | None:

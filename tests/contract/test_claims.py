@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
+from msgspec.structs import replace
 import redis
 
 from daymark.local import ports
@@ -138,7 +139,7 @@ def test_owner_marks_partition_offset_and_incarnation() -> None:
     """Twelve bytes, the same for the same coordinates only."""
     first = Record(1, 2, None, b"", "w", None, 0)
     assert owner(b"abcd", first) == b"abcd\x00\x01\x00\x00\x00\x00\x00\x02"
-    others = [first._replace(partition=2), first._replace(offset=3), first._replace(partition=0, offset=1 << 47)]
+    others = [replace(first, partition=2), replace(first, offset=3), replace(first, partition=0, offset=1 << 47)]
     marks = {owner(b"abcd", record) for record in [first, *others]} | {owner(b"abce", first)}
     assert len(marks) == 5
 
@@ -150,7 +151,7 @@ def test_keys_hold_no_personal_data_and_depend_on_the_secret() -> None:
     assert len(key) == 20
     assert b"peter" not in key
     assert b"acme" not in key
-    others = [contact_day._replace(workspace="a"), contact_day._replace(email="p"), contact_day._replace(day=1)]
+    others = [replace(contact_day, workspace="a"), replace(contact_day, email="p"), replace(contact_day, day=1)]
     assert len({key, day_key(b"other", contact_day), *(day_key(b"secret", other) for other in others)}) == 5
 
 

@@ -5,6 +5,7 @@ import uuid
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from processor import outputs
 from processor.decide import Candidate, ContactDay
@@ -38,7 +39,7 @@ def rejection(record: Record) -> Output:
 def test_an_interaction() -> None:
     """Every field, under its id, in the partition of its raw record; the day is the claim's, not the instant's."""
     output = interaction(url="index.html", event="Visited", message_id="m1")
-    key = interaction_id(*CONTACT_DAY)
+    key = interaction_id(CONTACT_DAY.workspace, CONTACT_DAY.email, CONTACT_DAY.day)
     assert (output.topic, output.key, output.partition) == ("t.timeline.interactions", key.encode(), 3)
     assert avro.decode(output.value) == (
         "TimelineInteraction",
@@ -78,7 +79,7 @@ def test_what_describes_an_interaction(fields: dict[str, Any], description: str,
 
 def test_a_record_that_ingest_did_not_write_has_no_time_of_receipt() -> None:
     """The record's own time, which a copy changes, does not stand in for it."""
-    assert avro.decode(interaction(RECORD._replace(received_at_ms=None)).value)[1]["received_at"] is None
+    assert avro.decode(interaction(replace(RECORD, received_at_ms=None)).value)[1]["received_at"] is None
 
 
 @pytest.mark.parametrize("value", [None, True, False, 5, 2**63 - 1, 4.5, "gold"])
@@ -128,13 +129,13 @@ def test_a_rejection() -> None:
 
 
 def test_a_rejection_without_a_key() -> None:
-    assert rejection(RECORD._replace(key=None)).key is None
+    assert rejection(replace(RECORD, key=None)).key is None
 
 
 @pytest.mark.parametrize(("length", "is_cut"), [(512 * 1024, False), (512 * 1024 + 1, True)])
 def test_only_what_is_too_long_is_cut(length: int, is_cut: bool) -> None:  # noqa: FBT001  a parameter of the test
     """Exactly the limit is kept whole; over it the message says what is missing."""
-    found = avro.decode(rejection(RECORD._replace(value=b"x" * length)).value)[1]
+    found = avro.decode(rejection(replace(RECORD, value=b"x" * length)).value)[1]
     assert len(found["raw"]) == 512 * 1024
     assert (found["message"] != "Missing email address") is is_cut
     assert (f"of {length} bytes" in found["message"]) is is_cut

@@ -4,6 +4,7 @@ from itertools import permutations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from processor.claims import owner
 from processor.records import Record
@@ -22,7 +23,7 @@ def update(timestamp_ms: int, offset: int, of: Property = PLAN) -> Update:
 
 def test_newest_of_a_batch() -> None:
     """Each property has one newest change; of equal times the later record's."""
-    other = PLAN._replace(workspace="other")
+    other = replace(PLAN, workspace="other")
     batch = [update(5, 0), update(7, 1), update(1, 2, other), update(7, 3), update(6, 4)]
     assert newest(batch) == {PLAN: batch[3].clock, other: batch[2].clock}
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import Phase, event, given, seed, settings
 from hypothesis import strategies as st
 
-from schemas import contact, segment, timestamps, wild
+from schemas import contact, segment, timestamps, usual, wild
 from schemas.reasons import Rejection
 from schemas.workspace import PLAIN, Workspace
 from tests import examples, strategies
@@ -22,7 +22,7 @@ NOW_MS = 1_800_000_000_000
 def test_the_fast_path_is_the_tolerant_one_on_every_example() -> None:
     """Where the fast path answers, it gives the tolerant path's answer."""
     for example in examples.load():
-        _is_same(segment.read_recommended(example.body), wild.read(example.body, PLAIN, type_required=False))
+        _is_same(usual.read(example.body, PLAIN), wild.read(example.body, PLAIN, type_required=False))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_the_fast_path_is_not_taken_in(more: bytes, found: dict[str, str]) -> No
 @given(strategies.events(), st.sampled_from(WORKSPACES))
 def test_the_fast_path_is_the_tolerant_one_on_any_event(body: bytes, workspace: Workspace) -> None:
     """Any casing, place, duplicate, escape, order, white space or type: the same answer, properties included."""
-    found = segment.read_recommended(body, workspace)
+    found = usual.read(body, workspace)
     event(f"fast, {len(found.changes)} changes" if found else "tolerant")
     _is_same(found, wild.read(body, workspace, type_required=False))
 
@@ -65,7 +65,7 @@ def test_the_fast_path_is_the_tolerant_one_on_any_event(body: bytes, workspace: 
 @given(strategies.mutated_examples())
 def test_the_fast_path_is_the_tolerant_one_on_damaged_events(body: bytes) -> None:
     """Damage that the typed decode does not see, in fields that it skips, is seen all the same."""
-    found = segment.read_recommended(body)
+    found = usual.read(body, PLAIN)
     event("fast" if found else "tolerant")
     _is_same(found, wild.read(body, PLAIN, type_required=False))
 
@@ -78,7 +78,7 @@ def test_the_fast_path_is_taken_often() -> None:
     @settings(max_examples=300, database=None, phases=[Phase.generate])
     @given(strategies.events())
     def sample(body: bytes) -> None:
-        found = segment.read_recommended(body)
+        found = usual.read(body, PLAIN)
         taken["fast" if found else "tolerant"] += 1
         if found:
             taken[_url_place(body) if found.url else "no url"] += 1
@@ -103,14 +103,14 @@ def test_the_fast_path_is_taken_often() -> None:
 )
 def test_the_fast_path_answers_for_what_is_sent_most(event_in: bytes) -> None:
     """The recommended format, and what SDKs and Engage send, take the fast path."""
-    assert segment.read_recommended(event_in) == wild.read(event_in, PLAIN, type_required=True)
+    assert usual.read(event_in, PLAIN) == wild.read(event_in, PLAIN, type_required=True)
 
 
 @pytest.mark.parametrize("name", ["sdk-segment-python-2.4.0", "sdk-segment-node-3.1.0", "engage-audience-entered"])
 def test_the_fast_path_answers_for_real_senders(name: str) -> None:
     """SDKs and Engage take the fast path."""
     [body] = [example.body for example in examples.load() if example.name == name]
-    assert segment.read_recommended(body) is not None
+    assert usual.read(body, PLAIN) is not None
 
 
 @given(st.binary(max_size=300))
