@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TOOLS := $(VENV)/.tools
+RUNS ?= 200000
+SECONDS ?= 0
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4
 
 .DEFAULT_GOAL := help
@@ -36,17 +39,41 @@ test: $(READY) ## Run the tests on a real Kafka and Valkey.
 test-sdks: $(READY) ## Run published SDKs against Daymark; installs them in a cache folder.
 	@$(BIN)/python -m pytest -m sdk
 
+.PHONY: faults
+faults: $(READY) ## Hurt every part in every way under load, then audit; some minutes.
+	@$(BIN)/python -m tests.faults --seconds 200
+	@$(BIN)/python -m tests.faults --seconds 30 --empty
+
+.PHONY: soak
+soak: $(READY) ## Do so again with new seeds for SECONDS (an hour), and print a tally.
+	@$(BIN)/python -m tests.faults --seconds 200 --soak $(or $(SECONDS),3600)
+
 .PHONY: bench
 bench: $(READY) ## Measure a worker beside a pass-through that does nothing.
 	@$(BIN)/python -m tests.bench
 
 .PHONY: check
-check: $(READY) ## Check format, style, types, imports and spelling.
+check: $(READY) ## Check format, style and security (ruff's S is bandit), types, imports, spelling, packages.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/codespell
+	@$(BIN)/uv pip check --quiet --python $(BIN)/python
+
+$(TOOLS): requirements-tools.txt $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-tools.txt
+	@touch $@
+
+.PHONY: fuzz
+fuzz: $(TOOLS) ## Fuzz the event reader: RUNS=1000000 inputs, or for SECONDS=600.
+	@$(BIN)/python -m tests.edge.fuzz .fuzz -runs=$(RUNS) -max_total_time=$(SECONDS) -print_final_stats=1
+
+.PHONY: audit-dependencies
+audit-dependencies: $(TOOLS) ## Ask osv.dev for known vulnerabilities of everything that is locked.
+	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --vulnerability-service osv --progress-spinner off \
+		$(addprefix --requirement ,$(wildcard requirements*.txt)) 2> $(VENV)/audit.log || { tail -n 1 $(VENV)/audit.log >&2; \
+		grep -q '^Found' $(VENV)/audit.log || echo "osv.dev could not be asked: nothing was audited" >&2; exit 1; }
 
 .PHONY: format
 format: $(READY) ## Format the code and mend what can be mended.
@@ -62,6 +89,7 @@ lock: $(READY) ## Lock the newest dependencies, with hashes and without registry
 	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements.txt
 	@$(BIN)/uv pip compile pyproject.toml --extra local --group dev $(LOCK) -o requirements-dev.txt
 	@$(BIN)/uv pip compile --group build $(LOCK) -o requirements-build.txt
+	@$(BIN)/uv pip compile --group tools --constraint requirements-dev.txt $(LOCK) -o requirements-tools.txt
 
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate

@@ -11,13 +11,15 @@ from daymark.settings import SettingsFaults
 # The module daymark.<name> holds the command as `command`; its help's first line is repeated here, so that
 # `daymark --help` loads no driver. tests/daymark/test_cli.py holds the two together.
 COMMANDS: Final = {
-    "up": "Run everything on this machine: Kafka, Valkey, ingest and workers.",
+    "up": "Run everything on this machine: Kafka, Valkey, ingest, workers.",
     "ingest": "Run the HTTP API: events in, Kafka out.",
     "process": "Run workers: one interaction per contact per day.",
     "topics": "Create the topics that are missing and say what differs.",
     "keys": "Make, list and revoke the API keys of workspaces.",
+    "workspaces": "Check a workspaces file before it is put in its place.",
     "simulate": "Send an Engage audience sync of N contacts.",
     "tail": "Show interactions and rejections as they commit.",
+    "audit": "Compare what is committed with what the raw events demand.",
 }
 
 

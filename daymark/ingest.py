@@ -43,17 +43,24 @@ def command(workers: int) -> None:
 def _prepared(settings: Settings, workers: int) -> Callable[[int], int]:
     """Open the ports, and return the life of one worker: it returns its exit code."""
     from daymark.kafka import client_config  # noqa: PLC0415  drivers are loaded by those who run them
-    from daymark.workspaces import WorkspacesFile  # noqa: PLC0415
+    from daymark.workspaces_file import WorkspacesFile  # noqa: PLC0415
     from ingest import server  # noqa: PLC0415
 
     if settings.workspaces is None:
         raise SettingsFaults(["DAYMARK_WORKSPACES: not set; `daymark keys new` makes the file and a first key"])
     host, port = settings.admin or _ADMIN
+    file = WorkspacesFile(settings.workspaces)
     config = server.Config(
         kafka=client_config(settings),
         topics=settings.topics,
-        workspaces=WorkspacesFile(settings.workspaces).current,
-        rules=server.Rules(settings.request_limit_bytes, settings.allowed_origins, rejected=_codec(settings)),
+        workspaces=file.current,
+        workspaces_refused=file.is_refused,
+        rules=server.Rules(
+            settings.request_limit_bytes,
+            workers * settings.ingest_instances,
+            settings.allowed_origins,
+            rejected=_codec(settings),
+        ),
     )
     try:
         http = server.listen(settings.http)

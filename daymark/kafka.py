@@ -21,13 +21,14 @@ def client_config(settings: Settings) -> dict[str, Any]:
 
 def option_faults(options: Mapping[str, str]) -> list[str]:
     """Return a fault for each option that librdkafka does not know or whose value it refuses."""
-    return [fault for option, text in options.items() if (fault := _option_fault(option, text))]
-
-
-def _option_fault(option: str, text: str) -> str | None:
-    try:
-        Producer({option: text, "log_level": 0})
-    except KafkaException as error:
-        variable = OPTION_PREFIX + option.upper().replace(".", "_")
-        return f"{variable}: {error.args[0].str()}"
-    return None
+    faults: list[str] = []
+    good: dict[str, Any] = {}
+    # Each beside those before it: SASL wants a mechanism that can be had, so the protocol comes last.
+    for option, text in sorted(options.items(), key=lambda item: item[0] == "security.protocol"):
+        try:
+            Producer({**good, option: text, "log_level": 0})
+        except KafkaException as error:
+            faults.append(f"{OPTION_PREFIX}{option.upper().replace('.', '_')}: {error.args[0].str()}")
+        else:
+            good[option] = text
+    return faults

@@ -68,6 +68,7 @@ class Settings:
     admin: Address | None
     allowed_origins: tuple[str, ...]
     request_limit_bytes: int
+    ingest_instances: int
     group: str
     group_protocol: str
     assignor: str | None
@@ -233,6 +234,7 @@ TABLE: Final = (
         "512000",
         "longest request, after decompression",
     ),
+    Setting("INGEST_INSTANCES", "ingest_instances", values.number(1, 10_000), "1", "hosts that run `daymark ingest`"),
     Setting("GROUP", "group", values.text, "daymark", "consumer group of the workers"),
     Setting(
         "GROUP_PROTOCOL",

@@ -1,32 +1,44 @@
-"""`daymark simulate`: an audience sync of N contacts, over HTTP or straight into the topic (contract, section 8).
+"""`daymark simulate`: an audience sync of N contacts, or an audience's life, over HTTP or straight into the topic.
 
-Reads options, wires, shows; what is sent is `simulation.audience`'s, how it is sent `simulation.sending`'s and
-`simulation.records`'. The exit status is 0 only when every event was sent and met with what was expected.
+Reads options, wires, shows (contract, section 8); what is sent is `simulation.audience`'s or `simulation.delivery`'s,
+how it is sent `simulation.sending`'s and `simulation.records`'. The exit status is 0 only when every event was sent and
+met with what was expected.
 """
 
 import asyncio
+import dataclasses
 import json
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from daymark import settings
-from daymark.simulation import audience, requests, sending
-from daymark.simulation.audience import Plan
+from daymark.simulation import audience, delivery, life, requests, sending
+from daymark.simulation.audience import Event, Expected, Plan
+from daymark.simulation.life import Life
 from daymark.simulation.summary import Summary, as_json, as_table, summarise
 from daymark.simulation.tally import Pace, Tally
+from daymark.simulation.truth import Truth
 from schemas import workspace as workspaces
 
 _SHARE = click.FloatRange(0, 1)
+
+
+class _Script(NamedTuple):
+    """What is to be sent, and what must come of it."""
+
+    expected: Expected
+    events: Iterator[Event]
 
 
 def _refuse_argument(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -48,9 +60,29 @@ def _refuse_argument(context: click.Context, parameter: click.Parameter, value: 
     help="Calls a contact-day; 1.5: a second one for half of them.",
 )
 @click.option(
-    "--retries", type=_SHARE, default=0.0, show_default=True, help="Share of calls sent again, byte for byte."
+    "--retries",
+    "--repeated",
+    "retries",
+    type=_SHARE,
+    default=0.0,
+    show_default=True,
+    help="Share of calls sent again, byte for byte.",
 )
 @click.option("--invalid", type=_SHARE, default=0.0, show_default=True, help="Share of invalid calls, sent on top.")
+@click.option("--deltas", type=click.IntRange(0), default=0, help="A life: hours in which some leave and others enter.")
+@click.option("--resyncs", type=click.IntRange(0), default=0, help="A life: hours in which all members come again.")
+@click.option("--replays", type=click.IntRange(0), default=0, help="A life: how often history is sent once more.")
+@click.option(
+    "--out-of-order",
+    type=_SHARE,
+    default=0.0,
+    help="A life: share of calls that come after newer ones.",
+)
+@click.option(
+    "--truth",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="A life: write here what each property must be in the end, a line of JSON each.",
+)
 @click.option("--audience", "name", default="Order completed last 30days", show_default=True, help="Its name.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The same seed, the same calls.")
 @click.option("--to", type=click.Choice(["http", "topic"]), default="http", show_default=True, help="The way in.")
@@ -62,7 +94,9 @@ def _refuse_argument(context: click.Context, parameter: click.Parameter, value: 
     envvar="DAYMARK_KEY_FILE",
     help="File with the API key.  [default: DAYMARK_KEY, else the key of `daymark up` here]",
 )
-@click.option("--workspace", help="With --to topic: whose calls these are.  [default: as `daymark up` here]")
+@click.option(
+    "--workspace", help="With --to topic and --truth: whose calls these are.  [default: as `daymark up` here]"
+)
 @click.option(
     "--batch", type=click.IntRange(0, requests.MOST_EVENTS), default=0, show_default=True, help="0: single calls."
 )
@@ -83,18 +117,20 @@ def command(**options: Any) -> None:
     Every contact is seen on every day, in a shuffled order, as Segment's Engage sends it. The summary says what must
     come of it, if none of these contact-days was there before: another --seed sends other calls of the same contacts.
     The exit status is 1 when an event could not be sent, or met with something else than expected.
+
+    With --deltas, --resyncs, --replays or --out-of-order it is a life instead: N members are synced within an hour,
+    a call for each identifier, and hour by hour some leave and others enter. It ends now.
     """
-    plan = _plan(options)
-    expected = audience.expected(plan)
+    script = _life(options) if _is_life(options) else _sync(options)
     tally, started = Tally(), time.monotonic()
     send = _to_topic if options["to"] == "topic" else _to_http
     stopped = False
-    with _progress(expected.events) as tally.advance:
+    with _progress(script.expected.events) as tally.advance:
         try:
-            send(plan, options, tally)
+            send(script.events, options, tally)
         except KeyboardInterrupt:
             stopped = True
-    summary = summarise(expected, tally, time.monotonic() - started)
+    summary = summarise(script.expected, tally, time.monotonic() - started)
     _show(summary, as_line=options["as_line"])
     if stopped:
         raise click.ClickException("stopped before all was sent")
@@ -102,15 +138,58 @@ def command(**options: Any) -> None:
         raise click.ClickException("not everything was sent, or something else came of it than expected; see above")
 
 
-def _plan(options: dict[str, Any]) -> Plan:
+def _sync(options: dict[str, Any]) -> _Script:
     zone, now_ms = _zone(options["time_zone"]), time.time_ns() // 1_000_000
     start: datetime | None = options["start_day"]
     first = start.date() if start else audience.today(now_ms, zone) - timedelta(days=options["days"] - 1)
     shares = {name: options[name] for name in ("repeat", "retries", "invalid", "seed")}
     try:
-        return Plan(options["contacts"], first, now_ms, options["days"], audience=options["name"], zone=zone, **shares)
+        plan = Plan(options["contacts"], first, now_ms, options["days"], audience=options["name"], zone=zone, **shares)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from None
+    return _Script(audience.expected(plan), audience.events(plan))
+
+
+def _is_life(options: dict[str, Any]) -> bool:
+    return any(options[name] for name in ("deltas", "resyncs", "replays", "out_of_order", "truth"))
+
+
+def _life(options: dict[str, Any]) -> _Script:
+    if options["days"] != 1 or options["repeat"] != 1 or options["invalid"]:
+        raise click.UsageError("--days, --repeat and --invalid are a sync's, not a life's.")
+    zone, now_ms = _zone(options["time_zone"]), time.time_ns() // 1_000_000
+    numbers = {name: options[name] for name in ("deltas", "resyncs", "replays", "out_of_order", "seed")}
+    try:
+        plan = Life(
+            options["contacts"], now_ms, repeated=options["retries"], audience=options["name"], zone=zone, **numbers
+        )
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from None
+    plan = _begun(plan, options["start_day"], now_ms)
+    with Console(stderr=True).status("Living it through"):
+        truth = Truth(plan)
+        if options["truth"]:
+            _write(truth, options["truth"], _workspace(options))
+    return _Script(truth.expected(), delivery.events(plan))
+
+
+def _begun(plan: Life, start_day: datetime | None, now_ms: int) -> Life:
+    """Return the life as it begins on its first day, or so that it ends now."""
+    latest_ms = now_ms - plan.hours * life.HOUR_MS
+    if start_day is None:
+        return dataclasses.replace(plan, start_ms=latest_ms)
+    start_ms = int(start_day.replace(tzinfo=plan.zone or UTC).timestamp() * 1000)
+    if start_ms > latest_ms:
+        raise click.UsageError(f"{plan.hours} hours from {start_day.date()} end after now.")
+    return dataclasses.replace(plan, start_ms=start_ms)
+
+
+def _write(truth: Truth, file: Path, workspace: str) -> None:
+    try:
+        with file.open("wb") as lines:
+            lines.writelines(msgspec.json.encode(each) + b"\n" for each in truth.properties(workspace))
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None
 
 
 def _zone(name: str) -> ZoneInfo | None:
@@ -120,9 +199,9 @@ def _zone(name: str) -> ZoneInfo | None:
         raise click.UsageError(f"{name!r} is no time zone; a name like Europe/Berlin is wanted.") from None
 
 
-def _to_http(plan: Plan, options: dict[str, Any], tally: Tally) -> None:
+def _to_http(events: Iterator[Event], options: dict[str, Any], tally: Tally) -> None:
     target = _target(options)
-    calls = requests.requests(audience.events(plan), options["batch"], target)
+    calls = requests.requests(events, options["batch"], target)
     manner = sending.Manner(options["concurrency"], options["rate"], options["patience"])
     try:
         asyncio.run(sending.send(calls, target, manner, tally))
@@ -147,7 +226,7 @@ def _target(options: dict[str, Any]) -> requests.Target:
         raise click.UsageError(f"--url: {error}.") from None
 
 
-def _to_topic(plan: Plan, options: dict[str, Any], tally: Tally) -> None:
+def _to_topic(events: Iterator[Event], options: dict[str, Any], tally: Tally) -> None:
     from confluent_kafka import KafkaException, Producer  # noqa: PLC0415  a driver that sending over HTTP does without
 
     from daymark import cluster  # noqa: PLC0415
@@ -155,17 +234,20 @@ def _to_topic(plan: Plan, options: dict[str, Any], tally: Tally) -> None:
     from daymark.simulation import records  # noqa: PLC0415
 
     found = settings.from_environment()
-    workspace = options["workspace"] or _running().get("workspace") or workspaces.DEFAULT
     timeout_ms = {"message.timeout.ms": int(options["patience"] * 1000)}
     producer = Producer(client_config(found) | cluster.QUIET | records.CONFIG | timeout_ms)
     pace = Pace(options["rate"], time.monotonic())
     try:
         if found.topics.events not in cluster.ask(producer, found.kafka).topics:
             raise click.ClickException(f"there is no topic {found.topics.events}; `daymark topics` makes it.")
-        destination = records.Destination(found.topics.events, workspace)
-        records.publish(audience.events(plan), producer, destination, pace, tally)
+        destination = records.Destination(found.topics.events, _workspace(options))
+        records.publish(events, producer, destination, pace, tally)
     except KafkaException as error:
         raise click.ClickException(f"Kafka at {found.kafka}: {error.args[0].str()}. Is DAYMARK_KAFKA right?") from None
+
+
+def _workspace(options: dict[str, Any]) -> str:
+    return options["workspace"] or _running().get("workspace") or workspaces.DEFAULT
 
 
 def _configured_url() -> str:

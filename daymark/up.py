@@ -48,7 +48,7 @@ class Options(NamedTuple):
     cache: Path
 
 
-@click.command(short_help="Run everything on this machine: Kafka, Valkey, ingest and workers.")
+@click.command(short_help="Run everything on this machine: Kafka, Valkey, ingest, workers.")
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
@@ -66,7 +66,7 @@ class Options(NamedTuple):
     hidden=True,
 )
 def command(data: Path, workers: int, cache: Path, *, as_line: bool) -> None:
-    """Run everything on this machine: Kafka, Valkey, ingest and workers.
+    """Run everything on this machine: Kafka, Valkey, ingest, workers.
 
     Nothing needs to be installed, nor Docker: Apache Kafka is fetched on the first run. DAYMARK_HTTP and DAYMARK_ADMIN
     are taken if they are free (default 127.0.0.1, ports 8080 and 8081). Ctrl-C stops everything; data stays.

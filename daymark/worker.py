@@ -13,7 +13,7 @@ from daymark import logs, registry
 from daymark.kafka import client_config
 from daymark.settings import Settings
 from daymark.values import Address
-from daymark.workspaces import WorkspacesFile
+from daymark.workspaces_file import WorkspacesFile
 from processor import health, metrics
 from processor.breaker import Breaker
 from processor.claims import Claims, Lifetimes
@@ -46,7 +46,7 @@ def serve(settings: Settings, admin: Address, arm: Callable[[Worker], None]) -> 
         ClickException: it cannot start, or cannot go on.
     """
     logs.configure()
-    workspaces = WorkspacesFile(settings.workspaces).current if settings.workspaces else Workspaces
+    workspaces = _workspaces(settings)
     claims = Claims(settings.redis, settings.claim_key, Lifetimes(settings.claim_days, settings.clock_days))
     worker = Worker(
         lambda: _session(settings),
@@ -75,6 +75,15 @@ def serve(settings: Settings, admin: Address, arm: Callable[[Worker], None]) -> 
         end()
         claims.close()
     log.info("worker.stopped")
+
+
+def _workspaces(settings: Settings) -> Callable[[], Workspaces]:
+    """Return what gives the workspaces as they are now, and let a metric tell when their file cannot be read."""
+    if settings.workspaces is None:
+        return Workspaces
+    file = WorkspacesFile(settings.workspaces)
+    metrics.WORKSPACES_REFUSED.set_function(file.is_refused)
+    return file.current
 
 
 def transactional_id(settings: Settings) -> str:

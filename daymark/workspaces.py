@@ -1,65 +1,122 @@
-"""The workspaces file, read again when it changes. A new file that cannot be read keeps the old one, and says so."""
+"""`daymark workspaces`: what a workspaces file says, before a running Daymark reads it (contract, section 9)."""
 
+import json
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
-import structlog
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from daymark.settings import SettingsFaults
-from schemas.workspace import WorkspaceFaults, Workspaces, parse
+from daymark import samples
+from daymark.samples import DryRun
+from daymark.workspaces_file import read
+from schemas.workspace import PLAIN, Workspace
 
-_LOOK_EVERY_S = 1.0
-
-log = structlog.get_logger()
-
-
-class WorkspacesFile:
-    """A file of workspaces that is looked at once a second, when asked."""
-
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        """Read the file.
-
-        Raises:
-            SettingsFaults: it cannot be read; with every fault at once.
-        """
-        self._path, self._clock = path, clock
-        self._stamp, self._looked_at = _stamp(path), clock()
-        self._workspaces = _read(path)
-
-    def current(self) -> Workspaces:
-        """Return the workspaces as the file last could be read."""
-        now = self._clock()
-        if now - self._looked_at >= _LOOK_EVERY_S:
-            self._looked_at = now
-            stamp = _stamp(self._path)
-            if stamp != self._stamp:
-                self._stamp = stamp
-                self._reload()
-        return self._workspaces
-
-    def _reload(self) -> None:
-        try:
-            self._workspaces = _read(self._path)
-        except SettingsFaults as error:
-            log.error("workspaces.refused", path=str(self._path), faults=error.faults)
-        else:
-            log.info("workspaces.read", path=str(self._path), workspaces=len(self._workspaces.by_name))
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """Return what changes when a file does, also one that was replaced; None when there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+class _Checked(NamedTuple):
+    """A workspace, and what it makes of the samples."""
+
+    workspace: Workspace
+    found: DryRun
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether its format reads none of the samples."""
+        return self.workspace.format is not None and self.found.read == 0
 
 
-def _read(path: Path) -> Workspaces:
-    try:
-        return parse(path.read_text("utf-8"))
-    except WorkspaceFaults as error:
-        raise SettingsFaults([f"{path}: {fault}" for fault in error.faults]) from None
-    except (OSError, ValueError) as error:
-        raise SettingsFaults([f"DAYMARK_WORKSPACES: {path} cannot be read: {error}"]) from None
+@click.group()
+def command() -> None:
+    """Check a workspaces file before it is put in its place.
+
+    A running Daymark reads a changed file again within a second. One with a fault is refused, and the old one stands.
+    """
+
+
+@command.command()
+@click.argument("path", metavar="FILE", type=_FILE)
+@click.option(
+    "--events",
+    type=_FILE,
+    help=f"Events to try, one a line, the first {samples.MOST_SAMPLES:,}.  [default: Daymark's own examples]",
+)
+@click.option("--json", "as_line", is_flag=True, help="One line of JSON.")
+def check(path: Path, events: Path | None, *, as_line: bool) -> None:
+    """Say what FILE sets for each workspace, and try its formats on events.
+
+    The exit status is 2 when the file has faults, and 1 when a format reads none of the events.
+    """
+    workspaces = read(path).by_name.values()
+    tried = samples.of_file(events, time.time_ns() // 1_000_000) if events else samples.examples()
+    if not tried:
+        raise click.ClickException(f"{events} holds no event.")
+    checked = [_Checked(workspace, samples.dry_run(workspace, tried)) for workspace in workspaces]
+    if as_line:
+        click.echo(json.dumps([_row(each) for each in checked]))
+    else:
+        _show(checked, samples.dry_run(PLAIN, tried), every=events is not None)
+    blind = [each.workspace.name for each in checked if each.is_blind]
+    if blind:
+        advice = "" if events else " If yours are of another form, try them: --events FILE, with an event a line."
+        raise click.ClickException(f"the format of {', '.join(blind)} reads none of {len(tried)} events.{advice}")
+
+
+def _row(checked: _Checked) -> dict[str, Any]:
+    workspace = checked.workspace
+    return {
+        "workspace": workspace.name,
+        "keys": len(workspace.keys),
+        "time_zone": workspace.time_zone,
+        "standard_message": workspace.standard_message,
+        "rate_per_second": workspace.rate_per_second,
+        "audiences": list(workspace.audiences),
+        "format": dict(workspace.format.texts) if workspace.format else None,
+        "events": checked.found._asdict(),
+    }
+
+
+def _show(checked: Sequence[_Checked], plain: DryRun, *, every: bool) -> None:
+    console = Console(file=sys.stdout)
+    for each in checked:
+        console.print(each.workspace.name, style="bold", markup=False, highlight=False)
+        console.print(_settings(each.workspace))
+        if each.workspace.format or every:
+            console.print(_tried(each.found, plain))
+        console.print()
+    if not checked:
+        console.print("No workspaces: every key would be refused.")
+
+
+def _settings(workspace: Workspace) -> Table:
+    rate = workspace.rate_per_second
+    rows = {
+        "keys": str(len(workspace.keys) or "none: it can send nothing"),
+        "time zone": workspace.time_zone,
+        "standard message": workspace.standard_message,
+        "rate": "no limit" if rate is None else f"{rate:,g} events a second",
+        "audiences": ", ".join(workspace.audiences) or "none",
+        "format": "as the contract has it",
+    }
+    if workspace.format:
+        del rows["format"]
+        rows |= {f"{field} is": text for field, text in workspace.format.texts.items()}
+    table = Table(box=None, show_header=False)
+    for name, text in rows.items():
+        table.add_row(name, Text(text))  # brackets of JMESPath are no mark-up
+    return table
+
+
+def _tried(found: DryRun, plain: DryRun) -> Table:
+    """Return what becomes of the events beside what would without any format."""
+    table = Table(f"Of {plain.read + sum(plain.rejected.values())} events", "Here", "Without a format", box=None)
+    table.add_row("read", str(found.read), str(plain.read))
+    for reason in dict.fromkeys((*found.rejected, *plain.rejected)):
+        table.add_row(reason, str(found.rejected.get(reason, 0)), str(plain.rejected.get(reason, 0)))
+    return table

@@ -13,6 +13,7 @@ from ingest.routes import Call
 from schemas import avro, segment
 from schemas.identify import Identify
 from schemas.reasons import Rejection
+from schemas.workspace import Workspace
 
 
 class Events(NamedTuple):
@@ -45,11 +46,11 @@ def events_of(call: Call, body: bytes) -> Events | Refusal:
     return events if isinstance(events, Refusal) else Events(events, in_batch=True, type_required=not is_list)
 
 
-def admit(events: Events, received_at_ms: int) -> Admission:
-    """Return what becomes of each event. A record's key is the normalised e-mail."""
+def admit(events: Events, received_at_ms: int, workspace: Workspace) -> Admission:
+    """Return what becomes of each event of a workspace. A record's key is the normalised e-mail."""
     admission = Admission([], [])
     for index, event in enumerate(events.events):
-        found = segment.read(event, received_at_ms, type_required=events.type_required)
+        found = segment.read(event, received_at_ms, workspace, type_required=events.type_required)
         if isinstance(found, Identify):
             admission.records.append((found.email.encode(), event))
         else:

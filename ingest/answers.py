@@ -44,6 +44,7 @@ METHOD_NOT_ALLOWED = Refusal("method_not_allowed", 405, "This path does not take
 REQUEST_TOO_LARGE = Refusal("request_too_large", 413, "The request is larger than the limit")
 TOO_MANY_EVENTS = Refusal("too_many_events", 413, "A batch has at most 2,500 events")
 UNSUPPORTED_ENCODING = Refusal("unsupported_encoding", 415, "Content-Encoding is gzip or nothing")
+RATE_LIMITED = Refusal("rate_limited", 429, "The workspace sends more events than it may; please send again later")
 UNSUPPORTED_CALL = Refusal("unsupported_call", 501, "Only identify calls are accepted")
 UNAVAILABLE = Refusal("unavailable", 503, "Events cannot be stored right now; please send again")
 OVERLOADED = Refusal("overloaded", 503, "Too many requests at once; please send again")
@@ -79,6 +80,7 @@ TABLE: Final = (
     REQUEST_TOO_LARGE,
     TOO_MANY_EVENTS,
     UNSUPPORTED_ENCODING,
+    RATE_LIMITED,
     UNSUPPORTED_CALL,
     UNAVAILABLE,
     OVERLOADED,
@@ -88,12 +90,21 @@ TABLE: Final = (
 
 CLOSE: Final[Header] = (b"connection", b"close")
 
+_RETRY_AFTER: Final = b"retry-after"
+_RETRY: Final = ((_RETRY_AFTER, b"%d" % RETRY_AFTER_SECONDS),)
+_SENT_AGAIN: Final = (429, 503)
+
 
 def refused(refusal: Refusal, *headers: Header) -> Answer:
     """Return the answer that a refusal is, with headers of its own."""
     if headers:
         return _made(refusal.status, refusal.code, _content(refusal), headers)
     return _REFUSED[refusal.code]
+
+
+def rate_limited(seconds: int) -> Answer:
+    """Return the refusal of a workspace that may send again after so many seconds."""
+    return refused(RATE_LIMITED, (_RETRY_AFTER, b"%d" % seconds))
 
 
 def json_answer(status: int, content: object) -> Answer:
@@ -122,7 +133,7 @@ def _content(refusal: Refusal) -> dict[str, object]:
 def _made(status: int, code: str, content: object, headers: tuple[Header, ...]) -> Answer:
     body = msgspec.json.encode(content)
     length = (b"content-length", b"%d" % len(body))
-    retry = ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),) if status == 503 else ()  # noqa: PLR2004
+    retry = _RETRY if status in _SENT_AGAIN and _RETRY_AFTER not in dict(headers) else ()
     return Answer(status, code, ((b"content-type", b"application/json"), length, *retry, *headers), body)
 
 

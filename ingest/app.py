@@ -4,11 +4,13 @@ A request goes through these steps, and the order is the point: what is cheap to
 is answered 200 before Kafka has it.
 
 1. Path and method.
-2. Room: too many requests, too many bytes, or Kafka's queue is full: 503 before memory grows.
-3. A key in the headers must be known. One in the body can be looked for only after step 4.
-4. The body is read within its limits, inflated while it arrives.
-5. Its events, one or a batch, are admitted or rejected, each with its reason. Pure.
-6. The admitted are published; the answer waits for every in-sync replica, or for the deadline.
+2. Room: too many requests, too many bytes: 503 before memory grows.
+3. A key in the headers must be known. One in the body can be looked for only after step 5.
+4. Its workspace must be within its rate, else 429, and leave as much room as it holds, here and in Kafka's queue, else
+   503: a flood of one workspace is nobody else's. Strangers share one room until their key is known.
+5. The body is read within its limits, inflated while it arrives.
+6. Its events, one or a batch, are taken from the rate, and admitted or rejected, each with its reason. Pure.
+7. The admitted are published; the answer waits for every in-sync replica, or for the deadline.
 
 Owns routes and order. Does not know Kafka, uvicorn or the environment.
 """
@@ -26,13 +28,14 @@ from ingest import admission, answers, body, keys, openapi
 from ingest.answers import Answer, Header, Refusal
 from ingest.body import Gone, Incoming, Receive
 from ingest.delivery import Delivery, Headers, Outcome, Record
-from ingest.load import MOST_BYTES, Load, Share
+from ingest.load import MOST_BYTES, STRANGER, Load, Share
 from ingest.metrics import ACCEPTED, FAILED, Metrics
+from ingest.rate import Buckets
 from ingest.routes import Call, call_of, methods
 from schemas import avro
 from schemas.reasons import Reason, Rejection
 from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE
-from schemas.workspace import Workspaces
+from schemas.workspace import Workspace, Workspaces
 
 log = structlog.get_logger()
 
@@ -43,12 +46,19 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 BODY_SECONDS: Final = 4.0
 ANSWER_SECONDS: Final = 4.5
 
+_LIMITS: Final = {answers.RATE_LIMITED.code, answers.OVERLOADED.code}
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the API is told: limits in bytes, the origins of browsers that may call it, how rejections are written."""
+    """What the API is told.
+
+    Limits in bytes, how many processes share a workspace's rate, the origins of browsers that may call it, how
+    rejections are written.
+    """
 
     request_limit_bytes: int = 500 * 1024
+    processes: int = 1
     allowed_origins: tuple[str, ...] = ()
     rejected: avro.Codec = avro.REJECTED
 
@@ -57,7 +67,7 @@ class _Request(NamedTuple):
     """A request that was read and whose key is known."""
 
     call: Call
-    workspace: str
+    workspace: Workspace
     body: bytes
 
 
@@ -70,13 +80,16 @@ class App:
         workspaces: Callable[[], Workspaces],
         rules: Rules,
         metrics: Metrics,
+        *,
         load: Load | None = None,
+        buckets: Buckets | None = None,
     ) -> None:
         self._delivery, self._workspaces, self._rules, self._metrics = delivery, workspaces, rules, metrics
         self._load = load or Load(most_bytes=max(MOST_BYTES, 4 * rules.request_limit_bytes))
+        self._buckets = buckets or Buckets(rules.processes)
         self._origins = {origin.encode("latin-1") for origin in rules.allowed_origins}
-        metrics.requests_in_flight.set_function(lambda: self._load.requests)
-        metrics.bytes_in_flight.set_function(lambda: self._load.bytes)
+        metrics.requests_in_flight.set_function(lambda: self._load.requests.held)
+        metrics.bytes_in_flight.set_function(lambda: self._load.bytes.held)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. The scope's state may tell when its first byte came, on the loop's clock."""
@@ -104,9 +117,11 @@ class App:
         answer = self._route(scope["method"], scope["raw_path"])
         if isinstance(answer, Call):
             taken = await self._take(answer, headers, incoming, began)
-            if not isinstance(taken, Refusal):
+            if isinstance(taken, Gone):
                 return taken
-            answer = answers.refused(taken)
+            answer = answers.refused(taken) if isinstance(taken, Refusal) else taken
+        if incoming.complete:
+            return answer
         with suppress(TimeoutError):
             async with asyncio.timeout_at(began + BODY_SECONDS):
                 await incoming.discard()
@@ -115,14 +130,16 @@ class App:
     async def _take(
         self, call: Call, headers: Mapping[bytes, bytes], incoming: Incoming, began: float
     ) -> Answer | Refusal | Gone:
-        """Take a request from its room to its answer (steps 2 to 6)."""
-        if not (self._load.has_room() and self._delivery.has_room()):
+        """Take a request from its room to its answer (steps 2 to 7)."""
+        if not self._load.has_room():
             return answers.OVERLOADED
         with Share(self._load) as share:
-            request = await self._receive(call, headers, incoming, share, began)
-            if isinstance(request, _Request):
-                return await self._admit(request, began + ANSWER_SECONDS)
-            return request
+            taken = await self._receive(call, headers, incoming, share, began)
+            if isinstance(taken, _Request):
+                taken = await self._admit(taken, began + ANSWER_SECONDS)
+            if not isinstance(taken, Gone) and taken.code in _LIMITS and share.owner != STRANGER:
+                self._metrics.limited.labels(share.owner, taken.code).inc()
+            return taken
 
     def _route(self, method: str, path: bytes) -> Call | Answer:
         """Return the call to take (step 1), or the answer that needs no more than method and path."""
@@ -140,13 +157,16 @@ class App:
 
     async def _receive(
         self, call: Call, headers: Mapping[bytes, bytes], incoming: Incoming, share: Share, began: float
-    ) -> _Request | Refusal | Gone:
-        """Return a request that is whole and whose key is known (steps 3 and 4), or why it is refused."""
+    ) -> _Request | Answer | Refusal | Gone:
+        """Return a request that is whole and whose key is known (steps 3 to 5), or why it is refused."""
         workspaces = self._workspaces()
         named = keys.in_header(headers.get(b"authorization", b""))
-        workspace = keys.workspace_of(named, workspaces)
-        if named and workspace is None:
+        name = keys.workspace_of(named, workspaces)
+        if named and name is None:
             return answers.UNKNOWN_KEY
+        beyond = self._beyond(share, workspaces, name)
+        if beyond is not None:
+            return beyond
         encoding = headers.get(b"content-encoding", b"").strip().lower()
         decoder = body.DECODERS.get(encoding)
         if decoder is None:
@@ -161,26 +181,45 @@ class App:
             return answers.TOO_SLOW
         if not isinstance(received, bytes):
             return received
-        owner = workspace or keys.workspace_in_body(received, workspaces)
-        return owner if isinstance(owner, Refusal) else _Request(call, owner, received)
+        owner = name or keys.workspace_in_body(received, workspaces)
+        if isinstance(owner, Refusal):
+            return owner
+        return (None if name else self._beyond(share, workspaces, owner)) or _Request(
+            call, workspaces.get(owner), received
+        )
+
+    def _beyond(self, share: Share, workspaces: Workspaces, name: str | None) -> Answer | Refusal | None:
+        """Count a request for its workspace, or for strangers; return why there is no more for it (step 4)."""
+        owner = STRANGER if name is None else name
+        if not (share.belongs_to(owner) and self._delivery.has_room(owner)):
+            return answers.OVERLOADED
+        return None if name is None else self._over_rate(workspaces.get(name), 0)
+
+    def _over_rate(self, workspace: Workspace, events: int) -> Answer | None:
+        wait_s = self._buckets.take(workspace, events)
+        return answers.rate_limited(wait_s) if wait_s else None
 
     async def _admit(self, request: _Request, deadline: float) -> Answer:
-        """Admit, publish and answer (steps 5 and 6)."""
+        """Admit, publish and answer (steps 6 and 7)."""
         received_at_ms = time.time_ns() // 1_000_000
-        events = admission.events_of(request.call, request.body)
+        workspace, events = request.workspace, admission.events_of(request.call, request.body)
+        count = 1 if isinstance(events, Refusal) else max(1, len(events.events))
+        over = self._over_rate(workspace, count)
+        if over is not None:
+            return over
         if isinstance(events, Refusal):
             if events in answers.REASONS.values():
                 whole = Rejection(Reason(events.code), events.message)
-                self._record([(request.body, whole)], request.workspace, received_at_ms)
+                self._record([(request.body, whole)], workspace.name, received_at_ms)
             return answers.refused(events)
-        admitted = admission.admit(events, received_at_ms)
+        admitted = admission.admit(events, received_at_ms, workspace)
         if admitted.records:
-            refusal = await self._publish(admitted.records, request.workspace, received_at_ms, deadline)
+            refusal = await self._publish(admitted.records, workspace.name, received_at_ms, deadline)
             if refusal is not None:
                 return answers.refused(refusal)
         if admitted.rejected:
             refused = [(events.events[index], rejection) for index, rejection in admitted.rejected]
-            self._record(refused, request.workspace, received_at_ms)
+            self._record(refused, workspace.name, received_at_ms)
         if events.in_batch:
             return answers.batch_answer(len(admitted.records), admitted.rejected)
         if admitted.rejected:
@@ -191,7 +230,7 @@ class App:
         self, records: Sequence[Record], workspace: str, received_at_ms: int, deadline: float
     ) -> Refusal | None:
         headers: Headers = [(HEADER_WORKSPACE, workspace.encode()), (HEADER_RECEIVED_AT, b"%d" % received_at_ms)]
-        outcome = await self._delivery.publish(records, headers, deadline)
+        outcome = await self._delivery.publish(workspace, records, headers, deadline)
         delivered = outcome is Outcome.DELIVERED
         self._metrics.events[ACCEPTED if delivered else FAILED].inc(len(records))
         if delivered:
@@ -203,7 +242,9 @@ class App:
         for _, rejection in refused:
             self._metrics.events[rejection.reason.value].inc()
         codec = self._rules.rejected
-        self._delivery.reject([admission.rejected_value(codec, *event, workspace, received_at_ms) for event in refused])
+        self._delivery.reject(
+            workspace, [admission.rejected_value(codec, *event, workspace, received_at_ms) for event in refused]
+        )
 
     def _origin_headers(self, headers: Mapping[bytes, bytes]) -> tuple[Header, ...]:
         origin = headers.get(b"origin", b"")

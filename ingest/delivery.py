@@ -39,22 +39,24 @@ class Delivery(Protocol):
     def failure(self) -> str | None:
         """Why nothing will ever be delivered again by this process; None while there is hope."""
 
-    def has_room(self) -> bool:
-        """Whether there is room for a small request: to be asked before work is put into one."""
+    def has_room(self, workspace: str) -> bool:
+        """Whether there is room for a small request of a workspace: to be asked before work is put into one."""
 
-    async def publish(self, records: Sequence[Record], headers: Headers, deadline: float) -> Outcome:
+    async def publish(self, workspace: str, records: Sequence[Record], headers: Headers, deadline: float) -> Outcome:
         """Publish the events of one request, all or (but for faults of Kafka's) none, and wait for their delivery.
 
         Args:
+            workspace: whose they are. None has more of the queue than is left free: FULL may be for it alone.
             records: key and value of each.
             headers: of each record.
             deadline: on the event loop's clock, in seconds; after it the answer is LATE.
         """
 
-    def reject(self, values: Sequence[bytes]) -> None:
+    def reject(self, workspace: str, values: Sequence[bytes]) -> None:
         """Record refused events, without waiting and only while there is plenty of room.
 
         Args:
+            workspace: whose they are.
             values: `RejectedEvent`s, encoded.
         """
 

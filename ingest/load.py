@@ -2,40 +2,59 @@
 
 from typing import Final, Self
 
+from ingest.room import Room
+
 # At 5,000 requests of 64 MiB in all, one process stays well under 200 MiB whatever Kafka does.
 MOST_REQUESTS: Final = 5_000
 MOST_BYTES: Final = 64 * 1024 * 1024
+
+STRANGER: Final = ""  # who sends a request whose key is not known yet: all of them share one room
 
 
 class Load:
     """The requests being worked on and the bytes of their bodies, in one process."""
 
     def __init__(self, most_requests: int = MOST_REQUESTS, most_bytes: int = MOST_BYTES) -> None:
-        self._most_requests, self._most_bytes = most_requests, most_bytes
-        self.requests = self.bytes = 0
+        self.requests, self.bytes = Room(most_requests), Room(most_bytes)
 
     def has_room(self) -> bool:
-        """Whether another request may be worked on."""
-        return self.requests < self._most_requests and self.bytes < self._most_bytes
+        """Whether another request may be worked on, whoever sends it."""
+        return self.requests.held < self.requests.most and self.bytes.held < self.bytes.most
 
 
 class Share:
-    """One request's part of the load, from `with` to its end."""
+    """One request's part of the load, from `with` to its end. `owner` is the workspace that it counts for."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
-        self._bytes = 0
+        self._counted, self._bytes = False, 0
+        self.owner = STRANGER
 
     def __enter__(self) -> Self:
-        self._load.requests += 1
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._load.requests -= 1
-        self._load.bytes -= self._bytes
+        self._let_go()
+
+    def belongs_to(self, owner: str) -> bool:
+        """Count the request, and what it holds, for a workspace or for strangers; false when they have no room."""
+        held = self._bytes
+        self._let_go()
+        fits = self._load.requests.fits(owner, 1) and self._load.bytes.fits(owner, held)
+        self._load.requests.take(owner, 1)
+        self._load.bytes.take(owner, held)
+        self.owner, self._counted, self._bytes = owner, True, held
+        return fits
 
     def hold(self, count: int) -> bool:
         """Take note of bytes that are kept; false when there is no room for them."""
+        fits = self._load.bytes.fits(self.owner, count)
+        self._load.bytes.take(self.owner, count)
         self._bytes += count
-        self._load.bytes += count
-        return self._load.bytes <= self._load._most_bytes  # noqa: SLF001  two halves of one thing
+        return fits
+
+    def _let_go(self) -> None:
+        if self._counted:
+            self._load.requests.give(self.owner, 1)
+            self._load.bytes.give(self.owner, self._bytes)
+            self._counted, self._bytes = False, 0

@@ -1,6 +1,7 @@
 """What ingest counts: every metric's name, kind, unit, labels and meaning, in one table.
 
-README's table is made from it. No label says anything of a contact, and none of a workspace.
+README's table is made from it. No label says anything of a contact; a workspace is named only where its own limits
+refused something.
 """
 
 import collections
@@ -38,6 +39,13 @@ EVENTS = Metric(
     ("result",),
     "Events with a valid key: accepted (acknowledged by Kafka), failed (answered 503), or the reason of a rejection",
 )
+LIMITED = Metric(
+    "daymark_ingest_limited_requests_total",
+    "counter",
+    "requests",
+    ("workspace", "code"),
+    "Requests refused for their workspace's own sake: rate_limited (over its rate), overloaded (it takes what is free)",
+)
 REQUEST_BYTES = Metric(
     "daymark_ingest_request_bytes_total", "counter", "bytes", (), "Bodies received, as they came over the wire"
 )
@@ -66,10 +74,18 @@ REJECTIONS_DROPPED = Metric(
     "Rejected events not recorded in segment.rejected, because the producer had no room",
 )
 KAFKA_UP = Metric("daymark_ingest_kafka_up", "gauge", "bool", (), "1: Kafka answers and has the topics")
+WORKSPACES_REFUSED = Metric(
+    "daymark_ingest_workspaces_refused",
+    "gauge",
+    "bool",
+    (),
+    "1 while the workspaces file cannot be read and the one before it stands: alert",
+)
 
 TABLE: Final = (
     REQUESTS,
     EVENTS,
+    LIMITED,
     REQUEST_BYTES,
     REQUEST_SECONDS,
     REQUESTS_IN_FLIGHT,
@@ -80,6 +96,7 @@ TABLE: Final = (
     DELIVERY_FAILURES,
     REJECTIONS_DROPPED,
     KAFKA_UP,
+    WORKSPACES_REFUSED,
 )
 
 ACCEPTED, FAILED = "accepted", "failed"
@@ -102,6 +119,7 @@ class Metrics:
         self._requests = {(status, code): requests.labels(str(status), code) for status, code in outcomes}
         self._unusual_requests = requests
         self.events = {result: events.labels(result) for result in (ACCEPTED, FAILED, *answers.REASONS)}
+        self.limited = self._counter(LIMITED)
         self.request_bytes = self._counter(REQUEST_BYTES)
         self._request_seconds = Histogram(
             REQUEST_SECONDS.name, REQUEST_SECONDS.help, registry=self.registry, buckets=_BUCKETS
@@ -114,6 +132,7 @@ class Metrics:
         self.delivery_failures = self._counter(DELIVERY_FAILURES)
         self.rejections_dropped = self._counter(REJECTIONS_DROPPED)
         self.kafka_up = self._gauge(KAFKA_UP)
+        self.workspaces_refused = self._gauge(WORKSPACES_REFUSED)
 
     def answered(self, status: int, code: str, seconds: float) -> None:
         """Count an answer."""

@@ -103,6 +103,7 @@ _WORDS: Final = {
     405: "The path does not take this method",
     413: "Larger than the limits",
     415: "A content encoding other than gzip",
+    429: "More events than the workspace's rate; send it again after Retry-After seconds",
     501: "A call that is not identify",
     503: "Not stored; send it again after Retry-After seconds",
 }
@@ -178,7 +179,7 @@ def _refused(status: int, refusals: list[Refusal]) -> dict[str, Any]:
         refusal.code: {"value": {"success": False, "code": refusal.code, "message": refusal.message}}
         for refusal in codes
     }
-    if status == answers.UNAVAILABLE.status:
+    if status in {answers.UNAVAILABLE.status, answers.RATE_LIMITED.status}:
         response["headers"] = {
             "Retry-After": {"description": "seconds", "schema": {"type": "integer"}},
         }

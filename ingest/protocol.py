@@ -12,15 +12,20 @@ from typing import Final
 import httptools
 from uvicorn._types import ASGISendEvent, HTTPResponseStartEvent
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from ingest import answers
+from ingest import answers, head
 from ingest.answers import Header, Refusal
 
 HEAD_SECONDS: Final = 4.0  # as long as a head and a body have together, see `app`
 HEAD_LIMIT_BYTES: Final = 32 * 1024
 UNREAD_SECONDS: Final = 10.0  # for a client to take its answers
+
+
+class _Malformed(Exception):
+    """What a callback raises to end the parsing."""
 
 
 class Connection(HttpToolsProtocol):
@@ -46,7 +51,8 @@ class Connection(HttpToolsProtocol):
         self._most, self._refused = most, refused
         self._unanswered = 0  # requests handed on
         self._in_head = self._in_body = False
-        self._head_bytes = 0
+        self._head_bytes = 0  # since the last head, byte of a body, or end of a request
+        self._piece_bytes = self._last_piece_bytes = 0  # of what came now, and with the end of the last request
         self._head_timer: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
         self._broken: Refusal | None = None  # why nothing more is read
@@ -71,7 +77,8 @@ class Connection(HttpToolsProtocol):
         if self._broken:
             return
         self._unset_keepalive_if_required()
-        self._head_bytes += 0 if self._in_body else len(data)
+        self._piece_bytes = len(data)
+        self._head_bytes += self._piece_bytes
         while data and not self._broken:
             try:
                 self.parser.feed_data(data)
@@ -100,15 +107,23 @@ class Connection(HttpToolsProtocol):
         """Hand a request on; its body is the application's to time and to measure."""
         if self.parser.should_upgrade():
             return
+        target = httptools.parse_url(self.url)  # before anything is begun, as it may raise
+        version = self.parser.get_http_version()
+        # A head is measured only if it may be too long: that costs more than all the rest.
+        most = self._head_bytes + self._piece_bytes + self._last_piece_bytes
+        if most > HEAD_LIMIT_BYTES and head.size(self.url, self.headers) > HEAD_LIMIT_BYTES:
+            raise _Malformed
+        if not head.is_clear(version, self.headers):
+            raise _Malformed
         self._unset_head_timer()
         self._in_head, self._in_body, self._head_bytes = False, True, 0
-        target = httptools.parse_url(self.url)
         path = target.path or b"/"
         self.scope["method"] = self.parser.get_method().decode("ascii")
         self.scope["raw_path"], self.scope["path"] = path, path.decode("latin-1")
         self.scope["query_string"] = target.query or b""
         previous: RequestResponseCycle | None = self.cycle
-        self.cycle = self._exchange()
+        self.cycle = self._exchange(keep_alive=version == "1.1" and self.parser.should_keep_alive())
+        self.headers = []  # what comes behind the body is none of the request's
         self._unanswered += 1
         if previous is None or previous.response_complete:
             self._start_asgi_task(self.cycle, self.app)
@@ -116,12 +131,25 @@ class Connection(HttpToolsProtocol):
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
 
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        self._head_bytes = 0
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.body += body
+            cycle.message_event.set()
+            if len(cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+
     def on_message_complete(self) -> None:
         """Note that a request is complete."""
         if self.parser.should_upgrade():
             return
-        super().on_message_complete()
-        self._in_body = False
+        if self.headers and head.size(b"", self.headers) > HEAD_LIMIT_BYTES:
+            raise _Malformed
+        self.cycle.more_body = self._in_body = False
+        self.cycle.message_event.set()
+        self._head_bytes, self._last_piece_bytes = 0, self._piece_bytes
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or end what was broken off behind the last one."""
@@ -149,8 +177,7 @@ class Connection(HttpToolsProtocol):
             self._unread_timer.cancel()
             self._unread_timer = None
 
-    def _exchange(self) -> "_Exchange":
-        keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
+    def _exchange(self, *, keep_alive: bool) -> "_Exchange":
         return _Exchange(
             scope=self.scope,
             transport=self.transport,
@@ -171,20 +198,20 @@ class Connection(HttpToolsProtocol):
         Java's HttpClient offers HTTP/2 with every first request. The parser takes what follows such a head for the
         other protocol; in truth it is the body, for an offer may be declined.
         """
-        method = self.parser.get_method()
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         if method == b"CONNECT":
             self._break(answers.MALFORMED_REQUEST)
             return b""
         self.parser = httptools.HttpRequestParser(self)
         kept = (header for header in self.headers if header[0] not in {b"upgrade", b"connection", b"http2-settings"})
         lines = (b"%s: %s\r\n" % header for header in kept)
-        return b"".join((method, b" ", self.url, b" HTTP/1.1\r\n", *lines, b"\r\n"))
+        return b"".join((method, b" ", self.url, b" HTTP/", version, b"\r\n", *lines, b"\r\n"))
 
     def _watch_head(self) -> None:
-        if self._in_body or (self._unanswered and not self._in_head):
-            return
         if self._head_bytes > HEAD_LIMIT_BYTES:
             self._break(answers.MALFORMED_REQUEST)
+        elif self._in_body or (self._unanswered and not self._in_head):
+            return
         elif self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._break, answers.TOO_SLOW)
 

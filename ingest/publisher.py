@@ -2,7 +2,8 @@
 
 Owns delivery and its deadline, back-pressure, and whether Kafka is there. Knows nothing of HTTP. The producer is polled
 from the event loop while anything is in flight: callbacks run on the loop, and a poll finishes the waiting requests in
-bulk. Invariant: DELIVERED means every in-sync replica has every record; no more is ever queued than the bounds say.
+bulk. Invariant: DELIVERED means every in-sync replica has every record; no more is ever queued than the bounds say, and
+by no workspace more than it leaves free.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from ingest.delivery import Headers, Outcome, Readiness, Record
 from ingest.metrics import Metrics
+from ingest.room import Room
 from schemas.topics import PARTITIONER, Topics
 
 log = structlog.get_logger()
@@ -49,15 +51,17 @@ class BadOptions(Exception):
 class _Waiter:
     """The records of one request, counted down as they are acknowledged."""
 
-    __slots__ = ("_finish", "bytes", "deadline", "done", "failed", "left", "messages")
+    __slots__ = ("_finish", "bytes", "deadline", "done", "failed", "left", "messages", "workspace")
 
     def __init__(
         self,
+        workspace: str,
         records: Sequence[Record],
         deadline: float,
         done: asyncio.Future[Outcome] | None,
         finish: Callable[["_Waiter", KafkaError | None], None],
     ) -> None:
+        self.workspace = workspace
         self.messages = self.left = len(records)
         self.bytes = sum(len(key) + len(value) for key, value in records)
         self.deadline = deadline
@@ -87,10 +91,10 @@ class Publisher:
     def __init__(
         self, client: Mapping[str, Any], topics: Topics, metrics: Metrics, most_messages: int = MOST_MESSAGES
     ) -> None:
-        self._topics, self._metrics, self._most_messages = topics, metrics, most_messages
+        self._topics, self._metrics = topics, metrics
+        self._messages, self._bytes = Room(most_messages), Room(MOST_BYTES)
         self._loop = asyncio.get_running_loop()
         self._waiters: set[_Waiter] = set()
-        self._messages = self._bytes = 0
         self._polling, self._quiet, self._swept = False, 0, 0.0
         self._last_error = ""
         self._seen = False  # until the topics were seen once, producing could make the broker create them, wrongly
@@ -102,30 +106,30 @@ class Publisher:
             raise BadOptions(error.args[0].str()) from None
         self._executor = ThreadPoolExecutor(1, "kafka-look")
         self._watching = self._loop.create_task(self._watch())
-        metrics.queue_messages.set_function(lambda: self._messages)
-        metrics.queue_bytes.set_function(lambda: self._bytes)
+        metrics.queue_messages.set_function(lambda: self._messages.held)
+        metrics.queue_bytes.set_function(lambda: self._bytes.held)
 
-    def has_room(self) -> bool:
+    def has_room(self, workspace: str) -> bool:
         """As the port says."""
-        return self._messages < self._most_messages and self._bytes < MOST_BYTES
+        return self._messages.fits(workspace, 1) and self._bytes.fits(workspace, 1)
 
-    async def publish(self, records: Sequence[Record], headers: Headers, deadline: float) -> Outcome:
+    async def publish(self, workspace: str, records: Sequence[Record], headers: Headers, deadline: float) -> Outcome:
         """As the port says."""
         if not self._seen:
             return Outcome.UNREADY
         done: asyncio.Future[Outcome] = self._loop.create_future()
-        waiter = _Waiter(records, deadline, done, self._count_down)
-        if not self._fits(waiter, 1):
+        waiter = _Waiter(workspace, records, deadline, done, self._count_down)
+        if not self._fits(waiter):
             return Outcome.FULL
         self._waiters.add(waiter)
         self._produce(self._topics.events, records, headers, waiter)
         return await done
 
-    def reject(self, values: Sequence[bytes]) -> None:
+    def reject(self, workspace: str, values: Sequence[bytes]) -> None:
         """As the port says."""
         records = [(b"", value) for value in values]
-        waiter = _Waiter(records, 0, None, self._count_down)
-        if not self._seen or not self._fits(waiter, 2):
+        waiter = _Waiter(workspace, records, 0, None, self._count_down)
+        if not self._seen or not self._fits(waiter, part=2):
             self._metrics.rejections_dropped.inc(len(values))
             return
         self._produce(self._topics.rejected, records, [], waiter)
@@ -133,24 +137,24 @@ class Publisher:
     async def close(self, seconds: float) -> None:
         """As the port says."""
         deadline = self._loop.time() + seconds
-        while self._messages and self._loop.time() < deadline:  # noqa: ASYNC110  no event is worth it on the hot path
+        while self._messages.held and self._loop.time() < deadline:  # noqa: ASYNC110  no event is worth it on the hot path
             await asyncio.sleep(_IDLE_POLL_SECONDS)
         self._watching.cancel()
         self._executor.shutdown(wait=False, cancel_futures=True)
-        if self._messages:
-            log.warning("queue.abandoned", messages=self._messages)
+        if self._messages.held:
+            log.warning("queue.abandoned", messages=self._messages.held)
             self._producer.purge()
 
-    def _fits(self, waiter: _Waiter, share: int) -> bool:
-        """Whether a request's records go into a share of the queue. An empty queue takes any."""
-        return not self._messages or (
-            self._messages + waiter.messages <= self._most_messages // share
-            and self._bytes + waiter.bytes <= MOST_BYTES // share
+    def _fits(self, waiter: _Waiter, part: int = 1) -> bool:
+        """Whether a request's records go into a part of the queue. An empty queue takes any."""
+        workspace = waiter.workspace
+        return not self._messages.held or (
+            self._messages.fits(workspace, waiter.messages, part) and self._bytes.fits(workspace, waiter.bytes, part)
         )
 
     def _produce(self, topic: str, records: Sequence[Record], headers: Headers, waiter: _Waiter) -> None:
-        self._messages += waiter.messages
-        self._bytes += waiter.bytes
+        self._messages.take(waiter.workspace, waiter.messages)
+        self._bytes.take(waiter.workspace, waiter.bytes)
         produced = 0
         try:
             for key, value in records:
@@ -173,8 +177,8 @@ class Publisher:
             self._metrics.delivery_failures.labels(error.name()).inc()
             self._answer(waiter, Outcome.FAILED)
         if waiter.left == 0:
-            self._messages -= waiter.messages
-            self._bytes -= waiter.bytes
+            self._messages.give(waiter.workspace, waiter.messages)
+            self._bytes.give(waiter.workspace, waiter.bytes)
             self._answer(waiter, Outcome.DELIVERED)
 
     def _answer(self, waiter: _Waiter, outcome: Outcome) -> None:
@@ -189,7 +193,7 @@ class Publisher:
             self._swept = now
             for waiter in [waiter for waiter in self._waiters if waiter.deadline <= now]:
                 self._answer(waiter, Outcome.LATE)
-        self._polling = self._messages > 0
+        self._polling = self._messages.held > 0
         if self._polling:
             self._loop.call_later(_POLL_SECONDS if self._quiet < _QUIET_POLLS else _IDLE_POLL_SECONDS, self._poll)
 

@@ -46,11 +46,15 @@ _TICK_SECONDS, _REPORT_SECONDS = 1.0, 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What a process of ingest is told. `kafka` is librdkafka's options of the connection."""
+    """What a process of ingest is told.
+
+    `kafka` is librdkafka's options of the connection; `workspaces_refused` says whether their file cannot be read.
+    """
 
     kafka: Mapping[str, Any] = field(repr=False)
     topics: Topics
     workspaces: Callable[[], Workspaces]
+    workspaces_refused: Callable[[], bool] = lambda: False
     rules: Rules
 
 
@@ -116,6 +120,7 @@ async def serve(
     readiness = lambda: Readiness(ready=False, reason="leaving") if stop.is_set() else delivery.readiness  # noqa: E731
     state, health_state = ServerState(), ServerState()
     metrics.connections.set_function(lambda: len(state.connections))
+    metrics.workspaces_refused.set_function(config.workspaces_refused)
     servers = (
         await _open(http, api, state, lambda refusal: metrics.answered(refusal.status, refusal.code, 0)),
         await _open(health, admin(readiness, metrics), health_state, lambda _: None),

@@ -128,8 +128,8 @@ class Claims:
                     raise fault from error
                 self._sleep(_PAUSE_S)
             else:
-                befores = [None if packed is None else Clock.unpacked(packed) for packed in answers[len(days) :]]
-                return Claimed(answers[: len(days)], befores)
+                before = [None if packed is None else Clock.unpacked(packed) for packed in answers[len(days) :]]
+                return Claimed(answers[: len(days)], before)
         raise AssertionError  # the last try returns or raises
 
     def policy(self) -> str | None:

@@ -78,8 +78,7 @@ class Sink:
         offsets = [TopicPartition(self._topic, partition, offset) for partition, offset in batch.next_offsets().items()]
         try:
             self._try(self._producer.begin_transaction)
-            for output in outputs:
-                self._produce(output)
+            self._produce(outputs)
             self._try(self._send_offsets, offsets, batch.membership)
             self._try(self._producer.commit_transaction, _ONCE_S)
         except Aborted:
@@ -134,15 +133,18 @@ class Sink:
         except TimeoutError:
             raise KafkaAway("the group's coordinator does not answer") from None
 
-    def _produce(self, output: Output) -> None:
-        partition = -1 if output.partition is None else output.partition
-        while True:
-            try:
-                return self._producer.produce(output.topic, output.value, output.key, partition)
-            except BufferError:
-                self._producer.poll(0.1)
-            except KafkaException as error:
-                raise _fault(error.args[0]) from error
+    def _produce(self, outputs: Sequence[Output]) -> None:
+        produce = self._producer.produce
+        for output in outputs:
+            partition = -1 if output.partition is None else output.partition
+            while True:
+                try:
+                    produce(output.topic, output.value, output.key, partition)
+                    break
+                except BufferError:
+                    self._producer.poll(0.1)
+                except KafkaException as error:
+                    raise _fault(error.args[0]) from error
 
     def _try(self, call: Callable[..., Any], *arguments: Any, budget_s: float | None = None) -> None:
         """Make a call, and again while the driver says that it may be made again and the budget lasts."""

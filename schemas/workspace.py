@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from schemas.format import Format
+from schemas import format as formats
+from schemas.format import Format, FormatFaults
+from schemas.lookup import squash
 
 DEFAULT: Final = "default"  # the workspace of a raw record that names none
 STANDARD_MESSAGE: Final = "Contact visited your website"
@@ -18,8 +20,9 @@ MOST_KEYS: Final = 2  # so that keys can be rotated
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _KEY = re.compile(r"sha256:([0-9a-f]{64})")
 _TEXT_LIMIT = 1000
-_SETTINGS = ("keys", "time_zone", "standard_message")
-_LATER = ("rate_per_second", "format")  # in the contract, not in this version
+_MOST_AUDIENCES, _NAME_LIMIT = 100, 200
+_LEAST_RATE, _MOST_RATE = 0.001, 1_000_000_000  # events a second
+_SETTINGS = ("keys", "time_zone", "standard_message", "rate_per_second", "audiences", "format")
 
 
 class WorkspaceFaults(ValueError):
@@ -31,7 +34,11 @@ class WorkspaceFaults(ValueError):
 
 
 class Workspace(msgspec.Struct, frozen=True):
-    """One workspace. `keys` are SHA-256 digests of its API keys; a `zone` of None is UTC."""
+    """One workspace.
+
+    `keys` are SHA-256 digests of its API keys; a `zone` of None is UTC. `format` says where fields of its events are,
+    `audiences` which boolean properties of plain identifies are memberships. `rate_per_second`: events; None: no limit.
+    """
 
     name: str
     keys: tuple[bytes, ...] = ()
@@ -40,6 +47,7 @@ class Workspace(msgspec.Struct, frozen=True):
     zone: ZoneInfo | None = None
     format: Format | None = None
     audiences: tuple[str, ...] = ()
+    rate_per_second: float | None = None
 
 
 PLAIN: Final = Workspace(DEFAULT)  # every setting at its default
@@ -94,18 +102,18 @@ def _workspace(name: str, table: Any, faults: list[str]) -> Workspace:
     if not isinstance(table, dict):
         faults.append(f"{place}: not a table")
         return Workspace(name)
-    for setting in table:
-        if setting in _LATER:
-            faults.append(f"{place}.{setting}: not in this version")
-        elif setting not in _SETTINGS:
-            faults.append(f"{place}.{setting}: unknown; known are {', '.join(_SETTINGS)}")
-    time_zone = table.get("time_zone", "UTC")
-    message = table.get("standard_message", STANDARD_MESSAGE)
-    if not isinstance(message, str) or not message.strip() or len(message) > _TEXT_LIMIT:
-        faults.append(f"{place}.standard_message: text of 1 to {_TEXT_LIMIT} characters is wanted")
-        message = STANDARD_MESSAGE
-    zone = _zone(place, time_zone, faults)
-    return Workspace(name, _keys(place, table.get("keys", []), faults), str(time_zone), message, zone)
+    known = ", ".join(_SETTINGS)
+    faults.extend(f"{place}.{setting}: unknown; known are {known}" for setting in table if setting not in _SETTINGS)
+    return Workspace(
+        name,
+        keys=_keys(place, table.get("keys", []), faults),
+        time_zone=str(table.get("time_zone", "UTC")),
+        standard_message=_message(place, table.get("standard_message", STANDARD_MESSAGE), faults),
+        zone=_zone(place, table.get("time_zone", "UTC"), faults),
+        format=_format(place, table.get("format", {}), faults),
+        audiences=_audiences(place, table.get("audiences", []), faults),
+        rate_per_second=_rate(place, table.get("rate_per_second"), faults),
+    )
 
 
 def _keys(place: str, texts: Any, faults: list[str]) -> tuple[bytes, ...]:
@@ -130,6 +138,45 @@ def _zone(place: str, name: Any, faults: list[str]) -> ZoneInfo | None:
         faults.append(f"{place}.time_zone: no such time zone; a name like Europe/Berlin is wanted")
         return None
     return zone
+
+
+def _message(place: str, text: Any, faults: list[str]) -> str:
+    if isinstance(text, str) and text.strip() and len(text) <= _TEXT_LIMIT:
+        return text
+    faults.append(f"{place}.standard_message: text of 1 to {_TEXT_LIMIT} characters is wanted")
+    return STANDARD_MESSAGE
+
+
+def _format(place: str, table: Any, faults: list[str]) -> Format | None:
+    if not isinstance(table, dict):
+        faults.append(f"{place}.format: not a table")
+        return None
+    try:
+        return formats.compiled(table) if table else None
+    except FormatFaults as error:
+        faults.extend(f"{place}.format.{fault}" for fault in error.faults)
+        return None
+
+
+def _audiences(place: str, names: Any, faults: list[str]) -> tuple[str, ...]:
+    if not isinstance(names, list) or len(names) > _MOST_AUDIENCES:
+        faults.append(f"{place}.audiences: a list of at most {_MOST_AUDIENCES} names is wanted")
+        return ()
+    if not all(isinstance(name, str) and name.strip() and len(name) <= _NAME_LIMIT for name in names):
+        faults.append(f"{place}.audiences: names of 1 to {_NAME_LIMIT} characters are wanted")
+        return ()
+    if len({squash(name) for name in names}) < len(names):
+        faults.append(f"{place}.audiences: a name comes twice; letter case, '_', '-' and spaces make no difference")
+    return tuple(names)
+
+
+def _rate(place: str, rate: Any, faults: list[str]) -> float | None:
+    if rate is None:
+        return None
+    if isinstance(rate, int | float) and not isinstance(rate, bool) and _LEAST_RATE <= rate <= _MOST_RATE:
+        return float(rate)
+    faults.append(f"{place}.rate_per_second: a number from {_LEAST_RATE} to {_MOST_RATE} is wanted, in events a second")
+    return None
 
 
 def _by_digest(workspaces: list[Workspace], faults: list[str]) -> dict[bytes, str]:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from daymark.local.kit import Kit
 from daymark.local.preparation import prepare
 from daymark.local.valkey import Valkey
 from schemas.topics import Topics
-from tests import parts, strategies  # noqa: F401  strategies says how often hypothesis draws
+from tests import discretion, parts, strategies  # noqa: F401  strategies says how often hypothesis draws
 
 PARTS = pytest.StashKey[parts.Parts]()
 PARTITIONS = 4  # of a test's topics: enough to spread, few enough to be quick
@@ -44,6 +44,16 @@ def pytest_configure_node(node: Any) -> None:
     """Tell an xdist worker, in values that xdist can send."""
     kind, folder, watched_pid, given = node.config.stash[PARTS]
     node.workerinput["daymark_parts"] = (kind, str(folder), watched_pid, tuple(given) if given else None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test in which this process, or a child that shares its output, logged an e-mail or a secret."""
+    report = yield
+    found = [line for _, text in report.sections for line in discretion.leaks(text)]
+    if found and report.when == "teardown":  # whose sections are those of the whole test
+        report.outcome, report.longrepr = "failed", "logged, and must not be:\n" + "\n".join(found)
+    return report
 
 
 def pytest_report_header(config: pytest.Config) -> str:

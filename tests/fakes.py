@@ -1,144 +1,328 @@
-"""Fakes of the worker's ports. They fail on demand at every call; tests/contract runs them beside the real things."""
+"""Fakes of the worker's ports. They fail on demand at every call; tests/contract runs them beside the real things.
+
+Every step that can fail or be cut off asks its `Turns` first how it is to go: a plan of faults in the tests of the
+worker; in tests/model the state machine, which lets another worker go on in between.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from typing import Any, Literal, NamedTuple, Protocol
 
 from processor.decide import ContactDay
 from processor.errors import Aborted, ClaimsAway, SessionLost
 from processor.ports import Claimed, Session
-from processor.records import Batch, Output, Record
+from processor.records import Batch, Output, Record, first_offsets
 from processor.traits import Clock, Property
+from tests.fake_kafka import BLANK, FakeKafka, Membership
 
 INCARNATION = b"fake"
+
+Effect = Literal["none", "half", "all", "late"]
+
+
+class Answer(NamedTuple):
+    """How a call goes: well, or with a fault, after none, half or all of its effect, or with the effect yet to come."""
+
+    fault: Exception | None = None
+    effect: Effect = "none"
+    cut: Sequence[int] | None = None  # of a batch: the partitions whose next records it holds; None: what is there
+    deaf: bool = False  # of a poll: what the group has to say is not heard yet
+    again: bool = False  # of a claim: its first answer was lost, and the driver asked again
+    renews: bool = False  # of a transaction's begin: the producer had lost a broker, and is made anew
+
+
+class Turns(Protocol):
+    """Says how each call goes."""
+
+    def next(self, call: str) -> Answer:
+        """Return how a call goes that is about to be made."""
 
 
 class Faults:
     """What is to go wrong: a fault for the n-th call of a port, before or after it took effect."""
 
     def __init__(self) -> None:
-        self._plans: dict[str, list[tuple[Exception | None, bool]]] = defaultdict(list)
+        self._plans: dict[str, list[Answer]] = defaultdict(list)
+        self._calls: list[str] = []
 
     def plan(self, call: str, fault: Exception, *, after_effect: bool = False, skip: int = 0) -> None:
-        self._plans[call] += [(None, False)] * skip + [(fault, after_effect)]
+        self._plans[call] += [Answer()] * skip + [Answer(fault, "all" if after_effect else "none")]
 
-    def next(self, call: str) -> tuple[Exception | None, bool]:
+    def next(self, call: str) -> Answer:
+        self._calls.append(call)
         plans = self._plans[call]
-        return plans.pop(0) if plans else (None, False)
+        return plans.pop(0) if plans else Answer()
 
-
-class FakeKafka:
-    """A topic of raw records, one group's committed offsets, and what was written, in memory."""
-
-    def __init__(self, partitions: int = 1) -> None:
-        self.records: dict[int, list[Record]] = {partition: [] for partition in range(partitions)}
-        self.committed: dict[int, int] = {}
-        self.written: list[Output] = []
-        self.faults = Faults()
-        self.calls: list[str] = []
-
-    def append(self, value: bytes, partition: int = 0, workspace: str = "w", received_at_ms: int = 10**13) -> Record:
-        offset = len(self.records[partition])
-        record = Record(partition, offset, b"key", value, workspace, received_at_ms, received_at_ms)
-        self.records[partition].append(record)
-        return record
+    def called(self, *names: str) -> list[str]:
+        return [call for call in self._calls if call in names]
 
 
 class FakeSource:
-    """Hands out what is there from the committed offsets on; `idle` is called when there is nothing."""
+    """A member of the group; `idle` is called when there is nothing to hand out."""
 
-    def __init__(self, kafka: FakeKafka, most: int, idle: Callable[[], None]) -> None:
-        self._kafka, self._most, self._idle = kafka, most, idle
-        self._position = {partition: kafka.committed.get(partition, 0) for partition in kafka.records}
-        self.assigned = frozenset(kafka.records)
+    def __init__(
+        self, kafka: FakeKafka, turns: Turns, most: int | None = None, idle: Callable[[], None] = lambda: None
+    ) -> None:
+        self._kafka, self._turns, self._most, self._idle = kafka, turns, most, idle
+        self._member: str | None = kafka.group.join()
+        self._position: dict[int, int | None] = {}  # None: the committed offset is still to be had
+        self._revoked: set[int] = set()  # during the current call of next_batch
+        self._assignments = 0  # how often the partitions changed
+
+    @property
+    def assigned(self) -> frozenset[int]:
+        return frozenset(self._position)
+
+    @property
+    def member(self) -> str | None:
+        return self._member
+
+    @property
+    def membership(self) -> Membership:
+        return self._kafka.group.membership(self._member)
 
     def next_batch(self) -> Batch | None:
-        fault, _ = self._kafka.faults.next("next_batch")
-        if fault:
-            raise fault
-        records = [
-            record
-            for partition, there in self._kafka.records.items()
-            for record in there[self._position[partition] : self._position[partition] + self._most]
-        ]
+        """Poll, take, poll again, drop what is no longer ours, note the membership: as the real source does."""
+        answer = self._met("next_batch")
+        self._revoked.clear()
+        self._poll(deaf=answer.deaf)
+        records = self._taken(answer.cut)
         if not records:
             self._idle()
             return None
-        batch = Batch(records, "membership", INCARNATION)
-        self._position.update(batch.next_offsets())
-        return batch
+        self._poll(deaf=self._met("fill").deaf)
+        records = self._ours(records)
+        self._met("metadata")
+        return self._batch(records) if records else None
 
     def committed(self, batch: Batch) -> None:
-        self._kafka.calls.append("committed")
+        self._met("committed")
 
     def rewind(self, batch: Batch) -> None:
-        self._kafka.calls.append("rewind")
-        self._position.update(batch.first_offsets())
+        self._met("rewind")
+        self._go_to(batch.first_offsets())
 
     def pause(self) -> None:
-        self._kafka.calls.append("pause")
+        self._met("pause")
 
     def wait(self) -> None:
-        self._kafka.calls.append("wait")
+        self._poll(deaf=self._met("wait").deaf)
 
     def resume(self) -> None:
-        self._kafka.calls.append("resume")
+        self._met("resume")
 
     def close(self) -> None:
-        self._kafka.calls.append("close source")
+        """Leave the group. A fault is kept to itself, and the session ends by its time-out."""
+        if self._turns.next("close source").fault is None:
+            self._kafka.group.drop(self._member)
+
+    def _met(self, call: str) -> Answer:
+        answer = self._turns.next(call)
+        _raise(answer)
+        return answer
+
+    def _poll(self, *, deaf: bool) -> None:
+        group = self._kafka.group
+        if deaf:
+            return
+        if self._member is None:
+            self._member = group.join()
+        if self._member in group.gone:
+            self._leave(set(self._position))
+            self._member = None
+        else:
+            went, came = group.serve(self._member)
+            self._leave(went)
+            self._assignments += bool(came)
+            self._position |= dict.fromkeys(came)
+
+    def _leave(self, partitions: set[int]) -> None:
+        self._revoked |= partitions
+        self._assignments += bool(partitions)
+        for partition in partitions:
+            del self._position[partition]
+
+    def _taken(self, cut: Sequence[int] | None) -> list[Record]:
+        for partition, position in self._position.items():
+            if position is None:
+                self._position[partition] = self._kafka.start_of(partition)
+        if cut is None:
+            return [record for partition in sorted(self._position) for record in self._next(partition, self._most)]
+        return [record for partition in cut for record in self._next(partition, 1)]
+
+    def _next(self, partition: int, most: int | None) -> list[Record]:
+        position = self._position.get(partition)
+        if position is None:
+            return []
+        records = self._kafka.records[partition][position:][:most]
+        self._position[partition] = position + len(records)
+        return records
+
+    def _ours(self, records: list[Record]) -> list[Record]:
+        return [r for r in records if r.partition in self._position and r.partition not in self._revoked]
+
+    def _batch(self, records: list[Record]) -> Batch | None:
+        membership = self.membership
+        if membership == BLANK:
+            self._go_to(first_offsets(records))
+            return None
+        return Batch(records, membership, INCARNATION, self._assignments)
+
+    def _go_to(self, offsets: Mapping[int, int]) -> None:
+        self._position |= {partition: offset for partition, offset in offsets.items() if partition in self._position}
 
 
 class FakeSink:
-    """Commits all or nothing; a planned fault comes before the commit or, its answer lost, after it."""
+    """A transactional producer whose steps fail and are cut off one by one."""
 
-    def __init__(self, kafka: FakeKafka) -> None:
-        self._kafka = kafka
+    def __init__(self, kafka: FakeKafka, turns: Turns, transactional_id: str = "slot") -> None:
+        self._kafka, self._turns, self._id = kafka, turns, transactional_id
+        self._epoch = -1
+        self._renew()
 
     def commit(self, outputs: Sequence[Output], batch: Batch) -> None:
-        fault, after_effect = self._kafka.faults.next("commit")
-        if fault is None or after_effect:
-            self._kafka.written += outputs
-            self._kafka.committed.update(batch.next_offsets())
-        if fault:
-            raise fault
+        kafka, half = self._kafka, outputs[: len(outputs) // 2]
+        try:
+            if self._turns.next("begin").renews:
+                self._renew()
+            epoch = self._epoch
+            self._do(
+                "produce",
+                lambda: kafka.produce(self._id, epoch, outputs),
+                lambda: kafka.produce(self._id, epoch, half),
+            )
+            self._do("offsets", lambda: self._send_offsets(batch, epoch))
+            self._do("commit", lambda: kafka.end(self._id, epoch, commits=True))
+        except Aborted:
+            self._abort()
+            raise
 
     def poll(self) -> None:
-        pass
+        """Nothing to serve."""
 
     def close(self) -> None:
-        self._kafka.calls.append("close sink")
+        self._turns.next("close sink")
+
+    def _send_offsets(self, batch: Batch, epoch: int) -> None:
+        self._kafka.send_offsets(self._id, epoch, batch.next_offsets(), batch.membership)
+
+    def _abort(self) -> None:
+        epoch = self._epoch
+        try:
+            self._do("abort", lambda: self._kafka.end(self._id, epoch, commits=False))
+        except Aborted as error:
+            raise SessionLost(str(error)) from error
+
+    def _renew(self) -> None:
+        def init() -> None:
+            self._epoch = self._kafka.init(self._id)
+
+        self._do("init", init)
+
+    def _do(self, call: str, effect: Callable[[], None], half: Callable[[], None] | None = None) -> None:
+        answer = self._turns.next(call)
+        _take_effect(answer, effect, half, self._kafka.on_their_way)
+        _raise(answer)
 
 
-class FakeClaims:
-    """Day keys and clocks in dictionaries."""
+class Redis:
+    """Day keys and clocks, every write with what was there before: a replica may take over that lags behind."""
 
     def __init__(self) -> None:
         self.held: dict[ContactDay, bytes] = {}
         self.clocks: dict[Property, Clock] = {}
-        self.faults = Faults()
+        self.trouble: type[ClaimsAway] | None = None
+        self.on_their_way: list[Callable[[], object]] = []
+        self._writes: list[tuple[dict[Any, Any], Any, Any]] = []
+
+    def ask(self, owners: Mapping[ContactDay, bytes], clocks: Mapping[Property, Clock]) -> Claimed:
+        holders = [self._claim(day, owner) for day, owner in owners.items()]
+        return Claimed(holders, [self._move(of, clock) for of, clock in clocks.items()])
+
+    def fail_over(self, lost: int) -> bool:
+        """Lose the newest writes, and say whether there were any."""
+        writes, self._writes = self._writes[::-1][:lost], self._writes[: max(len(self._writes) - lost, 0)]
+        for there, key, before in writes:
+            if before is None:
+                there.pop(key, None)
+            else:
+                there[key] = before
+        return bool(writes)
+
+    def _claim(self, day: ContactDay, owner: bytes) -> bytes | None:
+        holder = self.held.get(day)
+        if holder is None:
+            self._write(self.held, day, owner)
+        return holder
+
+    def _move(self, of: Property, clock: Clock) -> Clock | None:
+        before = self.clocks.get(of)
+        if not clock.is_stale(before):
+            self._write(self.clocks, of, clock)
+        return before
+
+    def _write(self, there: dict[Any, Any], key: Any, value: Any) -> None:
+        self._writes.append((there, key, there.get(key)))
+        there[key] = value
+
+
+class FakeClaims:
+    """Claims and clocks as one worker asks for them."""
+
+    def __init__(self, redis: Redis | None = None, turns: Turns | None = None) -> None:
+        self.redis, self.faults = redis or Redis(), Faults()
+        self._turns = turns or self.faults
 
     def claim(self, owners: Mapping[ContactDay, bytes], clocks: Mapping[Property, Clock]) -> Claimed:
-        fault, after_effect = self.faults.next("claim")
-        if fault and not after_effect:
-            raise fault
-        claimed = Claimed([self.held.get(day) for day in owners], [self.clocks.get(of) for of in clocks])
-        self.held = {**owners, **self.held}
-        self.clocks |= {of: clock for of, clock in clocks.items() if not clock.is_stale(self.clocks.get(of))}
-        if fault:
-            raise fault
-        return claimed
+        answer = self._turns.next("claim")
+        if self.redis.trouble and not answer.fault:
+            raise self.redis.trouble("planned")
+        if answer.fault:
+            _take_effect(
+                answer,
+                lambda: self.redis.ask(owners, clocks),
+                lambda: self.redis.ask(_half(owners), _half(clocks)),
+                self.redis.on_their_way,
+            )
+            raise answer.fault
+        if answer.again:
+            self.redis.ask(owners, clocks)
+        return self.redis.ask(owners, clocks)
 
 
-def sessions(kafka: FakeKafka, most: int, idle: Callable[[], None]) -> Callable[[], Session]:
+def sessions(kafka: FakeKafka, faults: Faults, most: int, idle: Callable[[], None]) -> Callable[[], Session]:
     """Return what opens sessions of a fake Kafka."""
 
     def open_session() -> Session:
-        kafka.calls.append("open")
-        fault, _ = kafka.faults.next("open")
-        if fault:
-            raise fault
-        return Session(FakeSource(kafka, most, idle), FakeSink(kafka))
+        _raise(faults.next("open"))
+        sink = FakeSink(kafka, faults)
+        return Session(FakeSource(kafka, faults, most, idle), sink)
 
     return open_session
+
+
+def _take_effect(
+    answer: Answer,
+    effect: Callable[[], object],
+    half: Callable[[], object] | None,
+    on_their_way: list[Callable[[], object]],
+) -> None:
+    if answer.fault is None or answer.effect == "all":
+        effect()
+    elif answer.effect == "half" and half:
+        half()
+    elif answer.effect == "late":
+        on_their_way.append(effect)
+
+
+def _half(mapping: Mapping[Any, Any]) -> dict[Any, Any]:
+    return dict(islice(mapping.items(), len(mapping) // 2))
+
+
+def _raise(answer: Answer) -> None:
+    if answer.fault:
+        raise answer.fault
 
 
 ABORTED = Aborted("planned")

@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPa
 
 from schemas import avro
 from schemas.topics import PARTITIONER, Topics
+from tests import discretion
 
 DEADLINE_S = 60.0
 
@@ -123,6 +124,7 @@ class Process:
     """A running command; what it says is kept."""
 
     def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
+        self._environment = environment
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  closed at its end; a pipe would fill and block it
         self._process = subprocess.Popen(
             command,
@@ -195,8 +197,9 @@ class Process:
         }
 
     def _close(self) -> None:
-        _ = self.said
+        said = self.said
         self._output.close()
+        discretion.check(said, self._environment)
 
 
 def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S, every_s: float = 0.05) -> None:

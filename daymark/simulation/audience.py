@@ -100,19 +100,32 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class Expected(NamedTuple):
-    """What must come of a plan: `events` are all calls sent, `interactions` the distinct contact-days."""
+    """What must come of a plan.
+
+    Attributes:
+        events: all calls sent.
+        interactions: the distinct contact-days.
+        retries: calls sent again byte for byte.
+        rejections: calls that must be refused, by reason.
+        properties: contacts' user properties that have a value in the end.
+        late: calls that are held back until newer ones have gone.
+        replayed: calls sent once more by a replay.
+    """
 
     events: int
     interactions: int
     retries: int
     rejections: Mapping[Reason, int]
+    properties: int
+    late: int = 0
+    replayed: int = 0
 
 
 def expected(plan: Plan) -> Expected:
     """Return what must come of a plan when none of its contact-days was there before."""
     valid, retried, invalid = _counts(plan)
     reasons = {reason: len(range(place, invalid, len(Reason))) for place, reason in enumerate(Reason)}
-    return Expected(valid + retried + invalid, plan.contacts * plan.days, retried, reasons)
+    return Expected(valid + retried + invalid, plan.contacts * plan.days, retried, reasons, plan.contacts)
 
 
 def events(plan: Plan) -> Iterator[Event]:
@@ -131,7 +144,7 @@ def events(plan: Plan) -> Iterator[Event]:
         if number * retried % valid + retried >= valid:  # evenly among them, exactly `retried`
             waiting.append(event)
             if len(waiting) > _RETRIES_WAITING:
-                yield _take_any(waiting, chance)
+                yield order.take_any(waiting, chance)
     chance.shuffle(waiting)
     yield from waiting
 
@@ -190,7 +203,7 @@ def _call(contact: int, email: str, copy: int, day: _Day, drawn: bytes) -> paylo
     return payload.Call(
         user=contact,
         email=people.spelled(email, spelling % people.SPELLINGS),
-        entered=copy % 2 == 0,
+        value=b"true" if copy % 2 == 0 else b"false",
         timestamp_ms=timestamp_ms,
         received_ms=timestamp_ms + delay % _RECEIPT_MS,
         nanoseconds=nanoseconds % 1_000_000,
@@ -199,9 +212,3 @@ def _call(contact: int, email: str, copy: int, day: _Day, drawn: bytes) -> paylo
         email_key=_EMAIL_KEYS.get(keys, b"email"),
         type=_TYPES.get(keys, b"identify"),
     )
-
-
-def _take_any(waiting: list[Event], chance: random.Random) -> Event:
-    place = chance.randrange(len(waiting))
-    waiting[place], waiting[-1] = waiting[-1], waiting[place]
-    return waiting.pop()

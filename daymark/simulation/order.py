@@ -1,8 +1,9 @@
-"""A shuffle of any length in little memory. It knows nothing of what is shuffled.
+"""Orders that chance makes: a shuffle of any length in little memory, and who is next among those that wait.
 
-A number below `count` is taken as a cell of a grid of about sqrt(count) rows and columns; each round shifts the row by
-an amount that hangs on the column, then the column by one that hangs on the row. Every round can be undone, so the
-whole is a permutation (a Feistel network over a grid: Black and Rogaway, "Ciphers with Arbitrary Finite Domains").
+It knows nothing of what is put in order. For the shuffle a number below `count` is taken as a cell of a grid of about
+sqrt(count) rows and columns; each round shifts the row by an amount that hangs on the column, then the column by one
+that hangs on the row. Every round can be undone, so the whole is a permutation (a Feistel network over a grid: Black
+and Rogaway, "Ciphers with Arbitrary Finite Domains").
 
 Invariant: every number below `count` comes exactly once; the same seed gives the same order.
 """
@@ -10,6 +11,9 @@ Invariant: every number below `count` comes exactly once; the same seed gives th
 import math
 import random
 from collections.abc import Iterator
+from typing import TypeVar
+
+_Waiting = TypeVar("_Waiting")
 
 _ROUNDS = 3
 
@@ -31,3 +35,10 @@ def shuffled(count: int, seed: int) -> Iterator[int]:
         number = row * columns + column
         if number < count:
             yield number
+
+
+def take_any(waiting: list[_Waiting], chance: random.Random) -> _Waiting:
+    """Take one out of those that wait, in the same time for any number of them."""
+    place = chance.randrange(len(waiting))
+    waiting[place], waiting[-1] = waiting[-1], waiting[place]
+    return waiting.pop()

@@ -1,6 +1,6 @@
-"""The bytes of one audience call, as Engage sends them: nothing here decides who, when or what.
+"""The bytes of one call, as Engage sends them: nothing here decides who, when or what.
 
-The shape is that of a captured call: `context.personas`, the membership among the traits, `sentAt` null, an
+The shape is that of a captured call: `context.personas`, the computed value among the traits, `sentAt` null, an
 `originalTimestamp` in nanoseconds, `messageId` "personas_" and 27 characters. It is filled in from tables of
 digits, several times as fast as encoding JSON anew. Invariant: `Call` holds text that needs no escape in JSON.
 """
@@ -17,16 +17,21 @@ MESSAGE_ID_BYTES = 20  # as many as 27 characters can carry
 
 _TEMPLATE = (
     b'{"channel":"server","context":{"integrations":{"personas":false},"library":{"name":"unknown","version":"unknown"}'
-    b'%%s,"personas":{"computation_class":"audience","computation_id":"aud_%(computation)s","computation_key":"%(key)s",'
-    b'"namespace":"spa_%(space)s","space_id":"spa_%(space)s"}},"integrations":{"All":false,"Nat":true,"Warehouses":'
-    b'{"all":false}},"messageId":"personas_%%s","originalTimestamp":"%%s%%s%%sZ","projectId":"%(project)s",'
-    b'"receivedAt":"%%sZ","sentAt":null,"timestamp":"%%sZ","traits":{"%(key)s":%%s,"%%s":"%%s"},"type":"%%s",'
-    b'"userId":"user_%%s","version":2}'
+    b'%%s,"personas":{"computation_class":"%(class)s","computation_id":"%(computation)s","computation_key":"%(key)s",'
+    b'"namespace":"spa_%(space)s","space_id":"spa_%(space)s"}},"integrations":%(integrations)s,'
+    b'"messageId":"personas_%%s","originalTimestamp":"%%s%%s%%sZ","projectId":"%(project)s",'
+    b'"receivedAt":"%%sZ","sentAt":null,"timestamp":"%%sZ","traits":{"%(key)s":%%s%%s},"type":"%%s",'
+    b'%%s,"version":2}'
 )
+_INTEGRATIONS = b'{"All":false,"Nat":true,"Warehouses":{"all":false}}'
+_REPLAYED = b'{"All":false,"Nat":true}'  # Segment puts this in the place of what was there
+_ID_PREFIXES = {"trait": b"tra_"}  # of all others "aud_"
 _PAGE = b',"page":{"path":"%s","referrer":"","search":"","title":"","url":"https://www.example.com%s"}'
 _PATHS = tuple(
     _PAGE % (path, path) for path in (b"/", b"/pricing", b"/docs/start", b"/blog/2026", b"/contacts", b"/faq")
 )
+
+_ANONYMOUS = b'"anonymousId":"3d316d2c-0000-4000-8000-%012x"'
 
 _SECONDS = [b"T%02d:%02d:%02d." % (second // 3600, second // 60 % 60, second % 60) for second in range(86_400)]
 _THOUSANDTHS = [b"%03d" % number for number in range(1000)]
@@ -37,13 +42,14 @@ _LETTERS = bytes.maketrans(b"+/", b"Qz")  # base64 -> the letters and digits of 
 class Call(msgspec.Struct, frozen=True, gc=False):
     """What one call says.
 
-    Times are epoch milliseconds, `nanoseconds` what comes after them, below 1,000,000. `page` is a choice, None for a
-    call without one.
+    Times are epoch milliseconds, `nanoseconds` what comes after them, below 1,000,000. `value` is the computed
+    property's, in JSON. `page` is a choice, None for a call without one. A call of an identifier that has no e-mail
+    carries none, one of an anonymous identifier names no user.
     """
 
     user: int
-    email: str
-    entered: bool
+    email: str | None
+    value: bytes
     timestamp_ms: int
     received_ms: int
     nanoseconds: int
@@ -51,20 +57,41 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     page: int | None
     email_key: bytes = b"email"
     type: bytes = b"identify"
+    anonymous: bool = False
 
 
-def template(audience: str) -> bytes:
-    """Return the frame that all calls of an audience share; its name becomes a snake_cased key.
+def key(name: str) -> str:
+    """Return a computation's key: its name in snake case.
 
     Raises:
         ValueError: the name has no letter or digit to make a key of.
     """
-    key = re.sub(r"[^0-9a-z]+", "_", audience.lower()).strip("_")
-    if not key:
+    found = re.sub(r"[^0-9a-z]+", "_", name.lower()).strip("_")
+    if not found:
         raise ValueError("the name of an audience needs a letter or a digit")
-    ids = hashlib.blake2b(key.encode()).digest()
-    names = {b"key": key.encode(), b"computation": _id(ids[:20])[:27], b"space": _id(b"space" * 4)[:22]}
-    return _TEMPLATE % {**names, b"project": _id(ids[20:40])[:22]}
+    return found
+
+
+def template(name: str, kind: str = "audience", *, replayed: bool = False) -> bytes:
+    """Return the frame that all calls of a computation share.
+
+    Args:
+        name: the computation's.
+        kind: Segment's computation_class: audience, trait or journey_step.
+        replayed: whether these calls are sent once more, by a replay.
+
+    Raises:
+        ValueError: the name has no letter or digit to make a key of.
+    """
+    ids = hashlib.blake2b(key(name).encode()).digest()
+    return _TEMPLATE % {
+        b"class": kind.encode(),
+        b"computation": _ID_PREFIXES.get(kind, b"aud_") + _id(ids[:20]),
+        b"integrations": _REPLAYED if replayed else _INTEGRATIONS,
+        b"key": key(name).encode(),
+        b"project": _id(ids[20:40])[:22],
+        b"space": _id(b"space" * 4)[:22],
+    }
 
 
 def write(frame: bytes, call: Call) -> bytes:
@@ -78,11 +105,10 @@ def write(frame: bytes, call: Call) -> bytes:
         _THOUSANDTHS[call.nanoseconds % 1000],
         _stamp(call.received_ms),
         timestamp,
-        b"true" if call.entered else b"false",
-        call.email_key,
-        call.email.encode(),
+        call.value,
+        b"" if call.email is None else b',"%s":"%s"' % (call.email_key, call.email.encode()),
         call.type,
-        b"%d" % call.user,
+        (_ANONYMOUS if call.anonymous else b'"userId":"user_%d"') % call.user,
     )
 
 

@@ -1,10 +1,11 @@
-"""The people of a simulated audience: their addresses, and the spellings these arrive in.
+"""The people of a simulated audience: their identifiers, their addresses, and the spellings these arrive in.
 
 Invariant: an address is in its normalised form, belongs to one number, and every spelling of it normalises to it. The
 domains are reserved for examples (RFC 2606): no mail can reach anybody.
 """
 
 import unicodedata
+from typing import NamedTuple
 
 _NAMES = """
     peter ada grace alan mary björn irene yusuf mei olga carlos fatima zoë ivan aisha lucas
@@ -15,8 +16,53 @@ _NAMES = """
 _FIRST, _LAST = _NAMES.split()[:32], _NAMES.split()[32:]
 _DOMAINS = ("example.com", "example.org", "example.net", "mail.example.com", "shop.example", "work.example.org")
 
+
+class Identifier(NamedTuple):
+    """What a call names a person by: which of their addresses, None for none; an anonymous id, or a user's."""
+
+    address: int | None
+    anonymous: bool = False
+
+
+class Identity(NamedTuple):
+    """A person's identifiers; the first so many are synced, all of them are told when the person leaves."""
+
+    identifiers: tuple[Identifier, ...]
+    synced: int
+
+    @property
+    def entering(self) -> range:
+        """Places of the identifiers that are told of everything but an exit."""
+        return range(self.synced)
+
+    @property
+    def leaving(self) -> range:
+        """Places of the identifiers that are told of an exit."""
+        return range(len(self.identifiers))
+
+
+ADDRESSES = 2  # the most that a person has
+
+_ONE, _OTHER, _NONE = Identifier(0), Identifier(1), Identifier(None)
+_VISITOR, _VISITOR_ONE, _VISITOR_OTHER = (Identifier(address, anonymous=True) for address in (None, 0, 1))
+
+# Of sixteen people: most have one address, three two, of whom one had only the first when it was set what is synced.
+_IDENTITIES = (
+    *[Identity((_ONE,), 1)] * 9,
+    *[Identity((_ONE, _OTHER), 2)] * 2,
+    Identity((_ONE, _OTHER), 1),
+    *[Identity((_ONE, _VISITOR, _VISITOR_ONE), 2)] * 2,
+    Identity((_ONE, _OTHER, _VISITOR, _VISITOR_ONE, _VISITOR_OTHER), 3),
+    Identity((_NONE, _VISITOR), 2),
+)
+
 # How many choices of a spelling there are; few of them are odd, as in the wild.
 SPELLINGS = 64
+
+
+def identity(person: int) -> Identity:
+    """Return what is known of who the person with this number is."""
+    return _IDENTITIES[person * 7 % 16]
 
 
 def address(number: int) -> str:

@@ -21,8 +21,11 @@ class Summary:
     events: int
     sent: int
     retries: int
+    late: int
+    replayed: int
     contact_days: int
     expected_interactions: int
+    expected_properties: int
     expected_rejections: Mapping[str, int]
     rejected: Mapping[str, int]
     answers: Mapping[str, int]
@@ -44,8 +47,11 @@ def summarise(expected: Expected, tally: Tally, seconds: float) -> Summary:
         events=expected.events,
         sent=tally.sent,
         retries=expected.retries,
+        late=expected.late,
+        replayed=expected.replayed,
         contact_days=expected.interactions,
         expected_interactions=expected.interactions,
+        expected_properties=expected.properties,
         expected_rejections={reason.value: count for reason, count in expected.rejections.items() if count},
         rejected=dict(sorted(tally.rejected.items())),
         answers={str(status): count for status, count in sorted(tally.answers.items())},
@@ -75,8 +81,13 @@ def as_table(summary: Summary) -> Table:
 def _lines(summary: Summary) -> Iterator[tuple[str, str]]:
     yield "Events sent", f"{summary.sent:,} of {summary.events:,}"
     yield "  of these retries", f"{summary.retries:,}"
+    if summary.late:
+        yield "  late, after newer ones", f"{summary.late:,}"
+    if summary.replayed:
+        yield "  replayed", f"{summary.replayed:,}"
     yield "Distinct contact-days", f"{summary.contact_days:,}"
     yield "Expected interactions", f"{summary.expected_interactions:,}"
+    yield "Expected properties", f"{summary.expected_properties:,}"
     yield "Expected rejections", f"{sum(summary.expected_rejections.values()):,}"
     for reason, count in summary.expected_rejections.items():
         yield f"  {reason}", f"{count:,}"

@@ -127,7 +127,8 @@ def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
 
 @given(st.sampled_from(Reason), st.integers(0, 2**32), st.booleans())
 def test_every_way_to_break_a_call_has_its_reason(reason: Reason, choice: int, entered: bool) -> None:  # noqa: FBT001
-    call = payload.Call(7, people.address(7), entered, NOW_MS, NOW_MS, 0, b"x" * 20, choice if choice % 2 else None)
+    value = b"true" if entered else b"false"
+    call = payload.Call(7, people.address(7), value, NOW_MS, NOW_MS, 0, b"x" * 20, choice if choice % 2 else None)
     found = segment.read(faults.broken(payload.write(payload.template("a"), call), reason, choice), NOW_MS)
     assert isinstance(found, Rejection)
     assert found.reason is reason

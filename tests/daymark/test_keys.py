@@ -60,6 +60,36 @@ def test_comments_layout_and_mode_stay(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+SETTINGS = """\
+rate_per_second = 1000  # measured
+audiences = ["vip"]
+
+[workspaces.acme.format]  # of the old shop
+email = "user.mail || traits.email"  # both, until May
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[workspaces.acme]\n{SETTINGS}\n[workspaces.other]\n",
+        SETTINGS.partition("\n\n")[2],
+        "workspaces.acme.rate_per_second = 5\nworkspaces.acme.format.email = 'x'\n",
+        "[workspaces]\nacme = {rate_per_second = 5, format = {email = 'x'}}\n",
+    ],
+)
+def test_other_settings_stay_as_they_are(path: Path, text: str) -> None:
+    """However they are laid out, a key made and revoked leaves what the file says besides."""
+    path.write_text(text)
+    before = workspace.parse(text).get("acme")
+    key = run(path, "new", "acme").stdout.strip()
+    found = workspace.parse(path.read_text()).get("acme")
+    assert found.keys == (workspace.digest(key),)
+    run(path, "revoke", "acme", workspace.digest(key).hex())
+    assert workspace.parse(path.read_text()).get("acme") == before
+    assert all(line in path.read_text().splitlines() for line in text.splitlines() if "#" in line and "[" not in line)
+
+
 def test_a_link_to_the_file_stays_a_link(path: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.toml"
     link.symlink_to(path)

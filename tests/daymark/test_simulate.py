@@ -17,7 +17,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from daymark import keys, simulate
 from daymark.local import ports
-from schemas import avro, segment
+from schemas import avro, segment, timestamps
 from schemas.identify import Identify
 from schemas.topics import Topics
 from tests.daymark import endpoint
@@ -67,6 +67,56 @@ def test_the_summary_reads_well() -> None:
     assert result.exit_code == 0
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert {"Events sent 3 of 3", "Distinct contact-days 3", "Expected interactions 3", "HTTP 200 3"} <= set(lines)
+    assert "Expected properties 3" in lines
+
+
+LIFE = ["--json", "--contacts=60", "--deltas=6", "--resyncs=1", "--replays=1", "--out-of-order=0.1", "--repeated=0.1"]
+
+
+def live(*arguments: str) -> Result:
+    return CliRunner().invoke(simulate.command, [*LIFE, *arguments], env={"DAYMARK_KEY": "key"})
+
+
+def test_the_truth_of_a_life_is_that_of_its_calls() -> None:
+    """What the server took has, by the newest timestamps, the values in the file, and as many contact-days."""
+    with endpoint.serving() as server:
+        result = live("--url", server.url, "--start-day=2026-11-20", "--workspace=acme", "--truth=truth.ndjson")
+    assert (result.exit_code, result.stderr) == (0, "")
+    summary = json.loads(result.stdout)
+    found = [segment.read(body, endpoint.NOW_MS) for body in server.taken]
+    taken = sorted((one for one in found if isinstance(one, Identify)), key=lambda one: one.timestamp_ms)
+    newest = {
+        ("acme", one.email, change.name): (change.value, change.membership) for one in taken for change in one.changes
+    }
+    lines = [json.loads(line) for line in Path("truth.ndjson").read_text().splitlines()]
+    truth = {(one["workspace"], one["email"], one["name"]): (one["value"], one["membership"]) for one in lines}
+    assert truth == newest
+    assert (len(lines), len(taken)) == (summary["expected_properties"], summary["answers"]["200"])
+    assert len({(one.email, one.timestamp_ms // 86_400_000) for one in taken}) == summary["expected_interactions"]
+    assert summary["rejected"] == summary["expected_rejections"] == dict(server.refused)
+    assert summary["late"] > 0 < summary["replayed"]
+
+
+def test_a_life_ends_now() -> None:
+    """Its last hour is the one that ends now, whatever the time is."""
+    before_ms = time.time_ns() // 1_000_000
+    script = simulate._life(simulate.command.make_context("simulate", [*LIFE]).params)
+    newest_ms = max(timestamps.parse(json.loads(event.body)["timestamp"]) or 0 for event in script.events)
+    assert before_ms - 3_600_000 < newest_ms < time.time_ns() // 1_000_000
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [["--days=2"], ["--repeat=2"], ["--invalid=0.1"], ["--start-day=2999-01-01"], ["--replays=-1"], ["--audience=?"]],
+)
+def test_bad_use_of_a_life_is_exit_status_2(wrong: list[str]) -> None:
+    assert live(*wrong).exit_code == 2
+
+
+def test_a_truth_that_cannot_be_written_is_said() -> None:
+    result = live("--truth=nowhere/truth.ndjson")
+    assert result.exit_code == 1
+    assert "nowhere/truth.ndjson cannot be written" in result.stderr
 
 
 def test_a_running_daymark_in_this_folder_is_found() -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from schemas.topics import Topics
+from tests.e2e import final
 from tests.flows import Process, Road, twice, wait_until
 
 CONTACTS, DAYS = 1500, 2
@@ -53,17 +54,23 @@ def api(road: Road, tmp_path: Path) -> Iterator[Api]:
         yield Api(process, f"http://{address}", made.said.splitlines()[0])
 
 
-def _simulated(road: Road, *options: str, **environ: str) -> dict[str, Any]:
-    process = road.start("simulate", *AUDIENCE, *options, "--workspace", "w", "--json", **environ)
+def _simulated(road: Road, *options: str, what: tuple[str, ...] = AUDIENCE, **environ: str) -> dict[str, Any]:
+    process = road.start("simulate", *what, *options, "--workspace", "w", "--json", **environ)
     assert process.wait(110) == 0, process.said
     summary: dict[str, Any] = json.loads(process.said.splitlines()[-1])
     return summary
+
+
+# Of people with several identifiers, some of whom have no e-mail.
+LIFE = ("--contacts", "300", "--deltas", "8", "--resyncs", "1", "--replays", "1", "--out-of-order", "0.1")
 
 
 def _agree(road: Road, summary: dict[str, Any], figures: Counter[str]) -> None:
     interactions, rejections = road.interactions(), road.rejections()
     assert not twice(interactions)
     assert len(interactions) == CONTACTS * DAYS == summary["expected_interactions"]
+    properties = final.compacted(final.emitted(road.committed(road.topics.traits)))
+    assert len(properties) == CONTACTS == summary["expected_properties"]
     reasons = Counter(rejection["reason"] for rejection in rejections)
     assert reasons == summary["expected_rejections"]
     assert {name: figures[f'daymark_events_total{{result="{name}"}}'] for name in ("emitted", *reasons)} == {
@@ -119,3 +126,19 @@ def test_through_http(road: Road, api: Api, batch: tuple[str, ...]) -> None:
         assert Counter(r["reason"] for r in road.rejections()) == summary["expected_rejections"]
         assert {r["stage"] for r in road.rejections()} == {"ingest"}
         assert _figures(worker)['daymark_events_total{result="emitted"}'] == CONTACTS * DAYS
+
+
+def test_a_life_through_http(road: Road, api: Api, tmp_path: Path) -> None:
+    """Over many connections, in batches, properties come to their newest values; calls without e-mail are refused."""
+    file = tmp_path / "truth.ndjson"
+    with road.worker():
+        summary = _simulated(
+            road, "--url", api.url, "--truth", str(file), "--batch", "20", what=LIFE, DAYMARK_KEY=api.key
+        )
+        road.wait_settled()
+    properties = final.compacted(final.emitted(road.committed(road.topics.traits)))
+    assert final.differences(properties, final.read_truth(file)) == {}
+    interactions = road.interactions()
+    assert not twice(interactions)
+    assert len(interactions) == summary["expected_interactions"]
+    assert summary["rejected"] == summary["expected_rejections"]

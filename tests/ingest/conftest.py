@@ -1,7 +1,9 @@
 """The API without Kafka: in this process through ASGI, and as a real server behind real sockets."""
 
+import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,10 +13,14 @@ from typing import NamedTuple
 
 import pytest
 
+from schemas.workspace import digest
+from tests import discretion
 from tests.ingest import wire
-from tests.ingest.fake_server import ORIGIN
+from tests.ingest.fake_server import KEY, ORIGIN
 
 ROOT = Path(__file__).parents[2]
+
+Start = Callable[..., subprocess.Popen[str]]
 
 
 class Server(NamedTuple):
@@ -69,6 +75,61 @@ def _goes_on(request: pytest.FixtureRequest) -> Iterator[None]:
         assert wire.exchange(shared.http, wire.post()).status == 200
 
 
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start `daymark ingest` with a key, on free ports; the arguments are more of its settings."""
+    workspaces = tmp_path / "workspaces.toml"
+    workspaces.write_text(f'[workspaces.acme]\nkeys = ["sha256:{digest(KEY).hex()}"]\n')
+    with ExitStack() as stack:
+
+        def start(*arguments: str, **settings: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "daymark", "ingest", *arguments],
+                cwd=tmp_path,
+                env={
+                    **{name: text for name, text in os.environ.items() if not name.startswith("DAYMARK_")},
+                    "PYTHONPATH": str(ROOT),
+                    "DAYMARK_WORKSPACES": str(workspaces),
+                    "DAYMARK_HTTP": "127.0.0.1:0",
+                    "DAYMARK_ADMIN": "127.0.0.1:0",
+                    **settings,
+                },
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                process_group=0,
+            )
+            stack.callback(_end, process)
+            return process
+
+        yield start
+
+
+def ready(server: Server) -> int:
+    """Return the status of /readyz."""
+    return asyncio.run(_status(server.admin))
+
+
+def until_ready(server: Server) -> None:
+    """Wait until a server says that it is ready."""
+    wire.until(lambda: ready(server) == 200, 30)
+
+
+async def _status(address: wire.Address) -> int:
+    reader, writer = await asyncio.open_connection(*address)
+    writer.write(wire.request(b"GET", b"/readyz", b"", b"Connection: close"))
+    data = await reader.read()
+    writer.close()
+    return int(data.split(b" ")[1])
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    for said in process.communicate():
+        discretion.check(said)
+
+
 def _start(stack: ExitStack, *origins: str) -> Server:
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.ingest.fake_server", *origins],
@@ -83,7 +144,7 @@ def _start(stack: ExitStack, *origins: str) -> Server:
 
 def _stop(process: subprocess.Popen[str]) -> None:
     process.kill()
-    process.communicate()
+    discretion.check(process.communicate()[0])
 
 
 def _address(text: str) -> wire.Address:

@@ -1,6 +1,6 @@
 """The real server with a delivery that is not Kafka: `python -m tests.ingest.fake_server`.
 
-Logs its addresses as `daymark ingest` does. Its key is KEY.
+Logs its addresses as `daymark ingest` does. Its key is KEY; that of a workspace with hardly any rate is SLOW_KEY.
 """
 
 import sys
@@ -13,9 +13,15 @@ from schemas.topics import Topics
 from schemas.workspace import Workspace, Workspaces, digest
 from tests.ingest.fakes import FakeDelivery
 
-KEY = "dk_test"
+KEY, SLOW_KEY = "dk_test", "dk_slow"
 ORIGIN = "https://shop.example"
-WORKSPACES = Workspaces({"acme": Workspace("acme", (digest(KEY),))}, {digest(KEY): "acme"})
+WORKSPACES = Workspaces(
+    {
+        "acme": Workspace("acme", (digest(KEY),)),
+        "slow": Workspace("slow", (digest(SLOW_KEY),), rate_per_second=0.001),
+    },
+    {digest(KEY): "acme", digest(SLOW_KEY): "slow"},
+)
 
 
 def main(*origins: str) -> None:

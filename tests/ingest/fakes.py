@@ -23,10 +23,10 @@ class FakeDelivery:
         self.rejected: list[dict[str, Any]] = []
         self.gate: asyncio.Event | None = None
 
-    def has_room(self) -> bool:
+    def has_room(self, workspace: str) -> bool:
         return self.room
 
-    async def publish(self, records: Sequence[Record], headers: Headers, deadline: float) -> Outcome:
+    async def publish(self, workspace: str, records: Sequence[Record], headers: Headers, deadline: float) -> Outcome:
         if not self.readiness.ready:
             return Outcome.UNREADY
         wish = records[0][0].partition(b"@")[0].decode()
@@ -44,7 +44,7 @@ class FakeDelivery:
             await self.gate.wait()
         return OUTCOMES.get(wish, Outcome.DELIVERED)
 
-    def reject(self, values: Sequence[bytes]) -> None:
+    def reject(self, workspace: str, values: Sequence[bytes]) -> None:
         self.rejected += [avro.decode(value)[1] for value in values]
 
     async def close(self, seconds: float) -> None:

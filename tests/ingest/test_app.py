@@ -25,7 +25,7 @@ class Api:
 
     def __init__(self, load: Load | None = None, **rules: Any) -> None:
         self.delivery, self.metrics = FakeDelivery(), Metrics()
-        self.app = App(self.delivery, lambda: WORKSPACES, Rules(**rules), self.metrics, load)
+        self.app = App(self.delivery, lambda: WORKSPACES, Rules(**rules), self.metrics, load=load)
 
     def post(self, body: bytes, path: str = "/v1/identify", **headers: str) -> dict[str, Any]:
         """Return the answer's JSON with its status."""
@@ -138,7 +138,7 @@ def test_kafka_away() -> None:
 
 def test_too_many_requests() -> None:
     """Requests beyond the bound are refused while the others wait, and taken once those are done."""
-    api = Api(Load(most_requests=2))
+    api = Api(Load(most_requests=4))
 
     async def scene() -> None:
         api.delivery.gate = asyncio.Event()

@@ -51,7 +51,7 @@ def test_bomb_is_refused_while_it_inflates() -> None:
     load = Load()
     with Share(load) as share:
         assert asyncio.run(read(incoming, Gzip(LIMIT), share.hold)) == answers.REQUEST_TOO_LARGE
-        assert load.bytes <= LIMIT
+        assert load.bytes.held <= LIMIT
     assert not incoming.complete
 
 

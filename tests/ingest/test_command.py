@@ -1,63 +1,25 @@
 """`daymark ingest` as a container runs it: a real process, a real Kafka, nothing faked."""
 
-import asyncio
 import os
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from daymark.local.kafka import Kafka
 from schemas.topics import Topics
-from schemas.workspace import digest
 from tests.ingest import wire
-from tests.ingest.conftest import ROOT, Server, started
-from tests.ingest.fake_server import KEY
+from tests.ingest.conftest import Start, ready, started, until_ready
 from tests.ingest.test_publisher import make_topics, read_topic
 from tests.ingest.wire import event, post
-
-Start = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Start `daymark ingest` with a key, on free ports; the arguments are more of its settings."""
-    workspaces = tmp_path / "workspaces.toml"
-    workspaces.write_text(f'[workspaces.acme]\nkeys = ["sha256:{digest(KEY).hex()}"]\n')
-    with ExitStack() as stack:
-
-        def start(*arguments: str, **settings: str) -> subprocess.Popen[str]:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "daymark", "ingest", *arguments],
-                cwd=tmp_path,
-                env={
-                    **{name: text for name, text in os.environ.items() if not name.startswith("DAYMARK_")},
-                    "PYTHONPATH": str(ROOT),
-                    "DAYMARK_WORKSPACES": str(workspaces),
-                    "DAYMARK_HTTP": "127.0.0.1:0",
-                    "DAYMARK_ADMIN": "127.0.0.1:0",
-                    **settings,
-                },
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                process_group=0,
-            )
-            stack.callback(_end, process)
-            return process
-
-        yield start
 
 
 def test_event_on_its_way(start: Start, kafka: str, topics: Topics) -> None:
     """What is answered 200 is in Kafka, what is refused is in segment.rejected; SIGTERM leaves with 0."""
     server = started(start(DAYMARK_KAFKA=kafka, DAYMARK_TOPIC_PREFIX=topics.prefix))
-    _until_ready(server)
+    until_ready(server)
     assert wire.exchange(server.http, post()).status == 200
     (message,) = read_topic(kafka, topics.events)
     assert (message.key(), message.value()) == (b"peter@example.com", event())
@@ -75,10 +37,10 @@ def test_workers(start: Start, kafka: str, topics: Topics) -> None:
     assert servers[0].http == servers[1].http
     assert servers[0].admin != servers[1].admin
     for server in servers:
-        _until_ready(server)
+        until_ready(server)
     children = [int(pid) for pid in subprocess.check_output(["ps", "-o", "pid=", "--ppid", str(parent.pid)]).split()]
     os.kill(children[0], signal.SIGKILL)
-    _until_ready(started(parent))
+    until_ready(started(parent))
     for _ in range(10):
         assert wire.exchange(servers[0].http, post()).status == 200
     parent.send_signal(signal.SIGTERM)
@@ -94,14 +56,14 @@ def test_kafka_comes_later(start: Start, kafka_cluster: Callable[..., Kafka]) ->
     cluster.stop()
     server = started(start(DAYMARK_KAFKA=cluster.bootstrap))
     assert wire.exchange(server.http, post()).code == "unavailable"
-    assert _ready(server) == 503
+    assert ready(server) == 503
     cluster.launch()
     cluster.wait_ready()
-    _until_ready(server)
+    until_ready(server)
     assert wire.exchange(server.http, post()).status == 200
     cluster.kill()
     assert wire.exchange(server.http, post()).code == "unavailable"
-    wire.until(lambda: _ready(server) == 503, 30)
+    wire.until(lambda: ready(server) == 503, 30)
 
 
 @pytest.mark.parametrize(
@@ -132,25 +94,3 @@ def test_port_that_is_taken(start: Start) -> None:
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "Address already in use" in errors
-
-
-def _ready(server: Server) -> int:
-    return asyncio.run(_status(server.admin))
-
-
-async def _status(address: wire.Address) -> int:
-    reader, writer = await asyncio.open_connection(*address)
-    writer.write(wire.request(b"GET", b"/readyz", b"", b"Connection: close"))
-    data = await reader.read()
-    writer.close()
-    return int(data.split(b" ")[1])
-
-
-def _until_ready(server: Server) -> None:
-    wire.until(lambda: _ready(server) == 200, 30)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()

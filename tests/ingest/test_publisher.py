@@ -75,7 +75,7 @@ def test_records_rejections(stage: Open) -> None:
 
     async def scene() -> None:
         async with stage() as there:
-            there.delivery.reject([value] * 3)
+            there.delivery.reject("acme", [value] * 3)
             await there.delivery.close(PATIENCE_SECONDS)
             found = await there.rejections()
             assert [(record["reason"], record["raw"], record["stage"]) for record in found] == [
@@ -111,6 +111,21 @@ def test_topics_that_are_missing(kafka: str) -> None:
     uvloop.run(scene())
 
 
+def test_one_workspaces_flood_leaves_half_the_queue(kafka: str, topics: Topics) -> None:
+    """What a workspace has queued is never more than it leaves free: another's events are taken at the same time."""
+
+    async def scene() -> None:
+        async with _real(kafka, topics, most_messages=100) as there:
+            floods = [_publish(there, [(b"a@b.co", b"{}")], workspace="flood") for _ in range(200)]
+            others = [_publish(there, [(b"a@b.co", b"{}")] * 2, workspace="calm") for _ in range(10)]
+            outcomes = await asyncio.gather(*floods, *others)
+            assert outcomes[:200].count(Outcome.FULL) == 150
+            assert outcomes[200:] == [Outcome.DELIVERED] * 10
+            assert there.delivery.has_room("flood")  # all is free again
+
+    uvloop.run(scene())
+
+
 def test_partitions_are_as_java_has_them(kafka: str, topics: Topics) -> None:
     """A contact's records are where a Java client would put them, so that joins line up."""
     emails = [f"p{n}@example.com" for n in range(50)] + ["ünï@exämple.com"]
@@ -138,12 +153,12 @@ def test_kafka_goes_and_comes_back(kafka_cluster: Callable[..., Kafka]) -> None:
             assert await _publish(there, [(b"a@b.co", b"{}")]) is Outcome.DELIVERED
             cluster.kill()
             outcomes = await asyncio.gather(*(_publish(there, [(b"a@b.co", b"{}")] * 10, 1.0) for _ in range(200)))
-            assert outcomes.count(Outcome.FULL) == 100
+            assert outcomes.count(Outcome.FULL) == 150  # the other half of the queue is not for one workspace
             assert set(outcomes) <= {Outcome.LATE, Outcome.FAILED, Outcome.FULL}
-            assert not there.delivery.has_room()
+            assert not there.delivery.has_room("acme")
             await _until(lambda: not there.delivery.readiness.ready)
             assert "cannot be reached" in there.delivery.readiness.reason
-            await _until(there.delivery.has_room)  # librdkafka has given them up
+            await _until(lambda: there.delivery.has_room("acme"))  # librdkafka has given them up
             assert await _publish(there, [(b"a@b.co", b"{}")]) is Outcome.FAILED
             await asyncio.to_thread(_start_again, cluster)
             await _until(lambda: there.delivery.readiness.ready)
@@ -160,7 +175,7 @@ def test_memory_stays_flat_without_kafka(kafka_cluster: Callable[..., Kafka]) ->
     async def scene() -> None:
         async with _real(cluster.bootstrap, topics) as there:
             cluster.kill()
-            while there.delivery.has_room():
+            while there.delivery.has_room("acme"):
                 await asyncio.gather(*(_publish(there, [(b"a@b.co", b"x" * 1_000)] * 100, 0.0) for _ in range(100)))
             before = _peak_kib()
             for _ in range(1_000):
@@ -214,8 +229,10 @@ async def _real(kafka: str, topics: Topics, most_messages: int = MOST_MESSAGES) 
         await delivery.close(1.0)
 
 
-def _publish(stage: Stage, records: list[Record], seconds: float = SOON) -> Coroutine[Any, Any, Outcome]:
-    return stage.delivery.publish(records, HEADERS, asyncio.get_running_loop().time() + seconds)
+def _publish(
+    stage: Stage, records: list[Record], seconds: float = SOON, workspace: str = "acme"
+) -> Coroutine[Any, Any, Outcome]:
+    return stage.delivery.publish(workspace, records, HEADERS, asyncio.get_running_loop().time() + seconds)
 
 
 async def _until(condition: Callable[[], bool]) -> None:

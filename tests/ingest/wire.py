@@ -134,5 +134,5 @@ def _checked(reply: Reply) -> Reply:
         assert reply.code in CODES
     elif "openapi" not in reply.json and reply.status == 200:
         assert reply.json["success"] is True
-    assert ("retry-after" in reply.headers) is (reply.status == 503)
+    assert ("retry-after" in reply.headers) is (reply.status in {429, 503})
     return reply

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas import format as formats
 from schemas import workspace
-from schemas.workspace import Workspace, WorkspaceFaults
+from schemas.workspace import PLAIN, Workspace, WorkspaceFaults
 
 A, B = "a" * 64, "0123456789abcdef" * 4
 
@@ -16,11 +17,20 @@ GOOD = f"""
 keys = ["sha256:{A}", "sha256:{B}"]
 time_zone = "Europe/Berlin"
 standard_message = "Contact visited acme.example"
+rate_per_second = 1000
+audiences = ["vip", "Beta testers"]
+
+[workspaces.acme.format]
+email = "user.contact.mail"
 
 [workspaces.default]
 
 [workspaces."b-1.c_d"]
 time_zone = "UTC"
+rate_per_second = 0.5
+
+[workspaces."b-1.c_d".format]
+# email = "user.mail"
 """
 
 ZONES_THAT_ARE_NONE = (
@@ -37,6 +47,11 @@ ZONES_THAT_ARE_NONE = (
 ZONE = "no such time zone; a name like Europe/Berlin is wanted"
 KEYS = '"sha256:" and 64 hexadecimal digits are wanted; `daymark keys new` makes them'
 NAME = "a name has 1 to 100 letters, digits, '.', '_' or '-', and begins with a letter or digit"
+SETTINGS = "keys, time_zone, standard_message, rate_per_second, audiences, format"
+RATE = "a number from 0.001 to 1000000000 is wanted, in events a second"
+LIST = "a list of at most 100 names is wanted"
+NAMES = "names of 1 to 200 characters are wanted"
+TWICE = "a name comes twice; letter case, '_', '-' and spaces make no difference"
 MESSAGE = "text of 1 to 1000 characters is wanted"
 
 
@@ -51,9 +66,19 @@ def test_a_file_says_what_each_workspace_sets() -> None:
     found = workspace.parse(GOOD)
     zone = ZoneInfo("Europe/Berlin")
     keys = (bytes.fromhex(A), bytes.fromhex(B))
-    assert found.get("acme") == Workspace("acme", keys, "Europe/Berlin", "Contact visited acme.example", zone)
+    assert found.get("acme") == Workspace(
+        "acme",
+        keys,
+        "Europe/Berlin",
+        "Contact visited acme.example",
+        zone,
+        formats.compiled({"email": "user.contact.mail"}),
+        ("vip", "Beta testers"),
+        1000.0,
+    )
     assert found.get("default") == Workspace("default", (), "UTC", "Contact visited your website", None)
-    assert found.get("b-1.c_d").zone is None
+    other = found.get("b-1.c_d")
+    assert (other.zone, other.format, other.rate_per_second) == (None, None, 0.5)
     assert found.by_digest == dict.fromkeys(keys, "acme")
 
 
@@ -63,6 +88,7 @@ def test_a_workspace_that_is_not_in_the_file_has_default_settings() -> None:
     assert "acme" in found
     assert "gone" not in found
     assert found.get("gone") == Workspace("gone")
+    assert found.get("default") == PLAIN
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "[workspaces]\n"])
@@ -82,9 +108,26 @@ def test_a_file_may_be_empty(text: str) -> None:
         ('[workspaces.""]', [f"workspaces.: {NAME}"]),
         ("[workspaces.-a]", [f"workspaces.-a: {NAME}"]),
         (f"[workspaces.{'a' * 101}]", [f"workspaces.{'a' * 101}: {NAME}"]),
-        ('[workspaces.a]\nkey = "x"', ["workspaces.a.key: unknown; known are keys, time_zone, standard_message"]),
-        ("[workspaces.a]\nrate_per_second = 5", ["workspaces.a.rate_per_second: not in this version"]),
-        ("[workspaces.a.format]\nemail = 'x'", ["workspaces.a.format: not in this version"]),
+        ('[workspaces.a]\nkey = "x"', [f"workspaces.a.key: unknown; known are {SETTINGS}"]),
+        ("[workspaces.a]\nformat = 'x'", ["workspaces.a.format: not a table"]),
+        (
+            "[workspaces.a.format]\nmail = 'x'\nurl = 'a['",
+            [
+                "workspaces.a.format.mail: unknown; a format gives email, timestamp, url, event",
+                "workspaces.a.format.url: not JMESPath: it ends too early",
+            ],
+        ),
+        ("[workspaces.a]\naudiences = 'vip'", [f"workspaces.a.audiences: {LIST}"]),
+        (f"[workspaces.a]\naudiences = {[f'a{n}' for n in range(101)]}", [f"workspaces.a.audiences: {LIST}"]),
+        ("[workspaces.a]\naudiences = ['vip', 5]", [f"workspaces.a.audiences: {NAMES}"]),
+        ("[workspaces.a]\naudiences = [' ']", [f"workspaces.a.audiences: {NAMES}"]),
+        (f"[workspaces.a]\naudiences = ['{'a' * 201}']", [f"workspaces.a.audiences: {NAMES}"]),
+        ("[workspaces.a]\naudiences = ['vip', 'vip']", [f"workspaces.a.audiences: {TWICE}"]),
+        ("[workspaces.a]\naudiences = ['new_user', 'New User']", [f"workspaces.a.audiences: {TWICE}"]),
+        *(
+            (f"[workspaces.a]\nrate_per_second = {rate}", [f"workspaces.a.rate_per_second: {RATE}"])
+            for rate in ("0", "-1", "nan", "inf", "1e-9", "1" + "0" * 400, "true", "'5'", "[5]")
+        ),
         ('[workspaces.a]\nkeys = "x"', ["workspaces.a.keys: a list of at most 2 digests is wanted"]),
         (f"[workspaces.a]\nkeys = {['sha256:' + A] * 3}", ["workspaces.a.keys: a list of at most 2 digests is wanted"]),
         ('[workspaces.a]\nkeys = ["secret"]', [f"workspaces.a.keys: {KEYS}"]),
@@ -126,11 +169,11 @@ def test_every_fault_is_told_at_once() -> None:
     """
     assert faults(text) == [
         "x: unknown; only [workspaces.NAME] tables are read",
-        "workspaces.a.colour: unknown; known are keys, time_zone, standard_message",
+        f"workspaces.a.colour: unknown; known are {SETTINGS}",
         f"workspaces.a.time_zone: {ZONE}",
         f"workspaces.b c: {NAME}",
-        f"workspaces.b c.standard_message: {MESSAGE}",
         f"workspaces.b c.keys: {KEYS}",
+        f"workspaces.b c.standard_message: {MESSAGE}",
         "workspaces.b c.keys: also a key of a; a key names one workspace",
     ]
 
@@ -144,6 +187,12 @@ def test_a_digest_is_sha_256() -> None:
     """As `sha256sum` gives it."""
     assert workspace.digest("abc").hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert len(workspace.digest("\udcff\u00e9")) == 32
+
+
+def test_a_hundred_audiences_of_200_characters_are_read() -> None:
+    """At the limits."""
+    names = [f"{n:0200}" for n in range(100)]
+    assert workspace.parse(f"[workspaces.a]\naudiences = {names}").get("a").audiences == tuple(names)
 
 
 @given(st.text() | st.text('[]workspaces.a"=\n{}5keystime_zone '))

@@ -1,0 +1,162 @@
+"""`daymark audit`: what must be in the output topics, against what is committed there (contract, sections 4 to 7).
+
+Reads options, wires, shows. What must be is told by segment.events alone, up to what the group has committed.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from confluent_kafka import Consumer, KafkaException
+from confluent_kafka.admin import AdminClient
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from daymark import cluster, registry, settings
+from daymark.auditing import reading
+from daymark.auditing.findings import Tally
+from daymark.auditing.ledger import Ledger, Reading
+from daymark.auditing.report import Run, as_json, as_tables
+from daymark.auditing.scope import Clients, Period, Scope, scope, still_there
+from daymark.auditing.truth import Truth
+from daymark.kafka import client_config
+from daymark.workspaces_file import WorkspacesFile
+from schemas import timestamps
+from schemas.workspace import Workspaces
+
+_REPORT_EVERY = 10_000  # keys judged between two looks at the progress
+
+Advance = Callable[[str, int], None]
+
+
+class _Instant(click.ParamType[int]):
+    name = "instant"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
+        instant_ms = value if isinstance(value, int) else timestamps.parse(value)
+        if instant_ms is None:
+            self.fail(f"{value!r} is no instant; 2026-11-24 or 2026-11-24T12:00:00Z is one.", parameter, context)
+        return instant_ms
+
+
+@click.command()
+@click.option("--group", help="Whose work is audited.  [default: DAYMARK_GROUP]")
+@click.option("--since", type=_Instant(), help="Events whose records are no older; UTC unless it says otherwise.")
+@click.option("--until", type=_Instant(), help="Events whose records are older.")
+@click.option("--no-replays", is_flag=True, help="Nothing was replayed: what was emitted again is doubled.")
+@click.option("--examples", type=click.IntRange(0, 10_000), default=5, show_default=True, help="Of each finding.")
+@click.option(
+    "--temporary",
+    type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
+    help="Folder for about 100 bytes an event while it runs.  [default: the system's]",
+)
+@click.option("--json", "as_line", is_flag=True, help="One line of JSON.")
+def command(**options: Any) -> None:
+    """Compare what is committed with what the raw events demand.
+
+    Reads segment.events up to what the group has committed, works out every interaction, rejection and property that
+    must come of it, and compares the output topics, read committed. The exit status is 1 when anything differs, 0 when
+    all is right. Nobody's offsets are moved; it may run beside the workers.
+
+    \b
+    What to know when something is found:
+    - Without --no-replays, the same record of the same event once more is no fault: a reset of the group does that.
+    - Days, descriptions and formats are those of the workspaces file as it is now. What was emitted before a change
+      of it differs: begin with --since after the change.
+    - With --since, a contact-day or property that began earlier is judged by what can be seen: its interaction is
+      there, but whether an earlier event should have won cannot be told. An event that should not have won can.
+    - Events older than the output topics' retention are not judged: what came of them may be deleted.
+    - After the loss of keys in Redis, or when a contact-day's events lie more than DAYMARK_CLAIM_DAYS apart, a second
+      interaction bears the same id; it is found as doubled, until compaction leaves one: the wrong winner, then.
+    """  # noqa: D301  click's mark
+    found = settings.from_environment()
+    if None not in (options["since"], options["until"]) and options["since"] >= options["until"]:
+        raise click.UsageError("--since must be before --until.")
+    started = time.monotonic()
+    tally, group = Tally(options["examples"]), options["group"] or found.group
+    clients = _clients(found, group)
+    try:
+        planned = _scope(clients, found, Period(options["since"], options["until"]))
+        with tempfile.TemporaryDirectory(prefix="daymark-audit-", dir=options["temporary"]) as folder:
+            read = _audit(clients, found, planned, Path(folder), tally, replays=not options["no_replays"])
+    except KafkaException as error:
+        raise click.ClickException(f"Kafka at {found.kafka}: {error.args[0].str()}") from None
+    except OSError as error:
+        raise click.ClickException(f"the temporary folder: {error.strerror or error}; see --temporary") from None
+    finally:
+        clients.committed.close()
+        clients.uncommitted.close()
+    run = Run(group, read, time.monotonic() - started)
+    _show(run, planned, tally, as_line=options["as_line"])
+    if not tally.is_sound:
+        raise click.ClickException("what is committed is not what the events demand; see above")
+
+
+def _clients(found: settings.Settings, group: str) -> Clients:
+    ours = client_config(found) | cluster.QUIET
+    return Clients(
+        Consumer({**ours, **reading.CONFIG, "group.id": group}),
+        Consumer({**ours, **reading.UNCOMMITTED, "group.id": group}),
+        AdminClient(ours),
+    )
+
+
+def _scope(clients: Clients, found: settings.Settings, period: Period) -> Scope:
+    known = cluster.ask(clients.committed, found.kafka).topics
+    names = [topic.name for topic in found.topics.all()]
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise click.ClickException(f"there is no topic {', '.join(missing)}; `daymark topics` makes it.")
+    return scope(clients, found.topics, {name: sorted(known[name].partitions) for name in names}, period)
+
+
+def _audit(
+    clients: Clients, found: settings.Settings, planned: Scope, folder: Path, tally: Tally, *, replays: bool
+) -> dict[str, int]:
+    """Read everything and judge it; return how many records of each topic there were."""
+    workspaces = WorkspacesFile(found.workspaces).current() if found.workspaces else Workspaces()
+    by_id = registry.lookup(found.schema_registry) if found.schema_registry else None
+    ledger = Ledger(folder, planned.reach, Reading(Truth(workspaces), by_id), tally)
+    topics = found.topics
+    roads = (
+        (topics.interactions, planned.outputs[topics.interactions], ledger.interaction),
+        (topics.rejected, planned.outputs[topics.rejected], ledger.rejection),
+        (topics.traits, planned.outputs[topics.traits], ledger.trait),
+        (topics.events, {n: (part.first, part.next) for n, part in planned.reach.stretches.items()}, ledger.event),
+    )
+    read = {}
+    with _progress(planned.records) as advance:
+        for topic, wanted, take in roads:
+            read[topic] = 0
+            for batch in reading.records(clients.committed, topic, wanted):
+                for message in batch:
+                    take(message)
+                read[topic] += len(batch)
+                advance(f"Reading {topic}", len(batch))
+        reach = still_there(clients, topics, planned.reach)
+        for number, _ in enumerate(ledger.judge(reach, replays=replays)):
+            if number % _REPORT_EVERY == 0:
+                advance(f"Judging, {number:,} so far", 0)
+    return read
+
+
+@contextmanager
+def _progress(records: int) -> Iterator[Advance]:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("Reading", total=records)
+        yield lambda doing, done: progress.update(task, description=doing, advance=done)
+
+
+def _show(run: Run, planned: Scope, tally: Tally, *, as_line: bool) -> None:
+    if as_line:
+        click.echo(json.dumps(as_json(run, planned.reach, tally)))
+    else:
+        Console(file=sys.stdout).print(as_tables(run, planned.reach, tally), highlight=False)

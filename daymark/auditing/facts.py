@@ -1,0 +1,116 @@
+"""Facts: what is kept of a record until it is judged.
+
+Each kind has a fixed size, begins with what it is judged by, and sorts as bytes: events before what came of them, in
+the order of their partition.
+
+Instead of a field's content its print is kept, four bytes of its hash: enough to tell which field differs, and nothing
+of anybody's data on disk. Hashes are this process's own: facts outlive no run.
+"""
+
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from struct import Struct
+from typing import Any, Final, NamedTuple
+
+_PRINT_BYTES = 4
+_PRINT = (1 << 8 * _PRINT_BYTES) - 1
+
+INTERACTION_FIELDS: Final = (
+    "interaction_id",
+    "workspace",
+    "email",
+    "day",
+    "timestamp",
+    "description",
+    "described_by",
+    "url",
+    "event",
+    "message_id",
+    "received_at",
+    "key",
+    "partition",
+)
+REJECTION_FIELDS: Final = ("reason", "workspace", "raw", "received_at", "key")
+TRAIT_FIELDS: Final = ("value", "kind", "membership", "timestamp", "message_id", "received_at", "key")
+
+_MOST_FIELDS = max(map(len, (INTERACTION_FIELDS, REJECTION_FIELDS, TRAIT_FIELDS)))
+
+
+class Kind(IntEnum):
+    """What a fact is of: an event that can be taken, one that cannot, or a record that came of one."""
+
+    EVENT = 0
+    REJECTION = 1
+    INTERACTION = 2
+    REJECTED = 3
+    TRAIT = 4
+
+
+class DayFact(NamedTuple):
+    """Judged by contact-day. `identity` is the interaction's id; `content` tells different records apart."""
+
+    identity: bytes
+    kind: int
+    partition: int
+    offset: int
+    content: int = 0
+    at_partition: int = 0
+    at_offset: int = 0
+
+
+class SourceFact(NamedTuple):
+    """Judged by the event's coordinates. `prints` are of the fields of what came of it, or of what must."""
+
+    partition: int
+    offset: int
+    kind: int
+    prints: bytes
+    at_partition: int = 0
+    at_offset: int = 0
+
+
+class PropertyFact(NamedTuple):
+    """Judged by workspace, contact and property; `identity` is a hash of them."""
+
+    identity: bytes
+    kind: int
+    partition: int
+    offset: int
+    timestamp_ms: int
+    prints: bytes
+    at_partition: int = 0
+    at_offset: int = 0
+
+
+class Layout(NamedTuple):
+    """How a kind of fact lies in its file: `key_bytes` of it are what it is judged by."""
+
+    name: str
+    row: Struct
+    key_bytes: int
+
+
+DAYS: Final = Layout("days", Struct(">16sBiqQiq"), 16)
+SOURCES: Final = Layout("sources", Struct(f">iqB{_MOST_FIELDS * _PRINT_BYTES}siq"), 12)
+PROPERTIES: Final = Layout("properties", Struct(f">16sBiqq{len(TRAIT_FIELDS) * _PRINT_BYTES}siq"), 16)
+
+_PACK = {count: Struct(f">{count}I").pack for count in range(1, _MOST_FIELDS + 1)}
+
+
+def prints(values: Sequence[Any]) -> bytes:
+    """Return the prints of fields. A number and a truth value are different, though Python finds 1 and True equal."""
+    return _PACK[len(values)](*[hash((type(value), value)) & _PRINT for value in values])
+
+
+def differing(fields: Iterable[str], one: bytes, other: bytes) -> tuple[str, ...]:
+    """Return the names of the fields whose prints differ."""
+    return tuple(
+        name
+        for name, start in zip(fields, range(0, len(one), _PRINT_BYTES), strict=False)
+        if one[start : start + _PRINT_BYTES] != other[start : start + _PRINT_BYTES]
+    )
+
+
+def content(printed: bytes) -> int:
+    """Return one number for all prints of a record."""
+    return hash(printed) & (1 << 64) - 1

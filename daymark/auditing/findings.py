@@ -1,0 +1,124 @@
+"""What an audit can find: the closed list of faults, what is counted beside them, and the tally of a run."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+
+class Finding(StrEnum):
+    """A difference between what segment.events demands and what is committed."""
+
+    LOST = "lost"
+    DOUBLED = "doubled"
+    WRONG_WINNER = "wrong_winner"
+    WRONG_DAY = "wrong_day"
+    WRONG_CONTENT = "wrong_content"
+    UNKNOWN = "unknown"
+    REJECTION_MISSING = "rejection_missing"
+    REJECTION_EXTRA = "rejection_extra"
+    REJECTION_DOUBLED = "rejection_doubled"
+    REJECTION_WRONG = "rejection_wrong"
+    TRAIT_MISSING = "trait_missing"
+    TRAIT_STALE = "trait_stale"
+    TRAIT_WRONG = "trait_wrong"
+    TRAIT_UNKNOWN = "trait_unknown"
+    UNREADABLE = "unreadable"
+
+
+MEANINGS: Final[Mapping[Finding, str]] = {
+    Finding.LOST: "a contact-day without an interaction",
+    Finding.DOUBLED: "a contact-day with several different interactions",
+    Finding.WRONG_WINNER: "an interaction of an event that was not the contact-day's first",
+    Finding.WRONG_DAY: "an interaction on another day than its event's",
+    Finding.WRONG_CONTENT: "an interaction that says something else than its event",
+    Finding.UNKNOWN: "an interaction of an event that is rejected or not there",
+    Finding.REJECTION_MISSING: "an event that cannot be taken, and is not in segment.rejected",
+    Finding.REJECTION_EXTRA: "a rejection of an event that can be taken or is not there",
+    Finding.REJECTION_DOUBLED: "an event with several rejections",
+    Finding.REJECTION_WRONG: "a rejection with another reason or other bytes than its event's",
+    Finding.TRAIT_MISSING: "a property that changed, and is not in contact.traits",
+    Finding.TRAIT_STALE: "a property whose last record is not its newest change",
+    Finding.TRAIT_WRONG: "a property whose last record says something else than its event",
+    Finding.TRAIT_UNKNOWN: "a property that no event sets",
+    Finding.UNREADABLE: "a value that is not what its topic holds",
+}
+
+
+class Count(StrEnum):
+    """What is counted and no fault.
+
+    What was emitted again is what a replay leaves: the same record of the same event. Out of reach are events before
+    the range, not yet judged those after it.
+    """
+
+    CONTACT_DAYS = "contact_days"
+    INTERACTIONS_AGAIN = "interactions_emitted_again"
+    REJECTIONS_AGAIN = "rejections_emitted_again"
+    REJECTIONS_OF_INGEST = "rejections_of_ingest"
+    PROPERTIES = "properties"
+    OUT_OF_REACH = "records_out_of_reach"
+    NOT_YET = "records_not_yet_judged"
+
+
+class Example(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One instance of a finding: coordinates and ids, nothing of anybody's data.
+
+    `source` is the partition and offset in segment.events, `at` those of the output record, `fields` what differs.
+    """
+
+    source: str | None = None
+    at: str | None = None
+    interaction_id: str | None = None
+    fields: tuple[str, ...] = ()
+    why: str | None = None
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """Something that was found."""
+
+    finding: Finding
+    example: Example
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """Something that was counted."""
+
+    count: Count
+    times: int = 1
+
+
+Note = Fault | Counted
+
+
+class Tally:
+    """The findings of a run: how many, and the first few of each."""
+
+    def __init__(self, most_examples: int) -> None:
+        self.faults: Counter[Finding] = Counter()
+        self.counts: Counter[Count] = Counter()
+        self.examples: dict[Finding, list[Example]] = {}
+        self._most = most_examples
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing was found."""
+        return not self.faults
+
+    def take(self, notes: Iterable[Note]) -> None:
+        """Count what judges say."""
+        for note in notes:
+            if isinstance(note, Counted):
+                self.counts[note.count] += note.times
+                continue
+            self.faults[note.finding] += 1
+            examples = self.examples.setdefault(note.finding, [])
+            if len(examples) < self._most:
+                examples.append(note.example)
+
+
+def place(partition: int, offset: int) -> str:
+    """Return a record's coordinates as `daymark tail` shows them."""
+    return f"{partition}:{offset}"

@@ -1,0 +1,137 @@
+"""Reads topics as a member of no group: where they begin and end, what the group has committed, every record between.
+
+Moves nobody's offsets. What is read ends at a fixed place, which may lie in a transaction that is still open: then it
+waits for the transaction's end.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar
+
+import click
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+CONFIG: Final[Mapping[str, Any]] = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "enable.partition.eof": True,
+    "isolation.level": "read_committed",
+    "auto.offset.reset": "earliest",  # what was to be read next is deleted: go on with what there is
+    "fetch.queue.backoff.ms": 20,  # the default, 1000, stalls a partition whenever the queue is full
+    "fetch.wait.max.ms": 100,
+    "queued.max.messages.kbytes": 32768,
+}
+
+# The end of a topic as it is for readers of everything: records of open transactions lie before it.
+UNCOMMITTED: Final[Mapping[str, Any]] = {**CONFIG, "isolation.level": "read_uncommitted"}
+
+_CALL_S, _PATIENCE_S, _AGAIN_S = 10.0, 30.0, 0.2
+_STALLED_S = 120.0  # longer than any transaction of ours is open
+_MOST = 10_000
+_HOPELESS = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+}
+
+Bounds = Mapping[int, tuple[int, int]]
+T = TypeVar("T")
+
+
+def bounds(consumer: Consumer, topic: str, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
+    """Return each partition's first offset and the one after its last.
+
+    Raises:
+        KafkaException: nobody could tell.
+    """
+    return {
+        partition: _answer(
+            lambda place: consumer.get_watermark_offsets(place, _CALL_S, cached=False), TopicPartition(topic, partition)
+        )
+        for partition in partitions
+    }
+
+
+def committed(consumer: Consumer, topic: str, partitions: Iterable[int]) -> dict[int, int | None]:
+    """Return the offsets of the consumer's group, once no transaction that moves them is open; None: it has none.
+
+    Raises:
+        KafkaException: nobody could tell.
+    """
+    places = [TopicPartition(topic, partition) for partition in partitions]
+    found = _answer(lambda asked: _whole(consumer.committed(asked, _CALL_S)), places)
+    return {place.partition: place.offset if place.offset >= 0 else None for place in found}
+
+
+def offsets_at(consumer: Consumer, topic: str, partitions: Iterable[int], instant_ms: int) -> dict[int, int | None]:
+    """Return the first offset of each partition whose record is no older; None: all of its records are.
+
+    Raises:
+        KafkaException: nobody could tell.
+    """
+    places = [TopicPartition(topic, partition, instant_ms) for partition in partitions]
+    found = _answer(lambda asked: _whole(consumer.offsets_for_times(asked, _CALL_S)), places)
+    return {place.partition: place.offset if place.offset >= 0 else None for place in found}
+
+
+def records(consumer: Consumer, topic: str, wanted: Bounds) -> Iterator[list[Message]]:
+    """Yield the records of a topic in batches, each partition's in order.
+
+    Args:
+        consumer: made with `CONFIG`; its assignment is replaced.
+        topic: its name.
+        wanted: for each partition from which offset to before which.
+
+    Raises:
+        KafkaException: the topic cannot be read.
+        ClickException: a partition does not come to its end.
+    """
+    unfinished = {partition: upto for partition, (first, upto) in wanted.items() if first < upto}
+    consumer.assign([TopicPartition(topic, partition, wanted[partition][0]) for partition in unfinished])
+    heard = time.monotonic()
+    while unfinished:
+        batch = consumer.consume(_MOST, _AGAIN_S)
+        heard = time.monotonic() if batch else heard
+        if time.monotonic() - heard > _STALLED_S:
+            partition, upto = next(iter(unfinished.items()))
+            raise click.ClickException(
+                f"{topic} cannot be read to its end (partition {partition} to {upto}); is a transaction hanging there?"
+            )
+        yield [message for message in batch if _is_wanted(message, unfinished, consumer)]
+    consumer.unassign()
+
+
+def _is_wanted(message: Message, unfinished: dict[int, int], consumer: Consumer) -> bool:
+    """Whether a message is a record before its partition's end; notes when the end is reached."""
+    error, partition, offset = message.error(), message.partition(), message.offset()
+    if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  public, in spite of its name
+        if error.fatal() or error.code() in _HOPELESS:
+            raise KafkaException(error)
+        return False
+    if partition not in unfinished or offset is None:
+        return False
+    upto = unfinished[partition]
+    wanted = error is None and offset < upto
+    if (offset + 1 if wanted else offset) >= upto:
+        del unfinished[partition]
+        consumer.pause([TopicPartition(str(message.topic()), partition)])
+    return wanted
+
+
+def _whole(places: list[TopicPartition]) -> list[TopicPartition]:
+    for place in places:
+        if place.error is not None:
+            raise KafkaException(place.error)
+    return places
+
+
+def _answer(ask: Callable[[Any], T], about: Any) -> T:
+    """Ask again while nobody can tell: a coordinator on its way, a topic just made, a transaction that is open."""
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return ask(about)
+        except KafkaException as error:
+            if time.monotonic() > until or error.args[0].code() in _HOPELESS:
+                raise
+            time.sleep(_AGAIN_S)

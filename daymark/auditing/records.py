@@ -1,0 +1,83 @@
+"""Kafka's messages as values: raw events with their headers, and the records of the output topics. Decides nothing."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NamedTuple, cast
+from uuid import UUID
+
+from confluent_kafka import Message
+
+from schemas import avro
+from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE
+from schemas.workspace import DEFAULT
+
+_EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
+_EPOCH_ORDINAL = _EPOCH.toordinal()
+_MOST_DIGITS = 15  # of a received_at: no later than the year 33658
+
+ById = Callable[[int], avro.Schema]
+
+
+class Raw(NamedTuple):
+    """A record of segment.events. `received_at_ms` is ingest's header, None without one; `appended_ms` its own time."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+    workspace: str
+    received_at_ms: int | None
+    appended_ms: int
+
+
+class Output(NamedTuple):
+    """A record of an output topic, instants as epoch milliseconds, days as days since 1970, ids as text."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    fields: dict[str, Any]
+
+
+def raw(message: Message) -> Raw:
+    """Return a raw record's parts; one without the header `workspace` belongs to the default one (contract, 6)."""
+    workspace, received_at_ms = DEFAULT, None
+    headers: Any = message.headers() or ()  # pairs of str and bytes
+    for name, value in headers:
+        if name == HEADER_WORKSPACE and value:
+            workspace = value.decode("utf-8", "replace")
+        elif name == HEADER_RECEIVED_AT and value and value.isdigit():
+            received_at_ms = int(value[:_MOST_DIGITS])
+    value, appended_ms = message.value() or b"", message.timestamp()[1]
+    return Raw(*coordinates(message), message.key(), value, workspace, received_at_ms, appended_ms)
+
+
+def output(message: Message, codec: avro.Codec, by_id: ById | None) -> Output:
+    """Return a record of an output topic.
+
+    Args:
+        message: with a value.
+        codec: of the schema that the topic holds.
+        by_id: looks up a registry's schema.
+
+    Raises:
+        UnreadableValue: it is not of that schema.
+    """
+    schema, fields = avro.decode(message.value() or b"", by_id)
+    if schema != codec.name:
+        raise avro.UnreadableValue(f"a {schema}, where a {codec.name} is wanted")
+    plain = {name: _plain(value) for name, value in fields.items()}
+    return Output(*coordinates(message), message.key(), plain)
+
+
+def coordinates(message: Message) -> tuple[int, int]:
+    """Return a message's partition and offset."""
+    return cast("int", message.partition()), cast("int", message.offset())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return (value - _EPOCH) // _MILLISECOND
+    if isinstance(value, date):
+        return value.toordinal() - _EPOCH_ORDINAL
+    return str(value) if isinstance(value, UUID) else value

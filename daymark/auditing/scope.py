@@ -1,0 +1,110 @@
+"""What an audit reads: taken once, before it begins, in the order that makes it exact.
+
+First the group's committed offsets, then the ends of the outputs: what a transaction wrote lies before an end that is
+asked for after its offsets were seen. So of every event up to those offsets, all that came of it is read.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not marked so
+    AdminClient,
+    ConfigResource,
+    ResourceType,
+)
+
+from daymark.auditing import reading
+from daymark.auditing.reach import Reach, stretch
+from daymark.auditing.reading import Bounds
+from schemas.topics import Topics
+
+_ANSWER_S = 30.0
+
+
+class Clients(NamedTuple):
+    """Three clients of Kafka: a reader of the group's offsets and committed records, one of all records, an admin."""
+
+    committed: Consumer
+    uncommitted: Consumer
+    admin: AdminClient
+
+
+class Period(NamedTuple):
+    """A time range over the record timestamps of segment.events, in epoch milliseconds; None: no bound."""
+
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+
+class Scope(NamedTuple):
+    """The events that are judged, and the records of each output topic."""
+
+    reach: Reach
+    outputs: Mapping[str, Bounds]
+
+    @property
+    def records(self) -> int:
+        """How many records will be read, about."""
+        return self.reach.records + sum(end - first for topic in self.outputs.values() for first, end in topic.values())
+
+
+def scope(clients: Clients, topics: Topics, partitions: Mapping[str, Sequence[int]], period: Period) -> Scope:
+    """Return what there is to read now.
+
+    Args:
+        clients: of one cluster; the first belongs to the group.
+        topics: their names.
+        partitions: of each topic.
+        period: which events.
+
+    Raises:
+        KafkaException: nobody could tell.
+    """
+    events = partitions[topics.events]
+    upto = reading.committed(clients.committed, topics.events, events)
+    outputs = {
+        topic: reading.bounds(clients.uncommitted, topic, partitions[topic])
+        for topic in (topics.interactions, topics.traits, topics.rejected)
+    }
+    # Asked for last: a source at or after the end is none.
+    there = reading.bounds(clients.uncommitted, topics.events, events)
+    since = _offsets(clients.uncommitted, topics.events, there, _earliest(clients.admin, topics, period.since_ms))
+    until = _offsets(clients.uncommitted, topics.events, there, period.until_ms)
+    stretches = {number: stretch(there[number], upto[number], since.get(number), until.get(number)) for number in there}
+    return Scope(Reach(stretches), outputs)
+
+
+def still_there(clients: Clients, topics: Topics, reach: Reach) -> Reach:
+    """Return a reach without the events that were deleted while it was read."""
+    there = reading.bounds(clients.uncommitted, topics.events, reach.stretches)
+    return Reach({number: stretch.since(there[number][0]) for number, stretch in reach.stretches.items()})
+
+
+def _offsets(consumer: Consumer, topic: str, there: Bounds, instant_ms: int | None) -> dict[int, int]:
+    if instant_ms is None:
+        return {}
+    found = reading.offsets_at(consumer, topic, there, instant_ms)
+    return {number: there[number][1] if offset is None else offset for number, offset in found.items()}
+
+
+def _earliest(admin: AdminClient, topics: Topics, since_ms: int | None) -> int | None:
+    """Return the instant from which on events can be judged: what came of older ones may be deleted by now."""
+    instants = [
+        time.time_ns() // 1_000_000 - kept_ms for kept_ms in _kept(admin, (topics.interactions, topics.rejected))
+    ]
+    return max([*instants, *([] if since_ms is None else [since_ms])], default=None)
+
+
+def _kept(admin: AdminClient, names: Sequence[str]) -> Iterator[int]:
+    """Yield for how many milliseconds topics keep their records, where they delete any and we may know."""
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    for future in admin.describe_configs(resources, request_timeout=_ANSWER_S).values():
+        try:
+            found = future.result()
+        except KafkaException:  # not allowed to look
+            continue
+        kept_ms = int(found["retention.ms"].value)
+        if "delete" in found["cleanup.policy"].value and kept_ms >= 0:
+            yield kept_ms

@@ -1,0 +1,100 @@
+"""The workspaces file, read again when it changes. A new file that cannot be read keeps the old one, and says so.
+
+Invariant: a file is read only when it has been still for a moment, so that half of one is never taken for the whole: an
+empty file is a good one, and without keys.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from daymark.settings import SettingsFaults
+from schemas.workspace import WorkspaceFaults, Workspaces, parse
+
+LOOK_EVERY_S: Final = 0.4  # twice in the second within which a change is promised to be seen
+
+_STILL_NS = 400_000_000
+
+log = structlog.get_logger()
+
+_Stamp = tuple[int, int, int]
+
+
+class WorkspacesFile:
+    """A file of workspaces that is looked at a few times a second, when asked. For use by several threads."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        """Read the file.
+
+        Raises:
+            SettingsFaults: it cannot be read; with every fault at once.
+        """
+        self._path, self._clock = path, clock
+        self._lock = threading.Lock()
+        self._stamp = self._seen = _stamp(path)
+        self._looked_at, self._refused = clock(), False
+        self._workspaces = read(path)
+
+    def current(self) -> Workspaces:
+        """Return the workspaces as the file last could be read."""
+        if self._clock() - self._looked_at >= LOOK_EVERY_S:
+            with self._lock:
+                self._look()
+        return self._workspaces
+
+    def is_refused(self) -> bool:
+        """Whether the file, as it is now, cannot be read."""
+        self.current()
+        return self._refused
+
+    def _look(self) -> None:
+        now = self._clock()
+        if now - self._looked_at < LOOK_EVERY_S:
+            return  # another thread was quicker
+        self._looked_at = now
+        seen, self._seen = self._seen, _stamp(self._path)
+        if self._seen != self._stamp and (self._seen == seen or _is_old(self._seen)):
+            self._stamp = self._seen
+            self._reload()
+
+    def _reload(self) -> None:
+        try:
+            self._workspaces = read(self._path)
+        except SettingsFaults as error:
+            self._refused = True
+            log.error("workspaces.refused", path=str(self._path), faults=error.faults)
+        else:
+            self._refused = False
+            log.info("workspaces.read", path=str(self._path), workspaces=len(self._workspaces.by_name))
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """Return what changes when a file does, also one that was replaced; None when there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _is_old(stamp: _Stamp | None) -> bool:
+    """Whether a file was last written a moment ago: whoever asks seldom need not ask twice."""
+    return stamp is not None and time.time_ns() - stamp[0] > _STILL_NS
+
+
+def read(path: Path) -> Workspaces:
+    """Return the workspaces of a file.
+
+    Raises:
+        SettingsFaults: it cannot be read; with every fault at once.
+    """
+    try:
+        return parse(path.read_text("utf-8"))
+    except WorkspaceFaults as error:
+        raise SettingsFaults([f"{path}: {fault}" for fault in error.faults]) from None
+    except (OSError, ValueError) as error:
+        raise SettingsFaults([f"DAYMARK_WORKSPACES: {path} cannot be read: {error}"]) from None

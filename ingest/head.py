@@ -1,0 +1,41 @@
+"""What the head of a request must be for two readers to read it alike. Pure.
+
+The parser sees to lengths, chunks and line ends; here is what it lets pass. Sources: RFC 9112, sections 2.3, 3.2, 6.1
+and 11.2; RFC 9110, section 5.3.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from ingest.answers import Header
+
+# Of two, one reader takes the first and another the last: who sends, to whom, and where a body ends.
+_ONCE: Final = frozenset({b"host", b"authorization", b"content-encoding", b"transfer-encoding"})
+
+_LINE_BYTES: Final = 4  # a colon, a space, CR and LF
+
+
+def is_clear(version: str, headers: Sequence[Header]) -> bool:
+    """Return whether a head says its version, host, key and coding once, in words that everybody knows.
+
+    Args:
+        version: "1.1" for HTTP/1.1.
+        headers: names in lower case.
+    """
+    said = dict(headers)
+    if len(said) < len(headers) and _repeats(headers):
+        return False
+    coding = said.get(b"transfer-encoding")
+    if version == "1.1":
+        return b"host" in said and (coding is None or coding.strip(b" \t").lower() == b"chunked")
+    return version == "1.0" and coding is None
+
+
+def size(target: bytes, headers: Sequence[Header]) -> int:
+    """Return about how many bytes a head is, or trailers are (with no target)."""
+    return len(target) + sum(len(name) + len(value) + _LINE_BYTES for name, value in headers)
+
+
+def _repeats(headers: Sequence[Header]) -> bool:
+    names = [name for name, _ in headers]
+    return any(names.count(name) > 1 for name in _ONCE)

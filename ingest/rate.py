@@ -1,0 +1,64 @@
+"""How many events a second a workspace may send: a token bucket each. Pure but for the clock that it is given.
+
+A process knows of no other: it gives each workspace its share of the limit, the same for all processes.
+"""
+
+import math
+import time
+from collections.abc import Callable
+
+from schemas.workspace import Workspace
+
+
+class Bucket:
+    """Fills at a rate, and holds what a second brings, but at least one event.
+
+    While there is anything in it a request may go, and takes as much as it has events, on credit if need be: a batch
+    larger than the bucket is not refused for ever, and those behind it wait until it is paid for.
+    """
+
+    __slots__ = ("_at", "_tokens", "per_second")
+
+    def __init__(self, per_second: float, now: float) -> None:
+        """Begin with a full bucket. `now` is in seconds, on any clock that never goes back."""
+        self.per_second, self._tokens, self._at = per_second, max(1.0, per_second), now
+
+    def take(self, events: int, now: float) -> int:
+        """Take so many events and return 0, or take none and return after how many whole seconds to ask again."""
+        self._fill(now)
+        if self._tokens > 0:
+            self._tokens -= events
+            return 0
+        return max(1, math.ceil(-self._tokens / self.per_second))
+
+    def change(self, per_second: float, now: float) -> None:
+        """Fill at another rate from now on."""
+        self._fill(now)
+        self.per_second = per_second
+        self._fill(now)
+
+    def _fill(self, now: float) -> None:
+        grown = self._tokens + (now - self._at) * self.per_second
+        self._tokens, self._at = min(grown, max(1.0, self.per_second)), now
+
+
+class Buckets:
+    """The buckets of one process, by workspace; a limit that changes counts from the next request on."""
+
+    def __init__(self, processes: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with every bucket full. `processes`: how many share every limit."""
+        self._processes, self._clock = processes, clock
+        self._buckets: dict[str, Bucket] = {}
+
+    def take(self, workspace: Workspace, events: int) -> int:
+        """Take events of a workspace as `Bucket.take` does; to take none is to ask."""
+        if workspace.rate_per_second is None:
+            self._buckets.pop(workspace.name, None)
+            return 0
+        per_second, now = workspace.rate_per_second / self._processes, self._clock()
+        bucket = self._buckets.get(workspace.name)
+        if bucket is None:
+            bucket = self._buckets[workspace.name] = Bucket(per_second, now)
+        elif bucket.per_second != per_second:
+            bucket.change(per_second, now)
+        return bucket.take(events, now)

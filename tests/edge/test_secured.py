@@ -1,0 +1,181 @@
+"""The whole road with everything encrypted and nobody allowed more than README says; what lacks a right says so."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from daymark.kafka import option_faults
+from daymark.local.kit import Kit
+from schemas.topics import Topics
+from schemas.workspace import digest
+from tests.docs import README
+from tests.edge import authority, secured
+from tests.edge.secured import Right, SecuredKafka
+from tests.flows import Process, Road
+from tests.ingest import wire
+from tests.ingest.fake_server import KEY
+
+TOPICS = Topics()
+TEXT = README.read_text()
+(REDIS_RIGHTS,) = re.findall(r"`(resetkeys [^`]*)`", TEXT)
+
+
+def _rights() -> Mapping[str, list[Right]]:
+    """Return README's table of rights: by part, what it needs."""
+    found: dict[str, list[Right]] = {}
+    row = re.compile(r"^\| `daymark (\w+)` \| (topic|group|transactional_id) \| `(.+)` \| (.+) \|$", re.MULTILINE)
+    for part, kind, names, operations in row.findall(TEXT):
+        found.setdefault(part, []).extend(
+            Right(kind, name, operation) for name in names.split("`, `") for operation in operations.split(", ")
+        )
+    return found
+
+
+RIGHTS = _rights()
+SASL = {
+    "security.protocol": "SASL_SSL",
+    "sasl.mechanism": "SCRAM-SHA-512",
+    "sasl.username": "worker",
+    "sasl.password": "secret",
+}
+WORDS = {
+    "topic": "{name} cannot be looked at: Broker: Topic authorization failed",
+    "group": "Group authorization failed",
+    "transactional_id": "Transactional Id authorization failed",
+}
+
+
+class Secured:
+    """The parts, and how each of Daymark's commands is started on them."""
+
+    def __init__(self, kafka: SecuredKafka, redis_url: Callable[[str], str], folder: Path) -> None:
+        self.kafka, self._redis_url = kafka, redis_url
+        self._workspaces = folder / "workspaces.toml"
+        self._workspaces.write_text(f'[workspaces.acme]\nkeys = ["sha256:{digest(KEY).hex()}"]\n')
+
+    def start(self, user: str, *command: str, redis_user: str = "worker") -> Process:
+        """Start a command as a user of Kafka and, should it need it, of Redis."""
+        road = Road(self.kafka.bootstrap, self._redis_url(redis_user), TOPICS, b"a claim key of tests/edge")
+        return road.start(
+            *command,
+            **self.kafka.environment(user),
+            DAYMARK_WORKSPACES=str(self._workspaces),
+            DAYMARK_HTTP="127.0.0.1:0",
+            DAYMARK_GROUP="daymark",
+            DAYMARK_SLOT="0",
+        )
+
+
+@pytest.fixture(scope="module")
+def parts(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """The parts, with a user for each part in README's table, and the topics, made by the one who may."""
+    folder = tmp_path_factory.mktemp("secured")
+    files = authority.make(folder)
+    users = {"worker": REDIS_RIGHTS, "no-eval": f"{REDIS_RIGHTS} -eval -evalsha", "no-key": "resetkeys ~x* +@all"}
+    with (
+        secured.secured_kafka(kit, folder / "kafka", files) as kafka,
+        secured.secured_valkey(folder / "valkey", files, users) as redis_url,
+    ):
+        for user, rights in RIGHTS.items():
+            kafka.let(user, rights)
+        made = Secured(kafka, redis_url, folder)
+        topics = made.start("topics", "topics", "--partitions", "3", "--wait", "20")
+        assert topics.wait() == 0, topics.said
+        yield made
+
+
+def test_the_whole_road(parts: Secured) -> None:
+    """An event becomes an interaction, and a bad one a rejection, with the rights of README's table and no others."""
+    ingest, worker = parts.start("ingest", "ingest"), parts.start("process", "process")
+    tail = parts.start("tail", "tail", "--from-beginning", "--json", "--count", "2", "--timeout", "60")
+    try:
+        address = _address(ingest)
+        wire.until(lambda: wire.exchange(address, wire.post()).status == 200, 30)
+        assert wire.exchange(address, wire.post(b"{}")).code == "missing_email"
+        assert tail.wait() == 0, tail.said + worker.said
+        records = [json.loads(line)["record"] for line in tail.said.splitlines() if line.startswith("{")]
+        shown = sorted(record.get("email") or record["reason"] for record in records)
+        assert shown == ["missing_email", "peter@example.com"]
+    finally:
+        statuses = (ingest.end(), worker.end(), tail.end())
+    assert statuses == (0, 0, 0), ingest.said + worker.said
+
+
+def test_a_worker_that_lacks_a_right_of_kafka_names_it(parts: Secured) -> None:
+    """Each right of a worker is one without which it does not work, and it says which: none is too much."""
+    for number, lacking in enumerate(RIGHTS["process"]):
+        parts.kafka.let(f"worker-{number}", [right for right in RIGHTS["process"] if right != lacking])
+        worker = parts.start(f"worker-{number}", "process")
+        try:
+            worker.wait_for(re.escape(WORDS[lacking.kind].format(name=lacking.name)), 20)
+        finally:
+            worker.end()
+
+
+@pytest.mark.parametrize(("user", "said"), [("no-eval", "'evalsha'"), ("no-key", "a key")])
+def test_a_worker_that_lacks_a_right_of_redis_names_it(parts: Secured, user: str, said: str) -> None:
+    """What Redis refuses ends the worker with Redis's own words, once it has something to claim."""
+    ingest = parts.start("ingest", "ingest")
+    try:
+        wire.until(lambda: wire.exchange(_address(ingest), wire.post()).status == 200, 30)
+    finally:
+        ingest.end()
+    worker = parts.start("process", "process", redis_user=user)
+    try:
+        assert worker.wait(30) == 1
+        assert re.search(f"Redis refuses us: .*{said}.*; DAYMARK_REDIS and its user's rights want a look", worker.said)
+    finally:
+        worker.end()
+
+
+def test_ingest_that_may_not_write(parts: Secured) -> None:
+    """Nothing is answered 200 that may not be written, and a metric has Kafka's word for it."""
+    rights = [right for right in RIGHTS["ingest"] if right.name != TOPICS.events]
+    parts.kafka.let("reader", [*rights, Right("topic", TOPICS.events, "Describe")])
+    ingest = parts.start("reader", "ingest")
+    try:
+        ingest.wait_for("kafka.reached")
+        assert wire.exchange(_address(ingest), wire.post()).code == "unavailable"
+        failures = 'daymark_ingest_delivery_failures_total{error="TOPIC_AUTHORIZATION_FAILED"}'
+        assert wire.metric(_address(ingest, "admin"), failures) == 1
+    finally:
+        ingest.end()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ingest",
+        pytest.param(
+            "process", marks=pytest.mark.xfail(strict=True, reason="the worker's AdminClient has no error_cb")
+        ),
+    ],
+)
+def test_an_unknown_user(parts: Secured, command: str) -> None:
+    """Where Kafka does not know the user or the password, that is what is said."""
+    process = parts.start("nobody", command)
+    try:
+        process.wait_for("uthentication failed", 15)
+    finally:
+        process.end()
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (SASL, []),
+        ({**SASL, "sasl.mechanism": "NONSENSE"}, ["DAYMARK_KAFKA_SECURITY_PROTOCOL"]),
+        ({"security.protocol": "SASL", "linger": "5"}, ["DAYMARK_KAFKA_LINGER", "DAYMARK_KAFKA_SECURITY_PROTOCOL"]),
+    ],
+)
+def test_options_are_judged_together(options: dict[str, str], named: list[str]) -> None:
+    """A protocol with SASL is a fault only where the mechanism given beside it is one."""
+    assert sorted(fault.partition(":")[0] for fault in option_faults(options)) == named
+
+
+def _address(ingest: Process, which: str = "http") -> wire.Address:
+    host, _, port = json.loads(ingest.wait_for(r'\{.*"ingest\.started".*\}'))[which].rpartition(":")
+    return host, int(port)

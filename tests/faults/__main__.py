@@ -1,0 +1,132 @@
+"""`make faults` and `make soak`: seeded faults under load, then the audit."""
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.faults import ground
+from tests.faults.breaks import BREAKS
+from tests.faults.cast import MODES, Options
+from tests.faults.ground import Ground
+from tests.faults.nursery import Nursery
+from tests.faults.run import Run
+from tests.faults.tally import Tally
+
+# How often workers are hurt. A classic group settles only when nobody dies for a while; a static member comes back to
+# what it had.
+_EVERY_S = {"classic": 3.0, "static": 0.7, "consumer": 1.5}
+
+_SHOWN = Console(stderr=True)
+
+
+def main() -> None:
+    """Make the runs that are asked for; exit 1 when one of them found anything."""
+    arguments = _arguments()
+    folder = Path(arguments.keep or tempfile.mkdtemp(prefix="daymark-faults-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    total = Tally()
+    with _ground(arguments, folder) as where, Nursery.running() as nursery:
+        _say(f"runs on {where.says}; logs in {folder}")
+        for options in _runs(arguments):
+            own = Path(tempfile.mkdtemp(prefix=f"seed-{options.seed}-", dir=folder))
+            _say(
+                f"seed {options.seed}, {options.mode} membership, {options.seconds:.0f} s, {options.rate:,.0f} events/s"
+            )
+            tally = Run(options, where, nursery, own, _say).make()
+            total.add(tally)
+            found, kills = tally.found, tally.kills
+            _say(
+                f"seed {options.seed}: {kills} kills, {found['events']:,} events, "
+                f"{found['lost']} lost, {found['doubled']} doubled"
+            )
+            (folder / "tally.json").write_text(json.dumps(total.values(), indent=1))
+            if not tally.troubles and not arguments.keep:
+                shutil.rmtree(own)
+    _show(total, as_json=arguments.json)
+    if not total.troubles and not arguments.keep:
+        shutil.rmtree(folder)
+    sys.exit(bool(total.troubles))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=180, help="of one run's faults")
+    parser.add_argument("--runs", type=int, default=1, help="how many, each with the next seed")
+    parser.add_argument("--soak", type=float, metavar="SECONDS", help="as many runs as begin within so many seconds")
+    parser.add_argument(
+        "--rate", type=float, default=1500, help="events a second, about half of what the machine can do"
+    )
+    parser.add_argument("--mode", choices=MODES, help="membership of the workers; by default it changes with the seed")
+    parser.add_argument("--session", type=float, default=6, help="seconds until a silent worker is taken for dead")
+    parser.add_argument("--every", type=float, help="seconds between two faults of workers, in the mean")
+    parser.add_argument("--away", type=float, default=20, help="most seconds that all of Kafka is away")
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--kafka", help="bootstrap servers of a Kafka to run on; it is not hurt")
+    parser.add_argument("--redis", help="URL of the store to run on; it is not hurt")
+    parser.add_argument("--storm", action="store_true", help="only kill a worker every second, and measure recovery")
+    parser.add_argument("--empty", action="store_true", help="let the store come back empty, and judge by ids alone")
+    parser.add_argument(
+        "--break", dest="broken", choices=sorted(BREAKS), default="", help="break the protocol on purpose"
+    )
+    parser.add_argument("--keep", metavar="FOLDER", help="where logs and tallies are kept")
+    parser.add_argument("--json", action="store_true", help="the tally as JSON on stdout")
+    arguments = parser.parse_args()
+    if bool(arguments.kafka) != bool(arguments.redis):
+        parser.error("give both of --kafka and --redis, or none")
+    return arguments
+
+
+def _ground(arguments: argparse.Namespace, folder: Path) -> AbstractContextManager[Ground]:
+    if arguments.kafka:
+        return ground.given(arguments.kafka, arguments.redis)
+    return ground.embedded(Path(tempfile.mkdtemp(prefix="parts-", dir=folder)), arguments.session)
+
+
+def _runs(arguments: argparse.Namespace) -> Iterator[Options]:
+    began, number = time.monotonic(), 0
+    while time.monotonic() < began + arguments.soak if arguments.soak else number < arguments.runs:
+        seed = arguments.seed + number
+        mode = arguments.mode or MODES[seed % len(MODES)]
+        yield Options(
+            seed,
+            arguments.seconds,
+            arguments.rate,
+            mode,
+            session_s=arguments.session,
+            workers=arguments.workers,
+            ingests=0 if arguments.storm else 2,
+            away_s=arguments.away,
+            worker_every_s=arguments.every or _EVERY_S[mode],
+            storm=arguments.storm,
+            empties=arguments.empty,
+            broken=arguments.broken,
+        )
+        number += 1
+
+
+def _show(total: Tally, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(total.values()) + "\n")
+    else:
+        for table in total.tables():
+            Console().print(table)
+    for trouble in total.troubles:
+        _say(trouble)
+    _say("nothing lost, nothing doubled" if not total.troubles else f"{len(total.troubles)} troubles")
+
+
+def _say(text: str) -> None:
+    _SHOWN.print(text, highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

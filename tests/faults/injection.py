@@ -1,0 +1,187 @@
+"""Faults as they are planned -> what is done to the parts and the processes, and how it is undone.
+
+Owns no time: `strike` does a fault now and returns what undoes it. Invariant: nothing here touches a process that the
+run did not start.
+"""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import redis
+from confluent_kafka import KafkaException
+
+from daymark.local.kafka import Kafka
+from daymark.local.valkey import Valkey
+from tests.faults import ground
+from tests.faults.fleet import Fleet, Member
+from tests.faults.ground import Ground
+from tests.faults.schedule import NETWORK, NODES, Fault, Kind
+
+Undo = Callable[[], None]
+_DELAY_S: Final = 0.4
+_FULL: Final = "1mb"
+_DEAD_HOST: Final = ("127.0.0.1", "1")
+
+
+class Injector:
+    """Does the faults of one run. `done` counts them; aimed ones are counted where they hit."""
+
+    def __init__(
+        self, where: Ground, workers: Fleet, ingests: Fleet, guest: Member, *, coordinated: Sequence[str], folder: Path
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            where: what the run stands on.
+            workers: all but the last of them can be aimed at.
+            ingests: the HTTP side.
+            guest: the worker that joins and leaves.
+            coordinated: the group, then the transactional ids of the workers.
+            folder: where aims are laid down.
+        """
+        self.done: Counter[Kind] = Counter()
+        self.links: Counter[tuple[Kind, str]] = Counter()
+        self._where, self._workers, self._ingests, self._guest = where, workers, ingests, guest
+        self._group, *self._transactional_ids = coordinated
+        self._folder = folder
+
+    def strike(self, fault: Fault) -> Undo | None:
+        """Do a fault; return what undoes it, None where nothing is to be undone."""
+        if fault.kind in NODES:
+            return self._strike_nodes(self._cluster, fault)
+        if fault.kind.startswith("store"):
+            return self._strike_store(self._valkey, fault.kind)
+        if fault.kind in NETWORK:
+            return self._strike_link(fault)
+        if fault.kind.startswith("ingest"):
+            self._signal(self._ingests.members[fault.target], fault.kind)
+            return None
+        return self._strike_worker(fault)
+
+    def aims(self) -> Sequence[Member]:
+        """Return the workers that can be aimed at."""
+        return self._workers.members[:-1] or self._workers.members
+
+    @property
+    def _cluster(self) -> Kafka:
+        assert self._where.cluster is not None, "a Kafka that was given is not hurt"
+        return self._where.cluster
+
+    @property
+    def _valkey(self) -> Valkey:
+        assert self._where.valkey is not None, "a store that was given is not hurt"
+        return self._where.valkey
+
+    def _strike_worker(self, fault: Fault) -> Undo | None:
+        members = self._workers.members
+        member = members[fault.target % len(members)]
+        match fault.kind:
+            case Kind.AIMED_KILL | Kind.AIMED_STOP:
+                aimed = self.aims()[fault.target % len(self.aims())]
+                act = "kill" if fault.kind is Kind.AIMED_KILL else "stop"
+                new = self._folder / f"{aimed.name}.new"
+                new.write_text(f"{fault.step} {fault.visit} {act}")
+                new.replace(aim_file(self._folder, aimed.name))
+                return None
+            case Kind.STOP:
+                pid = member.pid
+                if pid is None or not member.signal(signal.SIGSTOP):
+                    return None
+                self.done[fault.kind] += 1
+                return lambda: member.wake(pid)
+            case Kind.JOIN:
+                self.done[fault.kind] += 1
+                self._guest.wanted = True
+                return self._guest.ask_to_end
+            case _:
+                self._signal(member, fault.kind)
+                return None
+
+    def _signal(self, member: Member, kind: Kind) -> None:
+        kill = kind in {Kind.KILL, Kind.INGEST_KILL}
+        if member.signal(signal.SIGKILL if kill else signal.SIGTERM):
+            self.done[kind] += 1
+
+    def _strike_link(self, fault: Fault) -> Undo:
+        names = list(self._where.links)
+        name = names[fault.target % len(names)]
+        links, proxy = self._where.links[name], self._where.proxy
+        self.links[fault.kind, name] += 1
+        self.done[fault.kind] += 1
+        for link in links:
+            match fault.kind:
+                case Kind.CUT:
+                    proxy.tell(link.cut)
+                case Kind.DELAY:
+                    proxy.tell(partial(link.delay, _DELAY_S))
+                case _:
+                    proxy.tell(link.hold)
+
+        def heal() -> None:
+            for link in links:
+                proxy.tell(link.heal)
+
+        return heal
+
+    def _strike_nodes(self, cluster: Kafka, fault: Fault) -> Undo:
+        victims = [1, 2, 3] if fault.kind is Kind.ALL_NODES else [self._victim(fault)]
+        self.done[fault.kind] += 1
+        for number in victims:
+            cluster.kill(number)
+        return cluster.launch
+
+    def _victim(self, fault: Fault) -> int:
+        found = None
+        with suppress(KafkaException, KeyError):
+            if fault.kind is Kind.GROUP_NODE:
+                found = ground.leader(self._where.kafka, "__consumer_offsets", self._group)
+            elif fault.kind is Kind.TRANSACTION_NODE:
+                name = self._transactional_ids[fault.target % len(self._transactional_ids)]
+                found = ground.leader(self._where.kafka, "__transaction_state", name)
+        return found or fault.target
+
+    def _strike_store(self, valkey: Valkey, kind: Kind) -> Undo:
+        self.done[kind] += 1
+        if kind in {Kind.STORE_KILL, Kind.STORE_EMPTY}:
+            valkey.kill()
+            if kind is Kind.STORE_EMPTY:
+                valkey.wipe()
+            return valkey.launch
+        with redis.Redis.from_url(self._where.redis) as client:
+            if kind is Kind.STORE_FREEZE:
+                pid = int(client.info("server")["process_id"])
+                _signal_store(pid, signal.SIGSTOP)
+                return lambda: _signal_store(pid, signal.SIGCONT)
+            ill, well = _COMMANDS[kind]
+            client.execute_command(*ill)
+            return lambda: self._tell_store(well)
+
+    def _tell_store(self, command: Sequence[str]) -> None:
+        with redis.Redis.from_url(self._where.redis) as client:
+            client.execute_command(*command)
+
+
+_COMMANDS: Final[dict[Kind, tuple[Sequence[str], Sequence[str]]]] = {
+    Kind.STORE_FULL: (("CONFIG", "SET", "maxmemory", _FULL), ("CONFIG", "SET", "maxmemory", "0")),
+    Kind.STORE_READ_ONLY: (("REPLICAOF", *_DEAD_HOST), ("REPLICAOF", "NO", "ONE")),
+    Kind.STORE_NO_REPLICAS: (
+        ("CONFIG", "SET", "min-replicas-to-write", "1"),
+        ("CONFIG", "SET", "min-replicas-to-write", "0"),
+    ),
+}
+
+
+def aim_file(folder: Path, worker: str) -> Path:
+    """Return where a worker finds its aim."""
+    return folder / f"{worker}.aim"
+
+
+def _signal_store(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)

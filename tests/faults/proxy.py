@@ -1,0 +1,141 @@
+"""A TCP proxy that cuts, delays and black-holes, from an event loop in a thread of its own.
+
+Knows nothing of what it carries. Invariant: what passes is in order and whole; bytes that a black hole has held are
+delivered when it is healed, as a network does that was away for a while.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Self
+
+from daymark.local import ports
+
+_CHUNK_BYTES = 65536
+
+
+class Link:
+    """A port that leads to one server, and its state of health. All methods are called in the proxy's loop."""
+
+    def __init__(self, host: str, port: int, listens_on: int) -> None:
+        self.port = listens_on
+        self.upstream = (host, port)
+        self._passing = asyncio.Event()
+        self._passing.set()
+        self._delay_s = 0.0
+        self._refusing = False
+        self._open: set[asyncio.StreamWriter] = set()
+
+    async def serve(self) -> asyncio.Server:
+        """Listen."""
+        return await asyncio.start_server(self._carry, ports.LOOPBACK, self.port, limit=4 * _CHUNK_BYTES)
+
+    def cut(self) -> None:
+        """Reset every connection, and each new one, until `heal`."""
+        self._refusing = True
+        for writer in self._open:
+            writer.transport.abort()
+
+    def delay(self, seconds: float) -> None:
+        """Let each piece wait."""
+        self._delay_s = seconds
+
+    def hold(self) -> None:
+        """Let nothing through, and tell nobody."""
+        self._passing.clear()
+
+    def heal(self) -> None:
+        """Be a network again."""
+        self._refusing, self._delay_s = False, 0.0
+        self._passing.set()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
+        upstream: asyncio.StreamWriter | None = None
+        try:
+            if self._refusing:
+                return
+            await self._passing.wait()
+            with suppress(OSError):
+                answers, upstream = await asyncio.open_connection(*self.upstream, limit=4 * _CHUNK_BYTES)
+                self._open.add(upstream)
+                await _first(self._pump(reader, upstream), self._pump(answers, writer))
+        finally:
+            for end in (writer, upstream):
+                if end is not None:
+                    self._open.discard(end)
+                    end.transport.abort() if self._refusing else end.close()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(_CHUNK_BYTES):
+                await self._passing.wait()
+                if self._delay_s:
+                    await asyncio.sleep(self._delay_s)
+                writer.write(data)
+                await writer.drain()
+
+
+async def _first(*directions: Coroutine[Any, Any, None]) -> None:
+    """Carry both ways until one side has ended, as both do in the protocols of Kafka and Redis."""
+    tasks = [asyncio.ensure_future(direction) for direction in directions]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Proxy:
+    """The loop of all links; its methods may be called by any thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._servers: list[asyncio.Server] = []
+
+    @classmethod
+    @contextmanager
+    def running(cls) -> Iterator[Self]:
+        """Run a proxy."""
+        proxy = cls()
+        proxy._thread.start()
+        try:
+            yield proxy
+        finally:
+            proxy._call(proxy._end())
+            proxy._loop.call_soon_threadsafe(proxy._loop.stop)
+            proxy._thread.join(10)
+            proxy._loop.close()
+
+    def open(self, host: str, port: int, listens_on: int | None = None) -> Link:
+        """Return a new link to a server."""
+
+        async def make() -> Link:
+            link = Link(host, port, listens_on or ports.choose())
+            self._servers.append(await link.serve())
+            return link
+
+        link: Link = self._call(make())
+        return link
+
+    def tell(self, change: Callable[[], None]) -> None:
+        """Change a link's health: `tell(link.cut)`."""
+
+        async def make() -> None:
+            change()
+
+        self._call(make())
+
+    async def _end(self) -> None:
+        for server in self._servers:
+            server.close()
+        rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+    def _call(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)

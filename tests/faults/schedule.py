@@ -1,0 +1,219 @@
+"""Which faults befall a run, and when: a pure function of a seed.
+
+Three lanes go side by side: workers, ingest, and the world (Kafka's nodes, the store, the network). In each, one fault
+follows the other; the first round of a lane has every kind that it knows, in a shuffled order, then chance decides.
+Invariant: the same seed gives the same faults, and each is undone before the end.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
+from itertools import chain, count, cycle
+from typing import Final, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+# Where a worker can be hit: the instants between, and within, the numbered steps of `processor/worker.py`.
+STEPS: Final = (
+    "polling",  # before the batch
+    "batched",  # 1 done: before it is read
+    "read",  # 2 and 3 done: before the claim
+    "claiming",  # while Redis answers
+    "claimed",  # 4 and 5 done: before the commit
+    "begun",  # 6: the transaction is open
+    "producing",  # some results are produced
+    "produced",  # all are, before the offsets
+    "offsets",  # the offsets are sent, before the commit
+    "committing",  # while the coordinator answers
+    "committed",  # all is done, nothing is noted
+    "noted",
+)
+_MOST_VISITS = 4
+
+
+class Kind(StrEnum):
+    """What happens."""
+
+    KILL = "worker killed at random"
+    AIMED_KILL = "worker killed at a step"
+    STOP = "worker stopped at random"
+    AIMED_STOP = "worker stopped at a step"
+    TERM = "worker told to leave"
+    JOIN = "worker joins and leaves"
+    NODE = "Kafka node killed"
+    GROUP_NODE = "group's coordinator killed"
+    TRANSACTION_NODE = "transaction coordinator killed"
+    ALL_NODES = "all of Kafka killed"
+    STORE_KILL = "store killed"
+    STORE_FREEZE = "store frozen"
+    STORE_FULL = "store full"
+    STORE_READ_ONLY = "store read-only"
+    STORE_NO_REPLICAS = "store wants replicas"
+    STORE_EMPTY = "store came back empty"
+    CUT = "connections cut"
+    DELAY = "connections delayed"
+    BLACK_HOLE = "connections black-holed"
+    INGEST_KILL = "ingest killed"
+    INGEST_TERM = "ingest told to leave"
+
+
+NODES: Final = (Kind.NODE, Kind.GROUP_NODE, Kind.TRANSACTION_NODE, Kind.ALL_NODES)
+STORE: Final = (Kind.STORE_KILL, Kind.STORE_FREEZE, Kind.STORE_FULL, Kind.STORE_READ_ONLY, Kind.STORE_NO_REPLICAS)
+NETWORK: Final = (Kind.CUT, Kind.DELAY, Kind.BLACK_HOLE)
+KILLS: Final = (Kind.KILL, Kind.AIMED_KILL)
+# How often each comes, beside the others of its lane.
+_WORKER: Final = {Kind.KILL: 6, Kind.AIMED_KILL: 12, Kind.STOP: 1, Kind.AIMED_STOP: 2, Kind.TERM: 1, Kind.JOIN: 1}
+_INGEST: Final = {Kind.INGEST_KILL: 4, Kind.INGEST_TERM: 1}
+
+
+class Fault(NamedTuple):
+    """One fault: when it happens and to whom, and after how many seconds it is undone by itself.
+
+    `target` is a worker's, an ingest's or a node's number, or the index of a link; `step` and `visit` say where an
+    aimed fault hits: at that visit of the step.
+    """
+
+    at_s: float
+    kind: Kind
+    target: int = 0
+    lasts_s: float = 0.0
+    step: str = ""
+    visit: int = 0
+
+    @property
+    def over_s(self) -> float:
+        """When it is undone."""
+        return self.at_s + self.lasts_s
+
+
+class Scope(NamedTuple):
+    """What there is to be hurt.
+
+    `session_s` is after how many seconds a silent worker is taken for dead; `worker_every_s` the mean pause between
+    two faults of workers, `away_s` how long all of Kafka may be away; `empties` says that the store loses its data, and
+    nothing else befalls the world.
+    """
+
+    workers: int = 4
+    ingests: int = 2
+    nodes: int = 3
+    links: int = 3
+    own_store: bool = True
+    session_s: float = 6.0
+    worker_every_s: float = 1.0
+    away_s: float = 20.0
+    empties: bool = False
+
+
+def plan(seed: int, seconds: float, scope: Scope) -> list[Fault]:
+    """Return the faults of a run, in the order of time."""
+    lanes = (_workers, _world, _ingest)
+    return sorted(
+        fault
+        for number, lane in enumerate(lanes)
+        for fault in _within(lane(random.Random(f"{seed} {number}"), scope), seconds)
+    )
+
+
+def storm(seconds: float, workers: int) -> list[Fault]:
+    """Return a kill every second, of the workers in turn, after some seconds to settle."""
+    return [Fault(float(second), Kind.KILL, second % workers) for second in range(5, int(seconds))]
+
+
+def drill(seed: int, seconds: float, scope: Scope, kinds: Sequence[Kind], steps: Sequence[str]) -> list[Fault]:
+    """Return faults of some kinds only, in turn, one after the other; aimed ones hit at the given steps."""
+    chance = random.Random(f"{seed} drill")
+    return list(_within(_drill(chance, scope, kinds, steps), seconds))
+
+
+def _drill(chance: random.Random, scope: Scope, kinds: Sequence[Kind], steps: Sequence[str]) -> Iterator[Fault]:
+    at_s = 4.0
+    for number, kind in enumerate(cycle(kinds)):
+        aimed = kind in {Kind.AIMED_KILL, Kind.AIMED_STOP}
+        step = chance.choice(steps) if aimed else ""
+        lasts_s = scope.session_s + 2 if kind is Kind.AIMED_STOP else _length(chance, scope, kind)
+        yield Fault(at_s, kind, number, lasts_s, step, int(aimed))
+        at_s += chance.uniform(0.5, 1.5) * scope.worker_every_s
+
+
+def _within(lane: Iterator[Fault], seconds: float) -> Iterator[Fault]:
+    for fault in lane:
+        if fault.at_s >= seconds:
+            return
+        if fault.over_s <= seconds:
+            yield fault
+
+
+def _workers(chance: random.Random, scope: Scope) -> Iterator[Fault]:
+    if not scope.workers:
+        return
+    aims = _steps(chance)
+    at_s = 0.0
+    for kind in _rounds(chance, _WORKER):
+        at_s += chance.uniform(0.5, 1.5) * scope.worker_every_s
+        target = chance.randrange(scope.workers)
+        match kind:
+            case Kind.AIMED_KILL:
+                yield Fault(at_s, kind, target, 0, next(aims), chance.randint(1, _MOST_VISITS))
+            case Kind.AIMED_STOP:
+                lasts_s = _outlasting(chance, scope)
+                yield Fault(at_s, kind, target, lasts_s, next(aims), chance.randint(1, _MOST_VISITS))
+            case Kind.STOP:
+                yield Fault(at_s, kind, target, _outlasting(chance, scope))
+            case Kind.JOIN:
+                yield Fault(at_s, kind, 0, chance.uniform(3, 8))
+            case _:
+                yield Fault(at_s, kind, target)
+
+
+def _outlasting(chance: random.Random, scope: Scope) -> float:
+    """Return for how long a worker is stopped: mostly past its session, so that it wakes a zombie."""
+    return scope.session_s + chance.uniform(-1, 4)
+
+
+def _steps(chance: random.Random) -> Iterator[str]:
+    while True:
+        yield from chance.sample(STEPS, len(STEPS))
+
+
+def _world(chance: random.Random, scope: Scope) -> Iterator[Fault]:
+    """Yield what befalls Kafka, the store and the network: one at a time, so that work goes on between."""
+    alone = (*(NODES if scope.nodes else ()), *(STORE if scope.own_store else ()))
+    things = {(kind, 0): 4 for kind in alone} | {(kind, link): 1 for kind in NETWORK for link in range(scope.links)}
+    if scope.empties:
+        things = {(Kind.STORE_EMPTY, 0): 1}
+    at_s = chance.uniform(2, 4)
+    for kind, link in _rounds(chance, things):
+        target = chance.randrange(scope.nodes) + 1 if kind in NODES else link
+        lasts_s = _length(chance, scope, kind)
+        yield Fault(at_s, kind, target, lasts_s)
+        # A node that comes back needs some seconds to catch up before another may go.
+        at_s += lasts_s + (chance.uniform(6, 9) if kind in NODES else chance.uniform(1, 4))
+
+
+def _length(chance: random.Random, scope: Scope, kind: Kind) -> float:
+    match kind:
+        case Kind.ALL_NODES:
+            return chance.uniform(scope.away_s / 2, scope.away_s)
+        case Kind.CUT:
+            return chance.uniform(0.2, 1)
+        case Kind.BLACK_HOLE:
+            return chance.uniform(1, scope.session_s + 2)
+        case _:
+            return chance.uniform(1, 5)
+
+
+def _ingest(chance: random.Random, scope: Scope) -> Iterator[Fault]:
+    at_s = 0.0
+    for kind in _rounds(chance, _INGEST if scope.ingests else {}):
+        at_s += chance.uniform(3, 7)
+        yield Fault(at_s, kind, chance.randrange(scope.ingests))
+
+
+def _rounds(chance: random.Random, weights: dict[T, int]) -> Iterator[T]:
+    """Yield everything once, in a shuffled order, then by weight without end."""
+    if not weights:
+        return iter(())
+    things = list(weights)
+    draw: Callable[[int], T] = lambda _: chance.choices(things, list(weights.values()))[0]  # noqa: E731
+    return chain(chance.sample(things, len(things)), map(draw, count()))

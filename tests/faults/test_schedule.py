@@ -1,0 +1,62 @@
+"""The plan of faults: repeatable, complete, over in time."""
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.faults.schedule import NETWORK, NODES, STEPS, STORE, Fault, Kind, Scope, plan
+
+SCOPE = Scope(links=4)
+SEEDS = st.integers(0, 2**32)
+
+
+@given(SEEDS)
+def test_the_same_seed_gives_the_same_faults(seed: int) -> None:
+    """A run that found something can be made again."""
+    assert plan(seed, 120, SCOPE) == plan(seed, 120, SCOPE)
+    assert plan(seed, 120, SCOPE) != plan(seed + 1, 120, SCOPE)
+
+
+@given(SEEDS)
+def test_one_run_of_make_faults_has_every_kind(seed: int) -> None:
+    """In 200 s each kind of fault comes, each step is aimed at and each road is hurt in each way."""
+    faults = plan(seed, 200, SCOPE)
+    assert {fault.kind for fault in faults} == set(Kind) - {Kind.STORE_EMPTY}
+    assert {fault.step for fault in faults if fault.kind is Kind.AIMED_KILL} == set(STEPS)
+    assert {(f.kind, f.target) for f in faults if f.kind in NETWORK} == {(k, n) for k in NETWORK for n in range(4)}
+    assert Kind.STORE_EMPTY in {fault.kind for fault in plan(seed, 20, SCOPE._replace(empties=True))}
+
+
+@given(SEEDS, st.floats(0, 200), st.booleans())
+def test_every_fault_is_over_before_the_end(seed: int, seconds: float, empties: bool) -> None:  # noqa: FBT001
+    """In the order of time, none begins before the start, and each is undone before the end."""
+    faults = plan(seed, seconds, SCOPE._replace(empties=empties))
+    assert faults == sorted(faults, key=lambda fault: fault.at_s)
+    assert all(0 <= fault.at_s <= fault.over_s <= seconds for fault in faults)
+
+
+@given(SEEDS)
+def test_one_part_of_the_world_is_hurt_at_a_time(seed: int) -> None:
+    """A node, the store or a road: the next is hurt when the last is whole again, and nodes get time to catch up."""
+    world = [f for f in plan(seed, 150, SCOPE) if f.kind in {*NODES, *STORE, *NETWORK}]
+    for before, after in pairwise(world):
+        assert after.at_s >= before.over_s + (6 if before.kind in NODES else 1)
+
+
+@given(SEEDS)
+def test_what_was_given_is_not_hurt(seed: int) -> None:
+    """On somebody else's Kafka and store only workers, ingest and the road to the store are."""
+    faults = plan(seed, 200, Scope(nodes=0, links=1, own_store=False))
+    assert not {fault.kind for fault in faults} & {*NODES, *STORE, Kind.STORE_EMPTY}
+    assert {fault.target for fault in faults if fault.kind in NETWORK} == {0}
+
+
+def test_stops_outlast_the_session() -> None:
+    """Most workers that are stopped wake up as zombies."""
+    faults = [f for f in plan(1, 2000, SCOPE) if f.kind in {Kind.STOP, Kind.AIMED_STOP}]
+    assert sum(_is_past(fault, SCOPE) for fault in faults) > len(faults) / 2
+
+
+def _is_past(fault: Fault, scope: Scope) -> bool:
+    return fault.lasts_s > scope.session_s
