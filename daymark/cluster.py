@@ -4,7 +4,7 @@ import time
 from typing import Any, Final, Protocol
 
 import click
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ClusterMetadata  # type: ignore[attr-defined]  # public, but not marked so
 
 ANSWER_S: Final = 8.0  # for so long a cluster is given, if it is not to be waited for
@@ -12,6 +12,7 @@ ANSWER_S: Final = 8.0  # for so long a cluster is given, if it is not to be wait
 # Commands say themselves what went wrong; librdkafka's own lines would come between.
 QUIET: Final[dict[str, Any]] = {"log_level": 0, "reconnect.backoff.max.ms": 1000}
 
+_REFUSED = {"_AUTHENTICATION", "_SSL"}
 _ONCE_S = 1.0  # of one question: Ctrl-C is not heard meanwhile
 
 
@@ -21,18 +22,42 @@ class Client(Protocol):
     def list_topics(self, topic: str | None = None, timeout: float = -1) -> Any:
         """Ask for the cluster's topics."""
 
+    def poll(self, timeout: float = -1) -> Any:
+        """Serve what librdkafka has to say."""
+
+
+class Heard:
+    """What librdkafka said of a client's brokers: a call only says that it failed, or timed out.
+
+    It is a client's `error_cb`, and is told when the client is polled.
+    """
+
+    def __init__(self) -> None:
+        self._refusal: KafkaError | None = None
+
+    def __call__(self, error: KafkaError) -> None:
+        """Keep what a broker has against us."""
+        if error.name() in _REFUSED:
+            self._refusal = error
+
+    def why(self, client: Client, error: KafkaError) -> KafkaError:
+        """Return why a client's call failed: what a broker has against us, else the call's own error."""
+        client.poll(0)
+        return self._refusal or error
+
 
 class Unreachable(click.ClickException):
     """No broker answers."""
 
 
-def ask(client: Client, brokers: str, wait_s: float = 0.0) -> ClusterMetadata:
+def ask(client: Client, brokers: str, wait_s: float = 0.0, heard: Heard | None = None) -> ClusterMetadata:
     """Return what the cluster has.
 
     Args:
         client: asks.
         brokers: where it asks, for the message.
         wait_s: for how many seconds a cluster that is still starting is waited for.
+        heard: the `error_cb` of the client, if it has one.
 
     Raises:
         Unreachable: no broker answered in time.
@@ -42,9 +67,10 @@ def ask(client: Client, brokers: str, wait_s: float = 0.0) -> ClusterMetadata:
         try:
             found: ClusterMetadata = client.list_topics(timeout=_ONCE_S)
         except KafkaException as error:
+            why = error.args[0] if heard is None else heard.why(client, error.args[0])
             if time.monotonic() > until or error.args[0].fatal():
                 raise Unreachable(
-                    f"no Kafka broker answers at {brokers} ({error.args[0].str()}). "
+                    f"no Kafka broker answers at {brokers} ({why.str()}). "
                     "Is it running, and are DAYMARK_KAFKA and its options right?"
                 ) from None
         else:

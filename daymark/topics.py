@@ -73,8 +73,9 @@ def command(partitions: int | None, replication: int | None, wait: float, *, as_
     Nothing that exists is changed. The exit status is 1 when something differs.
     """
     found = settings.from_environment()
-    admin = AdminClient(client_config(found) | cluster.QUIET)
-    metadata = cluster.ask(admin, found.kafka, wait)
+    heard = cluster.Heard()
+    admin = AdminClient(client_config(found) | cluster.QUIET | {"error_cb": heard})
+    metadata = cluster.ask(admin, found.kafka, wait, heard)
     copies = replication or min(_MOST_REPLICAS, len(metadata.brokers))
     wanted = [want(topic, partitions or topic.partitions, copies) for topic in found.topics.all()]
     try:

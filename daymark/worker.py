@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 import structlog
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from daymark import logs, registry
@@ -17,7 +17,7 @@ from daymark.workspaces_file import WorkspacesFile
 from processor import health, metrics
 from processor.breaker import Breaker
 from processor.claims import Claims, Lifetimes
-from processor.errors import Fatal, KafkaAway
+from processor.errors import Fatal, KafkaAway, place, told
 from processor.outputs import Codecs
 from processor.ports import Session
 from processor.sink import Sink
@@ -132,14 +132,16 @@ class _Topics:
     """Looks at the topics that a worker reads and writes."""
 
     def __init__(self, config: dict[str, Any], topics: Topics) -> None:
-        self._admin, self._topics, self._troubles = AdminClient(config), topics, Troubles("admin")
+        self._topics, self._troubles = topics, Troubles("admin")
+        self._refusal: KafkaError | None = None  # that the last question met; a client only says that it timed out
+        self._admin = AdminClient(config | {"error_cb": self._on_error})
 
     def check(self) -> None:
         """See that the topics are there, and that a result's partition is there for each raw record's.
 
         Raises:
             KafkaAway: a topic is missing, or nobody answers; both can change.
-            Fatal: the partitions do not match.
+            Fatal: the partitions do not match, or Kafka refuses us.
         """
         topics = self._topics
         partitions = {
@@ -163,11 +165,25 @@ class _Topics:
         return identity.to_bytes(8, "big", signed=True)[:_MARK_BYTES]
 
     def _describe(self, name: str) -> Any:
+        self._refusal = None
         try:
             return self._admin.describe_topics(TopicCollection([name]), request_timeout=_ANSWER_S)[name].result()
         except KafkaException as error:
-            self._troubles.note(error.args[0])
-            raise KafkaAway(f"{name} cannot be looked at: {error.args[0].str()}; `daymark topics` makes it") from None
+            fault = error.args[0]
+            self._troubles.note(fault)
+        finally:
+            self._admin.poll(0)  # serves `_on_error`
+        if self._refusal is not None or place(fault.name()) is Fatal:
+            refusal = self._refusal or fault
+            right = "Read" if name == self._topics.events else "Write"
+            raise Fatal(told(refusal.name(), refusal.str(), topic=name, right=right))
+        advice = "; `daymark topics` makes it" if fault.code() == KafkaError.UNKNOWN_TOPIC_OR_PART else ""
+        raise KafkaAway(f"{name} cannot be looked at: {fault.str()}{advice}")
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._troubles.note(error)
+        if place(error.name()) is Fatal:
+            self._refusal = error
 
 
 def _codecs(settings: Settings) -> Codecs:

@@ -110,7 +110,7 @@ class Connection(HttpToolsProtocol):
         target = httptools.parse_url(self.url)  # before anything is begun, as it may raise
         version = self.parser.get_http_version()
         # A head is measured only if it may be too long: that costs more than all the rest.
-        most = self._head_bytes + self._piece_bytes + self._last_piece_bytes
+        most = self._head_bytes + self._last_piece_bytes
         if most > HEAD_LIMIT_BYTES and head.size(self.url, self.headers) > HEAD_LIMIT_BYTES:
             raise _Malformed
         if not head.is_clear(version, self.headers):

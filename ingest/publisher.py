@@ -41,6 +41,7 @@ _OPTIONS: Final[Mapping[str, Any]] = {
 _POLL_SECONDS, _IDLE_POLL_SECONDS = 0.001, 0.01
 _QUIET_POLLS = 50  # polls without a callback after which they become rarer: Kafka is slow or away
 _SWEEP_SECONDS = 0.1
+_SAY_AGAIN_SECONDS = 10.0
 _LOOK_SECONDS, _LOOK_AGAIN_SECONDS, _LOOK_TIMEOUT_SECONDS = 3.0, 0.5, 2.0
 
 
@@ -97,6 +98,7 @@ class Publisher:
         self._waiters: set[_Waiter] = set()
         self._polling, self._quiet, self._swept = False, 0, 0.0
         self._last_error = ""
+        self._refused_at: dict[str, float] = {}  # when it is said again that a topic may not be written
         self._seen = False  # until the topics were seen once, producing could make the broker create them, wrongly
         self.failure: str | None = None
         self.readiness = Readiness(ready=False, reason="Kafka has not been asked yet")
@@ -175,11 +177,19 @@ class Publisher:
             waiter.failed = True
             self._last_error = error.str()
             self._metrics.delivery_failures.labels(error.name()).inc()
+            if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                self._say_refused(self._topics.rejected if waiter.done is None else self._topics.events)
             self._answer(waiter, Outcome.FAILED)
         if waiter.left == 0:
             self._messages.give(waiter.workspace, waiter.messages)
             self._bytes.give(waiter.workspace, waiter.bytes)
             self._answer(waiter, Outcome.DELIVERED)
+
+    def _say_refused(self, topic: str) -> None:
+        now = self._loop.time()
+        if now >= self._refused_at.get(topic, now):
+            self._refused_at[topic] = now + _SAY_AGAIN_SECONDS
+            log.error("topic.refused", topic=topic, advice=f"grant Write on topic {topic}")
 
     def _answer(self, waiter: _Waiter, outcome: Outcome) -> None:
         self._waiters.discard(waiter)

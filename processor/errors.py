@@ -109,6 +109,28 @@ FATAL: Final = frozenset(
 )
 
 
+# What a person can do about a refusal: a right of README's table that lacks, or a user that Kafka does not know.
+_NOBODY: Final = "the user and the password want a look: DAYMARK_KAFKA_SASL_USERNAME, DAYMARK_KAFKA_SASL_PASSWORD"
+_ADVICE: Final = {
+    "_AUTHENTICATION": _NOBODY,
+    "SASL_AUTHENTICATION_FAILED": _NOBODY,
+    "GROUP_AUTHORIZATION_FAILED": "grant Read on group {group}",
+    "TOPIC_AUTHORIZATION_FAILED": "grant {right} on topic {topic}",
+}
+
+
+def told(name: str, said: str, **things: str) -> str:
+    """Return Kafka's words about an error and, where a person can mend it, what to do.
+
+    Args:
+        name: of the error code.
+        said: the driver's words.
+        things: that were asked for: group, or topic and the right that is needed there.
+    """
+    advice = _ADVICE.get(name)
+    return f"Kafka: {said.rstrip('.')}; {advice.format(**things)}" if advice else f"Kafka: {said}"
+
+
 def place(name: str) -> type[Fault]:
     """Return what is done about one of Kafka's error codes, given its name."""
     if name in RETRIABLE:

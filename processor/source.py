@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from processor.errors import Fatal, Fault, Retriable, SessionLost, place
+from processor.errors import Fatal, Fault, Retriable, SessionLost, place, told
 from processor.message import to_record
 from processor.records import Batch, Record, first_offsets
 from processor.troubles import Troubles
@@ -60,6 +60,7 @@ class Source:
             consumer: makes the driver's consumer from its settings.
         """
         self._topic, self._most, self._ask = topic, most, incarnation
+        self._group = str(config.get("group.id", ""))
         self._incarnation: bytes | None = None
         self._asked_at = -_ASK_EVERY_S
         self._assigned: set[int] = set()
@@ -154,7 +155,7 @@ class Source:
             return message.partition() in self._assigned
         fault = place(error.name())
         if fault is not Retriable:
-            raise fault(f"Kafka: {error.str()}")
+            raise fault(self._told(error))
         self._troubles.note(error)
         return False
 
@@ -251,4 +252,7 @@ class Source:
         self._troubles.note(error)
         fault = place(error.name())
         if fault is not Retriable and not isinstance(self._fault, Fatal):
-            self._fault = fault(f"Kafka: {error.str()}")
+            self._fault = fault(self._told(error))
+
+    def _told(self, error: KafkaError) -> str:
+        return told(error.name(), error.str(), group=self._group, topic=self._topic, right="Read")

@@ -15,6 +15,7 @@ from processor.ports import Claimed, Session
 from processor.records import Batch, Output, Record, first_offsets
 from processor.traits import Clock, Property
 from tests.fake_kafka import BLANK, FakeKafka, Membership
+from tests.fake_redis import FakeRedis
 
 INCARNATION = b"fake"
 
@@ -26,7 +27,7 @@ class Answer(NamedTuple):
 
     fault: Exception | None = None
     effect: Effect = "none"
-    cut: Sequence[int] | None = None  # of a batch: the partitions whose next records it holds; None: what is there
+    cut: Sequence[int] | None = None  # of a batch, record by record: which of the partitions it is of; None: all
     deaf: bool = False  # of a poll: what the group has to say is not heard yet
     again: bool = False  # of a claim: its first answer was lost, and the driver asked again
     renews: bool = False  # of a transaction's begin: the producer had lost a broker, and is made anew
@@ -149,7 +150,15 @@ class FakeSource:
                 self._position[partition] = self._kafka.start_of(partition)
         if cut is None:
             return [record for partition in sorted(self._position) for record in self._next(partition, self._most)]
-        return [record for partition in cut for record in self._next(partition, 1)]
+        records = []
+        for share in cut:
+            waiting = [partition for partition in sorted(self._position) if self._is_waiting(partition)]
+            records += self._next(waiting[share % len(waiting)], 1) if waiting else []
+        return records
+
+    def _is_waiting(self, partition: int) -> bool:
+        position = self._position[partition]
+        return position is not None and position < len(self._kafka.records[partition])
 
     def _next(self, partition: int, most: int | None) -> list[Record]:
         position = self._position.get(partition)
@@ -226,58 +235,17 @@ class FakeSink:
         _raise(answer)
 
 
-class Redis:
-    """Day keys and clocks, every write with what was there before: a replica may take over that lags behind."""
-
-    def __init__(self) -> None:
-        self.held: dict[ContactDay, bytes] = {}
-        self.clocks: dict[Property, Clock] = {}
-        self.trouble: type[ClaimsAway] | None = None
-        self.on_their_way: list[Callable[[], object]] = []
-        self._writes: list[tuple[dict[Any, Any], Any, Any]] = []
-
-    def ask(self, owners: Mapping[ContactDay, bytes], clocks: Mapping[Property, Clock]) -> Claimed:
-        holders = [self._claim(day, owner) for day, owner in owners.items()]
-        return Claimed(holders, [self._move(of, clock) for of, clock in clocks.items()])
-
-    def fail_over(self, lost: int) -> bool:
-        """Lose the newest writes, and say whether there were any."""
-        writes, self._writes = self._writes[::-1][:lost], self._writes[: max(len(self._writes) - lost, 0)]
-        for there, key, before in writes:
-            if before is None:
-                there.pop(key, None)
-            else:
-                there[key] = before
-        return bool(writes)
-
-    def _claim(self, day: ContactDay, owner: bytes) -> bytes | None:
-        holder = self.held.get(day)
-        if holder is None:
-            self._write(self.held, day, owner)
-        return holder
-
-    def _move(self, of: Property, clock: Clock) -> Clock | None:
-        before = self.clocks.get(of)
-        if not clock.is_stale(before):
-            self._write(self.clocks, of, clock)
-        return before
-
-    def _write(self, there: dict[Any, Any], key: Any, value: Any) -> None:
-        self._writes.append((there, key, there.get(key)))
-        there[key] = value
-
-
 class FakeClaims:
     """Claims and clocks as one worker asks for them."""
 
-    def __init__(self, redis: Redis | None = None, turns: Turns | None = None) -> None:
-        self.redis, self.faults = redis or Redis(), Faults()
+    def __init__(self, redis: FakeRedis | None = None, turns: Turns | None = None) -> None:
+        self.redis, self.faults = redis or FakeRedis(), Faults()
         self._turns = turns or self.faults
 
     def claim(self, owners: Mapping[ContactDay, bytes], clocks: Mapping[Property, Clock]) -> Claimed:
         answer = self._turns.next("claim")
-        if self.redis.trouble and not answer.fault:
-            raise self.redis.trouble("planned")
+        if self.redis.troubles:
+            raise self.redis.troubles.pop()
         if answer.fault:
             _take_effect(
                 answer,

@@ -19,12 +19,12 @@ class Limits(NamedTuple):
     """How much of an audit is in memory.
 
     `rows` of one file (about 200 bytes each while they are sorted), `buffers_bytes` of what is not yet written of a
-    layout's files, `remembered` entries of each of the ledger's shortcuts (about 200 bytes each).
+    layout's files, `remembered` entries of each of the ledger's shortcuts (up to 500 bytes each).
     """
 
     rows: int = 50_000
     buffers_bytes: int = 8 << 20
-    remembered: int = 50_000
+    remembered: int = 20_000
 
 
 class Buckets:

@@ -98,8 +98,8 @@ _PACK = {count: Struct(f">{count}I").pack for count in range(1, _MOST_FIELDS + 1
 
 
 def prints(values: Sequence[Any]) -> bytes:
-    """Return the prints of fields. A number and a truth value are different, though Python finds 1 and True equal."""
-    return _PACK[len(values)](*[hash((type(value), value)) & _PRINT for value in values])
+    """Return the prints of fields, each of which has one type (or none): Python finds 1 and True equal."""
+    return _PACK[len(values)](*[hash(value) & _PRINT for value in values])
 
 
 def differing(fields: Iterable[str], one: bytes, other: bytes) -> tuple[str, ...]:

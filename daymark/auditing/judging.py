@@ -113,8 +113,8 @@ def _interactions(event: SourceFact | None, interactions: Sequence[SourceFact]) 
             why = "there is no such event" if event is None else "the event is rejected"
             yield Fault(Finding.UNKNOWN, _example(fact, why=why))
             continue
-        fields = differing(INTERACTION_FIELDS, event.prints, fact.prints)
-        if fields:
+        if fact.prints != event.prints:
+            fields = differing(INTERACTION_FIELDS, event.prints, fact.prints)
             finding = Finding.WRONG_DAY if "day" in fields else Finding.WRONG_CONTENT
             yield Fault(finding, _example(fact, fields))
 
@@ -145,8 +145,9 @@ def _last(last: PropertyFact, newest: dict[int, PropertyFact], reach: Reach) -> 
     """Judge the last record of a property. None: it is right."""
     change = newest.get(last.partition)
     if change is not None and change.offset == last.offset:
-        fields = differing(TRAIT_FIELDS, change.prints, last.prints)
-        return Fault(Finding.TRAIT_WRONG, _example(last, fields)) if fields else None
+        if last.prints == change.prints:
+            return None
+        return Fault(Finding.TRAIT_WRONG, _example(last, differing(TRAIT_FIELDS, change.prints, last.prints)))
     where = reach.where(last.partition, last.offset)
     latest = next(iter(newest.values()), None)
     is_later = latest is None or last.timestamp_ms > latest.timestamp_ms

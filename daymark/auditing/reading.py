@@ -19,7 +19,9 @@ CONFIG: Final[Mapping[str, Any]] = {
     "auto.offset.reset": "earliest",  # what was to be read next is deleted: go on with what there is
     "fetch.queue.backoff.ms": 20,  # the default, 1000, stalls a partition whenever the queue is full
     "fetch.wait.max.ms": 100,
-    "queued.max.messages.kbytes": 32768,
+    # Enough to keep the disk busy; the defaults take hundreds of megabytes.
+    "fetch.max.bytes": 8 << 20,
+    "queued.max.messages.kbytes": 16384,
 }
 
 # The end of a topic as it is for readers of everything: records of open transactions lie before it.
@@ -27,7 +29,7 @@ UNCOMMITTED: Final[Mapping[str, Any]] = {**CONFIG, "isolation.level": "read_unco
 
 _CALL_S, _PATIENCE_S, _AGAIN_S = 10.0, 30.0, 0.2
 _STALLED_S = 120.0  # longer than any transaction of ours is open
-_MOST = 10_000
+_MOST = 2_000
 _HOPELESS = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.TOPIC_AUTHORIZATION_FAILED,

@@ -1,9 +1,8 @@
 """Kafka's messages as values: raw events with their headers, and the records of the output topics. Decides nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, NamedTuple, cast
-from uuid import UUID
+from typing import Any, Final, NamedTuple, cast
 
 from confluent_kafka import Message
 
@@ -66,8 +65,11 @@ def output(message: Message, codec: avro.Codec, by_id: ById | None) -> Output:
     schema, fields = avro.decode(message.value() or b"", by_id)
     if schema != codec.name:
         raise avro.UnreadableValue(f"a {schema}, where a {codec.name} is wanted")
-    plain = {name: _plain(value) for name, value in fields.items()}
-    return Output(*coordinates(message), message.key(), plain)
+    for name, plain in _PLAIN.items():
+        value = fields.get(name)
+        if value is not None:
+            fields[name] = plain(value)
+    return Output(*coordinates(message), message.key(), fields)
 
 
 def coordinates(message: Message) -> tuple[int, int]:
@@ -75,9 +77,18 @@ def coordinates(message: Message) -> tuple[int, int]:
     return cast("int", message.partition()), cast("int", message.offset())
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return (value - _EPOCH) // _MILLISECOND
-    if isinstance(value, date):
-        return value.toordinal() - _EPOCH_ORDINAL
-    return str(value) if isinstance(value, UUID) else value
+def _milliseconds(instant: datetime) -> int:
+    return (instant - _EPOCH) // _MILLISECOND
+
+
+def _days(day: date) -> int:
+    return day.toordinal() - _EPOCH_ORDINAL
+
+
+# How the fields of logical types become plain; no two schemas have a field of one name and different types.
+_PLAIN: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "interaction_id": str,
+    "day": _days,
+    "timestamp": _milliseconds,
+    "received_at": _milliseconds,
+}

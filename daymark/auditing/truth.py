@@ -71,7 +71,7 @@ def trait(raw: Raw, identify: Identify, change: Change) -> tuple[Any, ...]:
     """Return the fields of a property's record, in the order of `facts.TRAIT_FIELDS`."""
     key = trait_key(raw.workspace, identify.email, change.name)
     at = (identify.timestamp_ms, identify.message_id, raw.received_at_ms)
-    return change.value, change.kind, change.membership, *at, key
+    return _typed(change.value), change.kind, change.membership, *at, key
 
 
 def trait_key(workspace: str, email: str, name: str) -> bytes:
@@ -107,5 +107,10 @@ def rejection_found(output: Output) -> tuple[Any, ...]:
 def trait_found(output: Output) -> tuple[Any, ...]:
     """Return the fields of a property's record that was emitted, in the same order."""
     fields = output.fields
-    names = ("value", "kind", "membership", "timestamp", "message_id", "received_at")
-    return *(fields[name] for name in names), output.key
+    names = ("kind", "membership", "timestamp", "message_id", "received_at")
+    return _typed(fields["value"]), *(fields[name] for name in names), output.key
+
+
+def _typed(value: object) -> tuple[str, object]:
+    """Keep 1, 1.0 and true apart, which Python finds equal."""
+    return type(value).__name__, value

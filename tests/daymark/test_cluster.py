@@ -1,5 +1,6 @@
 """A person gets an answer from a cluster, or a clear error, soon."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,12 +24,23 @@ class Starting:
             raise KafkaException(KafkaError(KafkaError._TRANSPORT))
         return HAS
 
+    def poll(self, timeout: float = -1) -> Any:
+        raise AssertionError(f"nobody listens, in {timeout}")
+
 
 class Hopeless:
-    """A client that can never be used again."""
+    """A client that can never be used again; it says why only when it is polled."""
+
+    def __init__(self, told: Callable[[KafkaError], None] = lambda _: None) -> None:
+        self._told = told
+
+    def poll(self, timeout: float = -1) -> Any:
+        assert timeout == 0
+        self._told(KafkaError(KafkaError._AUTHENTICATION, "no such user"))
+        self._told(KafkaError(KafkaError._ALL_BROKERS_DOWN, "and nobody else"))
 
     def list_topics(self, topic: str | None = None, timeout: float = -1) -> Any:
-        raise KafkaException(KafkaError(KafkaError._AUTHENTICATION, f"no {topic} in {timeout}", fatal=True))
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT, f"no {topic} in {timeout}", fatal=True))
 
 
 def test_a_cluster_that_is_starting_is_waited_for() -> None:
@@ -39,3 +51,10 @@ def test_what_will_never_be_is_not_waited_for() -> None:
     """And the message says where was asked."""
     with pytest.raises(cluster.Unreachable, match="localhost:9092"):
         cluster.ask(Hopeless(), "localhost:9092", 600)
+
+
+def test_what_a_broker_has_against_us_is_said() -> None:
+    """A call says that it failed; why is told to the client's error_cb, among complaints that explain nothing."""
+    heard = cluster.Heard()
+    with pytest.raises(cluster.Unreachable, match=r"\(no such user\)"):
+        cluster.ask(Hopeless(heard), "localhost:9092", 600, heard)

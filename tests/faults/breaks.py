@@ -3,10 +3,12 @@
 Each is a patch of the product's code inside the worker under test, and says which faults of the world bring it out.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import redis
+from confluent_kafka import Consumer
 
 from processor import plan
 from processor.claims import Claims, clock_key, day_key
@@ -97,8 +99,19 @@ def no_filter() -> None:
     _patch(Source, "_leave", leave_quietly)
 
 
+def blank_metadata() -> None:
+    """Commit with the metadata of a consumer that never joined: the broker takes it from anybody, a zombie, too."""
+    send = Sink._send_offsets
+    stranger = Consumer({"bootstrap.servers": os.environ["DAYMARK_KAFKA"], "group.id": os.environ["DAYMARK_GROUP"]})
+
+    def send_blank(sink: Sink, offsets: Any, _: Any) -> None:
+        send(sink, offsets, stranger.consumer_group_metadata())
+
+    _patch(Sink, "_send_offsets", send_blank)
+
+
 def late_metadata() -> None:
-    """Ask for the group's metadata at commit time: a zombie's is blank, and the broker takes it."""
+    """Ask for the group's metadata at commit time: where the driver has blanked it, nothing fences a zombie."""
     sources: list[Source] = []
     next_batch, send = Source.next_batch, Sink._send_offsets
 
@@ -158,6 +171,7 @@ BREAKS: dict[str, Break] = {
     "offsets-outside": Break(offsets_outside, [Kind.AIMED_KILL], ["committed"]),
     "no-rewind": Break(no_rewind, [Kind.STORE_KILL, Kind.STORE_FULL, Kind.STORE_READ_ONLY]),
     "no-filter": Break(no_filter, [Kind.TERM, Kind.JOIN, Kind.AIMED_STOP], ["batched", "claimed", "begun"]),
+    "blank-metadata": Break(blank_metadata, [Kind.AIMED_STOP], ["batched", "read", "claimed"]),
     "late-metadata": Break(late_metadata, [Kind.AIMED_STOP], ["batched", "read", "claimed"]),
     "no-collapse": Break(no_collapse, [Kind.TERM]),
 }

@@ -133,7 +133,7 @@ def _drill(chance: random.Random, scope: Scope, kinds: Sequence[Kind], steps: Se
         step = chance.choice(steps) if aimed else ""
         lasts_s = scope.session_s + 2 if kind is Kind.AIMED_STOP else _length(chance, scope, kind)
         yield Fault(at_s, kind, number, lasts_s, step, int(aimed))
-        at_s += chance.uniform(0.5, 1.5) * scope.worker_every_s
+        at_s += (lasts_s if kind in {*NODES, *STORE} else 0) + chance.uniform(0.5, 1.5) * scope.worker_every_s
 
 
 def _within(lane: Iterator[Fault], seconds: float) -> Iterator[Fault]:
@@ -179,7 +179,9 @@ def _steps(chance: random.Random) -> Iterator[str]:
 def _world(chance: random.Random, scope: Scope) -> Iterator[Fault]:
     """Yield what befalls Kafka, the store and the network: one at a time, so that work goes on between."""
     alone = (*(NODES if scope.nodes else ()), *(STORE if scope.own_store else ()))
-    things = {(kind, 0): 4 for kind in alone} | {(kind, link): 1 for kind in NETWORK for link in range(scope.links)}
+    things = {(kind, 0): 1 if kind is Kind.ALL_NODES else 4 for kind in alone} | {
+        (kind, link): 1 for kind in NETWORK for link in range(scope.links)
+    }
     if scope.empties:
         things = {(Kind.STORE_EMPTY, 0): 1}
     at_s = chance.uniform(2, 4)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from itertools import count
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from processor.breaker import Breaker
 from processor.outputs import Codecs
@@ -11,7 +11,8 @@ from processor.worker import Worker
 from schemas import avro
 from schemas.topics import Topics
 from tests.fake_kafka import FakeKafka
-from tests.fakes import Answer, FakeClaims, FakeSink, FakeSource, Redis, Turns
+from tests.fake_redis import FakeRedis
+from tests.fakes import Answer, FakeClaims, FakeSink, FakeSource, Turns
 from tests.model.actor import Actor
 from tests.model.events import WORKSPACES
 
@@ -28,13 +29,13 @@ class Parts(NamedTuple):
 
     source: Callable[[FakeKafka, Turns], FakeSource] = FakeSource
     sink: Callable[[FakeKafka, Turns, str], FakeSink] = FakeSink
-    claims: Callable[[Redis, Turns], ClaimsPort] = FakeClaims
+    claims: Callable[[FakeRedis, Turns], ClaimsPort] = FakeClaims
 
 
 class Life:
     """One process of a slot, from its start to its end."""
 
-    def __init__(self, slot: str, kafka: FakeKafka, redis: Redis, parts: Parts) -> None:
+    def __init__(self, slot: str, kafka: FakeKafka, redis: FakeRedis, parts: Parts) -> None:
         self.slot = slot
         self._kafka, self._redis, self._parts = kafka, redis, parts
         self._source: FakeSource | None = None
@@ -44,7 +45,7 @@ class Life:
     @property
     def member(self) -> str | None:
         """Who it is in the group, None before it joined."""
-        return self._source and self._source.member
+        return self._source.member if self._source else None
 
     @property
     def call(self) -> str:
@@ -86,7 +87,7 @@ class Fleet:
     """At most one process a slot, and those that were replaced and live on: zombies."""
 
     def __init__(self, parts: Parts) -> None:
-        self.kafka, self.redis = FakeKafka(PARTITIONS), Redis()
+        self.kafka, self.redis = FakeKafka(PARTITIONS), FakeRedis()
         self.zombies: list[Life] = []
         self._parts = parts
         self._running: dict[str, Life] = {}

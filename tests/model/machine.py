@@ -1,10 +1,11 @@
 """The state machine: workers in turn, and everything that can go wrong between two of their calls."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Final, Literal
+from contextlib import suppress
+from typing import ClassVar, Final
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from processor.errors import Aborted, ClaimsAway, ClaimsFull, KafkaAway, SessionLost
 from tests.fakes import Answer, Effect
@@ -14,12 +15,15 @@ from tests.model.promises import Promises
 
 _slots = st.sampled_from(SLOTS)
 _partitions = st.integers(0, PARTITIONS - 1)
-_cuts = st.lists(_partitions, min_size=1, max_size=6)
+_cuts = st.lists(_partitions, min_size=1, max_size=4)
 _calls = st.integers(1, 20)
 # Between which calls something happens: where the worker is, or before one of these. Aimed, since chance hardly hits.
-_windows = st.sampled_from([None, "fill", "metadata", "claim", "produce", "offsets", "commit", "committed", "rewind"])
+_raw = st.tuples(_partitions, events())  # a partition is a contact's, unless their number was changed
+_raws = st.lists(_raw, max_size=8)
+_windows = st.sampled_from([None, "fill", "metadata", "claim", "produce", "offsets", "commit", "committed"])
 
-_BATCH_CALLS = 60  # more than any batch takes; a worker that waits for Redis goes round and round
+_BATCH_CALLS = 16  # about what a batch takes, from the start of a process
+_MOST_IDLE = 2  # polls that find nothing, after which something else is to happen
 _LAST_BREATH = 30  # calls of a zombie at the end
 
 # The calls that Kafka can fail, and those that it can abort.
@@ -39,33 +43,33 @@ class Workers(RuleBasedStateMachine):
         self.promises = Promises(self.fleet.kafka)
         self._is_sound = True
 
-    @rule(raw=st.lists(st.tuples(_partitions, events()), min_size=1, max_size=8))
-    def append(self, raw: Sequence[tuple[int, Event]]) -> None:
-        """Raw events come, each to a partition; a partition is a contact's, unless their number was changed."""
-        for partition, event in raw:
-            record = self.fleet.kafka.append(event.body, partition, event.workspace)
-            self.promises.append(record, event)
+    @initialize(raw=st.lists(_raw, min_size=1, max_size=40))
+    def begin(self, raw: Sequence[tuple[int, Event]]) -> None:
+        """There are some raw events."""
+        self.append(raw)
 
-    @rule(slot=_slots, calls=_calls, cut=_cuts)
-    def work(self, slot: str, calls: int, cut: list[int]) -> None:
-        """A worker goes on for some calls, its batches cut as told."""
-        self._go_on(slot, calls, Answer(cut=cut))
+    @rule(slot=_slots, calls=_calls, cut=_cuts, raw=_raws)
+    def work(self, slot: str, calls: int, cut: list[int], raw: Sequence[tuple[int, Event]]) -> None:
+        """A worker goes on for some calls, its batches cut as told; before that, raw events come."""
+        self.append(raw)
+        self._run(self.fleet.life(slot), calls, Answer(cut=cut))
 
-    @rule(turns=st.lists(_slots, min_size=1, max_size=30), cut=_cuts)
-    def take_turns(self, turns: list[str], cut: list[int]) -> None:
+    @rule(turns=st.lists(_slots, min_size=1, max_size=30), cut=_cuts, raw=_raws)
+    def take_turns(self, turns: list[str], cut: list[int], raw: Sequence[tuple[int, Event]]) -> None:
         """Workers go on in turn, call by call."""
+        self.append(raw)
         for slot in turns:
-            self._go_on(slot, 1, Answer(cut=cut))
+            self._run(self.fleet.life(slot), 1, Answer(cut=cut))
 
     @rule(slot=_slots, calls=_calls, cut=_cuts)
     def drivers_try_again(self, slot: str, calls: int, cut: list[int]) -> None:
         """A worker goes on; its claims lose their first answers, its producer lost a broker before each transaction."""
-        self._go_on(slot, calls, Answer(cut=cut, again=True, renews=True))
+        self._run(self.fleet.life(slot), calls, Answer(cut=cut, again=True, renews=True))
 
     @rule(slot=_slots, calls=_calls, cut=_cuts)
     def work_unaware(self, slot: str, calls: int, cut: list[int]) -> None:
         """A worker goes on without hearing what its group has to say."""
-        self._go_on(slot, calls, Answer(cut=cut, deaf=True))
+        self._run(self.fleet.life(slot), calls, Answer(cut=cut, deaf=True))
 
     @rule(slot=_slots, at=_windows, effect=st.sampled_from(["none", "half", "all", "late"]), aborts=st.booleans())
     def call_fails(self, slot: str, at: str | None, effect: Effect, aborts: bool) -> None:  # noqa: FBT001
@@ -125,10 +129,10 @@ class Workers(RuleBasedStateMachine):
             if requests:
                 _arrive(requests.pop(-1 if newest else 0))
 
-    @rule(trouble=st.sampled_from([ClaimsAway, ClaimsFull, None]))
-    def redis_is(self, trouble: type[ClaimsAway] | None) -> None:
-        """Redis is away, full, or (None) well."""
-        self.fleet.redis.trouble = trouble
+    @rule(trouble=st.sampled_from([ClaimsAway, ClaimsFull]), times=st.integers(1, 4))
+    def redis_is(self, trouble: type[ClaimsAway], times: int) -> None:
+        """Redis is away or full, the next times that it is asked."""
+        self.fleet.redis.troubles = [trouble("planned") for _ in range(times)]
 
     @rule(
         back=st.lists(st.integers(0, 5), min_size=PARTITIONS, max_size=PARTITIONS),
@@ -149,6 +153,11 @@ class Workers(RuleBasedStateMachine):
         for partition, records in enumerate(back):
             kafka.committed[partition] = max(kafka.committed.get(partition, 0) - records, 0)
 
+    def append(self, raw: Sequence[tuple[int, Event]]) -> None:
+        for partition, event in raw:
+            record = self.fleet.kafka.append(event.body, partition, event.workspace)
+            self.promises.append(record, event)
+
     @invariant()
     def promises_hold(self) -> None:
         """Everything that was committed is what the contract says."""
@@ -165,7 +174,7 @@ class Workers(RuleBasedStateMachine):
             self.fleet.crash_all()
 
     def _mend(self) -> None:
-        self.fleet.redis.trouble = None
+        self.fleet.redis.troubles.clear()
         for requests in (self.fleet.kafka.on_their_way, self.fleet.redis.on_their_way):
             while requests:
                 _arrive(requests.pop(0))
@@ -175,19 +184,19 @@ class Workers(RuleBasedStateMachine):
 
     def _come_to(self, slot: str, at: str | None) -> Life:
         """Let a worker go on until it is about to make a certain call; None: it is there."""
-        life = self.fleet.life(slot)
-        for _ in range(_BATCH_CALLS if at else 0):
-            if life.call == at or not self._step(life, Answer()):
-                break
+        if at:
+            self._run(self.fleet.life(slot), _BATCH_CALLS, Answer(), at)
         return self.fleet.life(slot)
 
-    def _go_on(self, slot: str, calls: int, answer: Answer) -> None:
-        self._run(self.fleet.life(slot), calls, answer)
-
-    def _run(self, life: Life, calls: int, answer: Answer) -> None:
+    def _run(self, life: Life, calls: int, answer: Answer, until: str | None = None) -> None:
+        idle = 0
         for _ in range(calls):
-            if not self._step(life, answer):
+            before = life.call
+            if before == until or idle > _MOST_IDLE or not self._step(life, answer):
                 return
+            idle = idle + 1 if before == life.call == "next_batch" else 0
+            if idle == _MOST_IDLE:  # time passes: sessions and transactions of the dead come to their end
+                self.fleet.bury()
 
     def _step(self, life: Life, answer: Answer) -> bool:
         goes_on = False
@@ -240,7 +249,5 @@ def _failure(call: str, effect: Effect, *, aborts: bool) -> Answer:
 
 
 def _arrive(request: Callable[[], object]) -> None:
-    try:
+    with suppress(Aborted, SessionLost):
         request()
-    except (Aborted, SessionLost):
-        pass

@@ -1,20 +1,24 @@
-"""Nothing lost, nothing doubled, whatever fails between whichever two calls: a state machine tries."""
+"""Nothing lost, nothing doubled, whatever fails between whichever two calls: a state machine tries.
+
+HYPOTHESIS_PROFILE=deep tries fifty times as much.
+"""
 
 import pytest
-from hypothesis import Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis import settings
 
+from tests.model.exploration import EXAMPLES, explore
 from tests.model.machine import Workers, WorkersOverALossyRedis
 
-# Without the phase that explains: it traces lines, and loses its count where threads take turns.
-_SETTINGS = settings(stateful_step_count=60, phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink])
-_STEPS = 20_000  # at least, of each machine, in a normal run
+_PARTS = 4  # for xdist
+_RUNS = settings.default.max_examples * 2 // EXAMPLES // _PARTS if settings.default else 0
+_STEPS_A_RUN = 1_000  # at the least: five runs, four parts and two machines make 40,000 steps
 
 
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("part", range(_PARTS))
 @pytest.mark.parametrize("machine", [Workers, WorkersOverALossyRedis])
-def test_no_fault_breaks_a_promise(machine: type[Workers]) -> None:
-    """Tens of thousands of steps of three workers and their zombies: every promise after each of them."""
+def test_no_fault_breaks_a_promise(machine: type[Workers], part: int) -> None:
+    """Tens of thousands of steps of two workers and their zombies: every promise after each of them."""
     machine.steps = 0
-    run_state_machine_as_test(machine, settings=_SETTINGS)
-    print(f"{machine.__name__}: {machine.steps} steps")
-    assert machine.steps >= _STEPS
+    explore(machine, range(part * _RUNS, (part + 1) * _RUNS))
+    assert machine.steps >= _RUNS * _STEPS_A_RUN

@@ -18,3 +18,12 @@ def test_place() -> None:
     assert errors.place("UNKNOWN_MEMBER_ID") is errors.SessionLost
     assert errors.place("TOPIC_AUTHORIZATION_FAILED") is errors.Fatal
     assert errors.place("_NEVER_HEARD_OF") is errors.Fatal
+
+
+def test_what_a_person_can_mend_is_told() -> None:
+    """Kafka's words, then the right that lacks, or what to look at; other errors are told as they are."""
+    things = {"group": "daymark", "topic": "segment.events", "right": "Read"}
+    group, nobody = "GROUP_AUTHORIZATION_FAILED", "_AUTHENTICATION"
+    assert errors.told(group, "refused.", **things) == "Kafka: refused; grant Read on group daymark"
+    assert "DAYMARK_KAFKA_SASL_PASSWORD" in errors.told(nobody, "who?", **things)
+    assert errors.told("_TRANSPORT", "away.", **things) == "Kafka: away."
