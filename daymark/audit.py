@@ -66,14 +66,16 @@ def command(**options: Any) -> None:
 
     \b
     What to know when something is found:
-    - Without --no-replays, the same record of the same event once more is no fault: a reset of the group does that.
-    - Days, descriptions and formats are those of the workspaces file as it is now. What was emitted before a change
-      of it differs: begin with --since after the change.
-    - With --since, a contact-day or property that began earlier is judged by what can be seen: its interaction is
-      there, but whether an earlier event should have won cannot be told. An event that should not have won can.
-    - Events older than the output topics' retention are not judged: what came of them may be deleted.
-    - After the loss of keys in Redis, or when a contact-day's events lie more than DAYMARK_CLAIM_DAYS apart, a second
-      interaction bears the same id; it is found as doubled, until compaction leaves one: the wrong winner, then.
+    - The same record of the same event once more is no fault: a reset of the group does that. Where there was none,
+      --no-replays makes it one.
+    - Days, descriptions and formats are those of the workspaces file as it is now. What was emitted before it
+      changed differs: begin with --since after the change.
+    - With --since, the events before are not seen: whether one of them should have won a day cannot be told, but
+      that one of those seen came before the winner can, and so can that nobody won.
+    - Events older than what the output topics keep are not judged: what came of them may be deleted.
+    - Once Redis lost keys, or they expired (DAYMARK_CLAIM_DAYS), a later event of a day is emitted under the same id:
+      doubled, and when compaction has left one, the wrong winner. A property's older change is stale likewise.
+    - A topic segment.events that was deleted and made anew: what came of the old one does not fit the new one.
     """  # noqa: D301  click's mark
     found = settings.from_environment()
     if None not in (options["since"], options["until"]) and options["since"] >= options["until"]:

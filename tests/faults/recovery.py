@@ -58,14 +58,17 @@ class Watch:
         every = sorted(at for advances in self.advances for at in advances)
         return max((after - before for before, after in pairwise(every)), default=0.0)
 
-    def lag(self) -> int:
-        """Return how many records the group had still to commit when it was last looked at.
+    def lags(self) -> dict[int, int]:
+        """Return how many records the group had still to commit, where there were any, when it was last looked at.
 
         Raises:
             KafkaException: nobody can tell.
         """
         ends = [self._consumer.get_watermark_offsets(place, 5, cached=False)[1] for place in self._places]
-        return sum(end - max(offset, 0) for end, offset in zip(ends, self._offsets, strict=True))
+        lags = {
+            place: end - max(offset, 0) for place, (end, offset) in enumerate(zip(ends, self._offsets, strict=True))
+        }
+        return {partition: lag for partition, lag in lags.items() if lag}
 
     def _run(self) -> None:
         while not self._ended.wait(_EVERY_S):

@@ -88,7 +88,9 @@ class Run:
             self._wait(lambda: stream.done and sender.done, "everything sent has arrived")
             self._wait(lambda: _is_settled(watch), "the group has committed everything")
         except AssertionError as error:
-            self._tally.troubles.append(str(error))
+            self._tally.troubles.append(
+                f"seed {options.seed}: {error}; records to commit, by partition: {watch.lags()}"
+            )
         finally:
             sender.give_up()
             watch.end()
@@ -245,6 +247,6 @@ class Run:
 
 def _is_settled(watch: Watch) -> bool:
     try:
-        return watch.lag() == 0
+        return not watch.lags()
     except KafkaException:
         return False

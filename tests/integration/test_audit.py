@@ -1,6 +1,8 @@
 """`daymark audit` over what real workers committed: nothing to find, until somebody tampers with it."""
 
 import json
+import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -163,3 +165,33 @@ def test_a_time_range_narrows_it(road: Road) -> None:
     assert before["counts"]["records_not_yet_judged"] == 10
     after = audited(road, "--since", ahead)
     assert (faults(after), after["counts"]["records_out_of_reach"]) == ({}, 10)
+
+
+def test_what_the_outputs_no_longer_keep_is_not_judged(road: Road) -> None:
+    """Rejections are deleted after 30 days: of older events nobody can tell what came of them."""
+    producer = Producer({"bootstrap.servers": road.kafka})
+    for days, (contact, body) in ((31, visit(1)), (31, ("", b"nonsense")), (29, visit(2)), (29, ("", b"nonsense"))):
+        at_ms = (time.time_ns() // 1_000_000) - days * 86_400_000
+        producer.produce(road.topics.events, body, contact, partition=0, timestamp=at_ms)
+    assert producer.flush(30) == 0
+    commit_all(road)
+    said = audited(road)
+    assert (faults(said), said["counts"]["contact_days"]) == ({"lost": 1, "rejection_missing": 1}, 1)
+
+
+def test_what_is_in_an_open_transaction_is_waited_for(road: Road) -> None:
+    """Where the outputs ended when the audit began, it reads to: a record there counts once it is committed."""
+    road.send(visit(contact) for contact in range(3))
+    with road.worker():
+        road.wait_settled()
+    [interaction, *_] = road.committed(road.topics.interactions)
+    producer = Producer({"bootstrap.servers": road.kafka, "transactional.id": f"{road.topics.prefix}audit"})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(road.topics.interactions, interaction.value, interaction.key, partition=interaction.partition)
+    producer.flush(30)
+    later = threading.Timer(2, producer.commit_transaction)
+    later.start()
+    said = audited(road)
+    later.join()
+    assert (faults(said), said["counts"]["interactions_emitted_again"]) == ({}, 1)

@@ -43,6 +43,10 @@ class Event(NamedTuple):
     beta: bool | None = None
     flaw: Flaw | None = None
 
+    def __repr__(self) -> str:
+        told = (f"{name}={value!r}" for name, value in self._asdict().items() if value != self._field_defaults[name])
+        return f"Event({', '.join(told)})"
+
     @property
     def body(self) -> bytes:
         if self.flaw == "malformed_json":

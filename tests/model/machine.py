@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import ClassVar, Final
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from processor.errors import Aborted, ClaimsAway, ClaimsFull, KafkaAway, SessionLost
 from tests.fakes import Answer, Effect
@@ -128,6 +128,7 @@ class Workers(RuleBasedStateMachine):
         for requests in (self.fleet.kafka.on_their_way, self.fleet.redis.on_their_way):
             if requests:
                 _arrive(requests.pop(-1 if newest else 0))
+        self._check(self.promises.check)
 
     @rule(trouble=st.sampled_from([ClaimsAway, ClaimsFull]), times=st.integers(1, 4))
     def redis_is(self, trouble: type[ClaimsAway], times: int) -> None:
@@ -157,11 +158,6 @@ class Workers(RuleBasedStateMachine):
         for partition, event in raw:
             record = self.fleet.kafka.append(event.body, partition, event.workspace)
             self.promises.append(record, event)
-
-    @invariant()
-    def promises_hold(self) -> None:
-        """Everything that was committed is what the contract says."""
-        self._check(self.promises.check)
 
     def teardown(self) -> None:
         """Mend everything, let the workers finish, and check without any indulgence."""
