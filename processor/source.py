@@ -223,14 +223,20 @@ class Source:
                 self._fault = SessionLost(f"partitions cannot be paused: {error.args[0].str()}")
         log.info("partitions.assigned", came=sorted(came), all=len(self._assigned))
 
-    def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._leave(partitions, "partitions.revoked")
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._leave(consumer, partitions, "partitions.revoked")
 
-    def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._leave(partitions, "partitions.lost")
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._leave(consumer, partitions, "partitions.lost")
 
-    def _leave(self, partitions: list[TopicPartition], event: str) -> None:
+    def _leave(self, consumer: Consumer, partitions: list[TopicPartition], event: str) -> None:
         went = {partition.partition for partition in partitions}
+        if self._paused:
+            # The driver keeps a partition's pause beyond its assignment: come back, it would stand still for ever.
+            try:
+                consumer.resume(partitions)
+            except KafkaException as error:
+                self._fault = SessionLost(f"partitions cannot be resumed: {error.args[0].str()}")
         self._assigned -= went
         self._revoked |= went
         self._forget(went)

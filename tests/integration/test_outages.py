@@ -70,6 +70,24 @@ def test_partitions_that_come_during_an_outage_are_paused(road: Road, store: Val
     _check(road, 500)
 
 
+def test_partitions_that_went_during_an_outage_come_back_unpaused(road: Road, store: Valkey) -> None:
+    """The driver keeps a partition's pause beyond its assignment; whoever gets it back goes on with it."""
+    road.send(visit(contact) for contact in range(100))
+    with road.worker("a") as first:
+        road.wait_settled()
+        store.kill()
+        road.send(visit(contact) for contact in range(100, 200))
+        _await_pause(first)
+        with road.worker("b") as second:
+            first.wait_for("partitions.revoked")
+            second.wait_for("partitions.assigned")
+            store.start()
+            road.wait_settled()
+        road.send(visit(contact) for contact in range(200, 400))
+        road.wait_settled()
+    _check(road, 400)
+
+
 def test_redis_frozen(road: Road, store: Valkey) -> None:
     """A Redis that stands still for seconds and goes on makes no difference but the time."""
     road.send(visit(contact) for contact in range(200))

@@ -169,6 +169,18 @@ def test_waiting_gives_back_what_was_on_its_way(member: Member) -> None:
         member.play(*messages(0, 6))
 
 
+@pytest.mark.parametrize("leave", [revoked, lost])
+def test_a_pause_ends_with_the_assignment(member: Member, leave: Callable[..., Any]) -> None:
+    """The driver would keep it: a partition that leaves a paused member must not come back paused."""
+    member.play(came(0, 1))
+    member.source.pause()
+    member.driver.script.append(leave(1))
+    member.source.wait()
+    member.source.resume()
+    member.play(came(1))
+    assert member.driver.calls[1:] == [("pause", 0, 1), ("resume", 1), ("resume", 0)]
+
+
 def test_a_partition_that_cannot_be_paused_ends_the_session(member: Member) -> None:
     """The driver's callback does not raise: the fault is raised to whoever waits."""
     member.source.pause()
