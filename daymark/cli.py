@@ -17,8 +17,8 @@ COMMANDS: Final = {
     "topics": "Create the topics that are missing and say what differs.",
     "keys": "Make, list and revoke the API keys of workspaces.",
     "workspaces": "Check a workspaces file before it is put in its place.",
-    "simulate": "Send an Engage audience sync of N contacts.",
-    "tail": "Show interactions and rejections as they commit.",
+    "simulate": "Send an Engage audience: its first sync, or its whole life.",
+    "tail": "Show interactions, traits and rejections as they commit.",
     "audit": "Compare what is committed with what the raw events demand.",
 }
 

@@ -112,7 +112,7 @@ def _refuse_argument(context: click.Context, parameter: click.Parameter, value: 
 )
 @click.option("--json", "as_line", is_flag=True, help="The summary as one line of JSON.")
 def command(**options: Any) -> None:
-    """Send an Engage audience sync of N contacts.
+    """Send an Engage audience: its first sync, or its whole life.
 
     Every contact is seen on every day, in a shuffled order, as Segment's Engage sends it. The summary says what must
     come of it, if none of these contact-days was there before: another --seed sends other calls of the same contacts.

@@ -45,7 +45,7 @@ Show = Callable[[Message, str, dict[str, Any]], str]
 def command(
     kinds: tuple[str, ...], count: int | None, timeout: float | None, *, from_beginning: bool, as_lines: bool
 ) -> None:
-    """Show interactions and rejections as they commit.
+    """Show interactions, traits and rejections as they commit.
 
     Ctrl-C ends it. With --count and --timeout the exit status is 1 when fewer came in time.
     """

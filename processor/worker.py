@@ -156,24 +156,29 @@ class Worker:
         """Pause until Redis takes a batch's claims, as a member of the group all the while.
 
         The batch has been given back: it is only asked for again, its claims knowing their own. A ping would not do: a
-        full store answers it.
+        full store answers it. Nor is it asked for once its partitions have gone: a store that came back empty would
+        take a claim for a record that another has committed meanwhile, perhaps as a duplicate.
         """
         log.error("claims.away", error=str(error), full=isinstance(error, ClaimsFull))
         metrics.PAUSED.set(1)
         session.source.pause()
-        while not self._stopping:
+        answered = False
+        while not (answered or self._stopping):
             metrics.CLAIMS_FULL.set(isinstance(error, ClaimsFull))
             for _ in range(_WAITS):
                 metrics.LAST_LOOP.set_to_current_time()
                 session.source.wait()
             session.sink.poll()
+            if not batch.first_offsets().keys() <= session.source.assigned:
+                break
             try:
                 self._planner.plan(batch)
             except ClaimsAway as again:
                 error = again
             else:
-                break
+                answered = True
         session.source.resume()
         metrics.PAUSED.set(0)
         metrics.CLAIMS_FULL.set(0)
-        log.info("claims.back")
+        if answered:
+            log.info("claims.back")

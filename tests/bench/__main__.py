@@ -46,17 +46,20 @@ class Run(NamedTuple):
 def main() -> None:
     arguments = _arguments()
     with ExitStack() as stack:
-        road = _road(stack)
+        visits, properties = _roads(stack)
         console = Console()
         console.print(f"{_machine()}; embedded Kafka and Valkey on the same cores; {arguments.events:,} events")
-        road.send(first_share_events(arguments.events, arguments.contacts))
-        runs: dict[str, list[Run]] = {"pass-through": [], "worker": []}
+        visits.send(first_share_events(arguments.events, arguments.contacts, computed=False))
+        properties.send(first_share_events(arguments.events, arguments.contacts, computed=True))
+        runs: dict[str, list[Run]] = {"pass-through": [], "worker": [], "worker, a property an event": []}
         for _ in range(arguments.runs):
-            runs["pass-through"].append(_pass_through(road, arguments.events))
-            runs["worker"].append(_worker(road, arguments.events, arguments.contacts))
+            runs["pass-through"].append(_pass_through(visits, arguments.events))
+            runs["worker"].append(_worker(visits, arguments.events, arguments.contacts))
+            runs["worker, a property an event"].append(_worker(properties, arguments.events, arguments.contacts))
         console.print(_table(runs))
-        ratios = [w.cpu_us / p.cpu_us for w, p in zip(runs["worker"], runs["pass-through"], strict=True)]
-        console.print(f"CPU an event, worker / pass-through, run by run: {_spread(ratios, '.2f')}")
+        for name in list(runs)[1:]:
+            ratios = [w.cpu_us / p.cpu_us for w, p in zip(runs[name], runs["pass-through"], strict=True)]
+            console.print(f"CPU an event, {name} / pass-through, run by run: {_spread(ratios, '.2f')}")
 
 
 def _arguments() -> argparse.Namespace:
@@ -67,7 +70,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _road(stack: ExitStack) -> Road:
+def _roads(stack: ExitStack) -> tuple[Road, Road]:
+    """Return a road for events without properties and one for events with them, on the same parts."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="daymark-bench-")))
     kafka = Kafka(prepare(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")), folder / "kafka")
     stack.callback(kafka.stop)
@@ -75,12 +79,13 @@ def _road(stack: ExitStack) -> Road:
     valkey = Valkey(folder / "valkey")
     stack.callback(valkey.stop)
     valkey.start()
-    topics = Topics()
+    roads = [Road(kafka.bootstrap, valkey.url, Topics(name), secrets.token_bytes(16)) for name in ("", "properties.")]
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    new = [NewTopic(topic.name, PARTITIONS, config=dict(topic.settings)) for topic in topics.all()]
+    topics = [topic for road in roads for topic in road.topics.all()]
+    new = [NewTopic(topic.name, PARTITIONS, config=dict(topic.settings)) for topic in topics]
     for future in admin.create_topics([*new, NewTopic("passed", PARTITIONS)]).values():
         future.result(30)
-    return Road(kafka.bootstrap, valkey.url, topics, secrets.token_bytes(16))
+    return roads[0], roads[1]
 
 
 def _worker(road: Road, events: int, contacts: int) -> Run:
@@ -93,6 +98,8 @@ def _worker(road: Road, events: int, contacts: int) -> Run:
         process.end()
     assert figures['daymark_events_total{result="emitted"}'] == contacts, figures
     assert figures['daymark_events_total{result="duplicate"}'] == events - contacts, figures
+    changed = sum(figure for name, figure in figures.items() if name.startswith("daymark_traits_total"))
+    assert changed == (events if road.topics.prefix else 0), figures
     return run
 
 

@@ -19,7 +19,7 @@ from processor.records import Batch, Output, Record
 from processor.sink import Sink
 from processor.source import Source
 from processor.traits import Clock, Property
-from tests.faults.schedule import Kind
+from tests.faults.schedule import STEPS, Kind
 
 
 class Break(NamedTuple):
@@ -165,7 +165,12 @@ def _patch(owner: Any, name: str, by: object) -> None:
     setattr(owner, name, by)
 
 
+def nothing() -> None:
+    """Break nothing: what the others are compared with."""
+
+
 BREAKS: dict[str, Break] = {
+    "nothing": Break(nothing, [Kind.AIMED_KILL, Kind.AIMED_KILL, Kind.AIMED_STOP, Kind.KILL], STEPS),
     "no-owner": Break(no_owner, [Kind.AIMED_KILL], ["claimed", "begun", "produced", "offsets"]),
     "claim-after-commit": Break(claim_after_commit, [Kind.AIMED_KILL], ["committed"]),
     "offsets-outside": Break(offsets_outside, [Kind.AIMED_KILL], ["committed"]),

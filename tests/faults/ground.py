@@ -7,12 +7,11 @@ straight.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -143,14 +142,11 @@ def make_topics(ground: Ground, topics: Topics, partitions: int) -> None:
         future.result(30)
 
 
-def remove(ground: Ground, topics: Topics, group: str) -> None:
-    """Remove a run's topics and its group, so that nothing is left on parts that go on."""
+def remove_topics(ground: Ground, topics: Topics) -> None:
+    """Remove a run's topics; its group goes by itself."""
     admin = AdminClient({"bootstrap.servers": ground.kafka})
     for future in admin.delete_topics([topic.name for topic in topics.all()]).values():
         future.result(30)
-    for future in admin.delete_consumer_groups([group]).values():
-        with suppress(KafkaException):  # a member that was killed is in it until its session ends
-            future.result(30)
 
 
 def leader(kafka: str, internal_topic: str, name: str) -> int | None:

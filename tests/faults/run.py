@@ -99,7 +99,7 @@ class Run:
             self._guest.ask_to_end()
             self._guest.wait_ended()
         self._conclude(watch, sender)
-        ground.remove(where, topics, self._road.group)
+        ground.remove_topics(where, topics)
         return self._tally
 
     def _strike_all(self, stream: load.Stream) -> None:

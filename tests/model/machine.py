@@ -54,6 +54,11 @@ class Workers(RuleBasedStateMachine):
         self.append(raw)
         self._run(self.fleet.life(slot), calls, Answer(cut=cut))
 
+    @rule(slot=_slots, before=_windows, cut=_cuts)
+    def work_until(self, slot: str, before: str | None, cut: list[int]) -> None:
+        """A worker goes on until it is about to make a certain call."""
+        self._run(self.fleet.life(slot), _BATCH_CALLS, Answer(cut=cut), before)
+
     @rule(turns=st.lists(_slots, min_size=1, max_size=30), cut=_cuts, raw=_raws)
     def take_turns(self, turns: list[str], cut: list[int], raw: Sequence[tuple[int, Event]]) -> None:
         """Workers go on in turn, call by call."""

@@ -1,7 +1,7 @@
 """The worker's loop over fakes: what is done about each fault, and that nothing is lost or doubled by it."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from processor.decide import ContactDay
 from processor.errors import ClaimsFull, Fatal, KafkaAway
 from processor.outputs import Codecs
 from processor.ports import Claimed
+from processor.traits import Clock, Property
 from processor.worker import Worker
 from schemas import avro
 from schemas.topics import Topics
@@ -315,6 +316,26 @@ def test_pauses_while_redis_is_away(world: World) -> None:
     assert world.faults.called("rewind", "pause", "wait", "resume") == ["rewind", "pause", *["wait"] * 8, "resume"]
     assert metrics.value(metrics.PAUSED) == 0
     assert len(world.interactions()) == 1
+
+
+def test_a_batch_whose_partitions_went_is_not_asked_for_again() -> None:
+    """Another has it by now: with Redis back, and perhaps empty, a claim for it would come too late."""
+    world = World(partitions=2)
+    world.kafka.append(event("a@x.org"), partition=0)
+    world.kafka.append(event("b@x.org"), partition=1)
+    asked: list[int] = []
+    claim = world.claims.claim
+
+    def watch(owners: Mapping[ContactDay, bytes], clocks: Mapping[Property, Clock]) -> Claimed:
+        asked.append(len(owners))
+        if len(asked) == 1:
+            world.kafka.group.join()  # and one of the two partitions goes
+            raise AWAY
+        return claim(owners, clocks)
+
+    world.claims.claim = watch  # type: ignore[method-assign]
+    world.run()
+    assert asked == [2, 1]
 
 
 def test_full_redis_is_an_alert() -> None:
