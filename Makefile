@@ -41,16 +41,20 @@ test-sdks: $(READY) ## Run published SDKs against Daymark; installs them in a ca
 
 .PHONY: faults
 faults: $(READY) ## Hurt every part in every way under load, then audit; some minutes.
-	@$(BIN)/python -m tests.faults --seconds 200
+	@$(BIN)/python -m tests.faults --seconds 75 --every 1 --rate 500
 	@$(BIN)/python -m tests.faults --seconds 30 --empty
 
 .PHONY: soak
 soak: $(READY) ## Do so again with new seeds for SECONDS (an hour), and print a tally.
-	@$(BIN)/python -m tests.faults --seconds 200 --soak $(or $(SECONDS),3600)
+	@$(BIN)/python -m tests.faults --seconds 75 --every 1 --rate 500 --soak $(or $(SECONDS),3600)
 
 .PHONY: bench
 bench: $(READY) ## Measure a worker beside a pass-through that does nothing.
 	@$(BIN)/python -m tests.bench
+
+.PHONY: bench-isolation
+bench-isolation: $(READY) ## Measure what a workspace waits while another floods the same ingest.
+	@$(BIN)/python -m tests.bench.isolation
 
 .PHONY: check
 check: $(READY) ## Check format, style and security (ruff's S is bandit), types, imports, spelling, packages.

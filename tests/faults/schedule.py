@@ -132,7 +132,7 @@ def _drill(chance: random.Random, scope: Scope, kinds: Sequence[Kind], steps: Se
         aimed = kind in {Kind.AIMED_KILL, Kind.AIMED_STOP}
         step = chance.choice(steps) if aimed else ""
         lasts_s = scope.session_s + 2 if kind is Kind.AIMED_STOP else _length(chance, scope, kind)
-        yield Fault(at_s, kind, number, lasts_s, step, int(aimed))
+        yield Fault(at_s, kind, number % scope.workers, lasts_s, step, int(aimed))
         at_s += (lasts_s if kind in {*NODES, *STORE} else 0) + chance.uniform(0.5, 1.5) * scope.worker_every_s
 
 
