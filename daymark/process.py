@@ -43,9 +43,11 @@ def command(workers: int) -> None:
 def _life(settings: Settings, number: int) -> int:
     """Be the worker of a number, and return its exit code."""
     host, port = settings.admin or _ADMIN
-    admin = Address(host, port and port + number)
+    admin, options = Address(host, port and port + number), dict(settings.kafka_options)
+    if "group.instance.id" in options:  # a static member's name: two of one name would throw each other out
+        options["group.instance.id"] += f"-{number}"
     try:
-        _work(replace(settings, slot=f"{settings.slot}-{number}", admin=admin))
+        _work(replace(settings, slot=f"{settings.slot}-{number}", admin=admin, kafka_options=options))
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -115,7 +115,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     options = _options(given, faults)
     faults.extend(_misspelt(given))
     if not faults:
-        faults.extend(_across(values))
+        faults.extend(_across(values, options))
     if faults:
         raise SettingsFaults(faults)
     return Settings(kafka_options=options, **values)
@@ -175,11 +175,14 @@ def _misspelt(given: Mapping[str, str]) -> Iterator[str]:
             yield f"{PREFIX}{name}: unknown; is {PREFIX}{near[0]} meant?"
 
 
-def _across(values: Mapping[str, Any]) -> Iterator[str]:
+def _across(values: Mapping[str, Any], options: Mapping[str, str]) -> Iterator[str]:
     protocol, assignor = values["group_protocol"], values["assignor"]
     if assignor is not None and assignor not in ASSIGNORS[protocol]:
         known = " or ".join(ASSIGNORS[protocol])
         yield f"DAYMARK_ASSIGNOR: {assignor} does not go with the group protocol {protocol}; {known} does"
+    if "group.instance.id" in options and protocol == "classic" and assignor != "range":
+        # Killed between the two halves of a move, a static member can leave partitions with nobody (measured).
+        yield f"{OPTION_PREFIX}GROUP_INSTANCE_ID: wants DAYMARK_ASSIGNOR=range or DAYMARK_GROUP_PROTOCOL=consumer"
 
 
 def _running(path: Path) -> dict[str, str]:
@@ -194,9 +197,7 @@ def _running(path: Path) -> dict[str, str]:
 
 
 TABLE: Final = (
-    Setting(
-        "KAFKA", "kafka", values.brokers, "localhost:9092", "Kafka's bootstrap servers, host:port, with commas between"
-    ),
+    Setting("KAFKA", "kafka", values.brokers, "localhost:9092", "Kafka's servers, host:port, with commas between"),
     Setting(
         "REDIS",
         "redis",

@@ -76,6 +76,15 @@ def test_rules_across_settings() -> None:
     assert load({"DAYMARK_GROUP_PROTOCOL": "consumer", "DAYMARK_ASSIGNOR": "range"}).assignor == "range"
 
 
+def test_static_membership_wants_whole_moves() -> None:
+    """With cooperative-sticky a static member killed within a move can leave partitions with nobody."""
+    (fault,) = faults(KAFKA_GROUP_INSTANCE_ID="a")
+    assert "DAYMARK_ASSIGNOR=range" in fault
+    static = {"DAYMARK_KAFKA_GROUP_INSTANCE_ID": "a"}
+    assert load({**static, "DAYMARK_ASSIGNOR": "range"}).kafka_options == {"group.instance.id": "a"}
+    assert load({**static, "DAYMARK_GROUP_PROTOCOL": "consumer"}).kafka_options == {"group.instance.id": "a"}
+
+
 def test_foreign_variables_are_left_alone() -> None:
     """What Kubernetes or a test runner sets beside ours is no fault."""
     load({"DAYMARK_SERVICE_HOST": "10.0.0.1", "DAYMARK_TEST_KAFKA": "x", "DAYMARK_KEY": "k", "DAYMARK_PORT": "tcp://x"})
