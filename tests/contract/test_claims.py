@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from msgspec.structs import replace
 import redis
+from msgspec.structs import replace
 
 from daymark.local import ports
 from daymark.local.valkey import Valkey
