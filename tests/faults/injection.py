@@ -144,7 +144,7 @@ class Injector:
             elif fault.kind is Kind.TRANSACTION_NODE:
                 name = self._transactional_ids[fault.target % len(self._transactional_ids)]
                 found = ground.leader(self._where.kafka, "__transaction_state", name)
-        return found or fault.target
+        return found if found and found > 0 else fault.target  # -1: it has no leader just now
 
     def _strike_store(self, valkey: Valkey, kind: Kind) -> Undo:
         self.done[kind] += 1
