@@ -168,6 +168,7 @@ class Worker:
             for _ in range(_WAITS):
                 metrics.LAST_LOOP.set_to_current_time()
                 session.source.wait()
+            metrics.PARTITIONS.set(len(session.source.assigned))
             session.sink.poll()
             if not batch.first_offsets().keys() <= session.source.assigned:
                 break

@@ -118,13 +118,17 @@ def test_redis_full(road: Road, store: Valkey) -> None:
 
 
 def test_redis_that_lost_everything(road: Road, store: Valkey) -> None:
-    """A Redis that comes back empty lets a contact-day be emitted again, under the same id: an upsert keeps one."""
+    """A worker remembers what it has committed; another may emit it again, under the same id: an upsert keeps one."""
     road.send(visit(contact) for contact in range(100))
     with road.worker():
         road.wait_settled()
         with redis.Redis.from_url(store.url) as client:
             client.flushall()
         road.send(visit(contact, name="again") for contact in range(100))
+        road.wait_settled()
+    _check(road, 100)
+    with road.worker():
+        road.send(visit(contact, name="once more") for contact in range(100))
         road.wait_settled()
     interactions = road.interactions()
     assert len(interactions) == 200
