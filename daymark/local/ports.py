@@ -3,10 +3,14 @@
 import errno
 import random
 import socket
+from collections import deque
 
 LOOPBACK = "127.0.0.1"
 _RANGE = range(20_000, 32_000)  # below the ports that systems give to outgoing connections (Linux: from 32768)
 _TRIES = 1000
+
+# What this process chose: free until its user listens, and not to be chosen a second time meanwhile.
+_lately: deque[int] = deque(maxlen=200)
 
 
 def choose(preferred: int | None = None) -> int:
@@ -17,7 +21,8 @@ def choose(preferred: int | None = None) -> int:
     if preferred is not None and is_free(preferred):
         return preferred
     for port in random.SystemRandom().sample(_RANGE, _TRIES):
-        if is_free(port):
+        if port not in _lately and is_free(port):
+            _lately.append(port)
             return port
     raise OSError(errno.EADDRINUSE, f"no free port between {_RANGE.start} and {_RANGE.stop}")
 
