@@ -95,6 +95,7 @@ class _Traits(msgspec.Struct, gc=False):
 
 _decode = msgspec.json.Decoder(_Event).decode
 _decode_traits = msgspec.json.Decoder(_Traits).decode
+_decode_any = msgspec.json.Decoder(dict[str, Any]).decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -141,26 +142,21 @@ def _url(page: _Page | None, context: Any, url: str | None) -> str | None:
 def _computed(traits: msgspec.Raw, computed: _Personas) -> tuple[str, tuple[Change, ...] | None]:
     """Return the e-mail, and the property that Engage computed; None instead: the tolerant path must tell."""
     kind, name = computed.computation_class, computed.computation_key
-    if kind is None or kind not in properties.KINDS or name is None or name == "email" or not is_text(name):
+    found = _decode_any(traits)
+    email = found.get("email")
+    if kind is None or kind not in properties.KINDS or name is None or not is_text(name) or type(email) is not str:
         return "", None
-    found = _decoder_with(name)(traits)
-    if found.value is True or found.value is False:
-        return found.email, _membership(name, kind, member=found.value)
-    change = properties.simple_change(name, found.value, kind)
-    return found.email, None if change is None else (change,)
+    value = found.get(name, msgspec.UNSET)
+    if value is True or value is False:
+        return email, _membership(name, kind, member=value)
+    change = properties.simple_change(name, value, kind)
+    return email, None if change is None else (change,)
 
 
 @lru_cache(1024)
 def _membership(name: str, kind: str, *, member: bool) -> tuple[Change, ...]:
     # An audience sync says one of two things, millions of times.
     return (properties.change(name, member, kind),)
-
-
-@lru_cache(256)
-def _decoder_with(name: str) -> Any:
-    """Return a decoder of traits that finds a property beside the e-mail."""
-    fields: list[Any] = [("email", str), ("value", Any, msgspec.UNSET)]
-    return msgspec.json.Decoder(msgspec.defstruct("_Traits", fields, rename={"value": name}, gc=False)).decode
 
 
 def _memberships(traits: msgspec.Raw, context: Any, audiences: tuple[str, ...]) -> tuple[Change, ...]:
