@@ -55,6 +55,8 @@ _SHA: Final = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _TIMEOUT_S = 2.0
 _TRIES, _PAUSE_S = 3, 0.1
 _BUCKETS: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
+# What a key begins with, by the first byte of its digest.
+_DAY_TAGS, _CLOCK_TAGS = ([b"%b{%c}" % (kind, bucket) for bucket in _BUCKETS * 4] for kind in (b"d", b"t"))
 _Pair = tuple[bytes, bytes]  # a key and what it is to hold
 # Replies that no waiting mends.
 _REFUSED = ("NOAUTH", "WRONGPASS", "NOPERM", "invalid username-password", "unknown command")
@@ -72,12 +74,12 @@ def owner(incarnation: bytes, record: Record) -> bytes:
 
 def day_key(secret: bytes, contact_day: ContactDay) -> bytes:
     """Return the key of a contact-day's claim; `secret` is at most 64 bytes."""
-    return _key(b"d", secret, f"{contact_day.workspace}\n{contact_day.email}\n{contact_day.day}".encode())
+    return _key(_DAY_TAGS, secret, f"{contact_day.workspace}\n{contact_day.email}\n{contact_day.day}".encode())
 
 
 def clock_key(secret: bytes, of: Property) -> bytes:
     """Return the key of a property's clock; `secret` is at most 64 bytes."""
-    return _key(b"t", secret, of.key())
+    return _key(_CLOCK_TAGS, secret, of.key())
 
 
 class Lifetimes(NamedTuple):
@@ -174,9 +176,9 @@ class Claims:
         return cast("list[bytes | None]", answer)
 
 
-def _key(kind: bytes, secret: bytes, name: bytes) -> bytes:
+def _key(tags: list[bytes], secret: bytes, name: bytes) -> bytes:
     digest = hashlib.blake2b(name, digest_size=16, key=secret).digest()
-    return b"%b{%c}%b" % (kind, _BUCKETS[digest[0] & 63], digest)
+    return tags[digest[0]] + digest
 
 
 def _client(url: str, *, clustered: bool) -> Any:

@@ -5,15 +5,17 @@ owner. Where the owner told is one of the collapsed siblings (it claimed, then i
 was reset further back), that sibling is emitted. Any other owner: all of them are duplicates.
 """
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
 from processor.records import Record
+from schemas import timestamps
 from schemas.identify import Identify
+from schemas.workspace import Workspace
 
 
-class ContactDay(msgspec.Struct, frozen=True, gc=False):
+class ContactDay(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """What at most one interaction exists of. `day` is in days since 1970-01-01."""
 
     workspace: str
@@ -32,21 +34,36 @@ Candidates = dict[ContactDay, list[Candidate]]
 
 
 def collapse(
-    identifies: Sequence[Candidate], day_of: Callable[[str, int], int], committed: Container[ContactDay] = ()
+    records: Sequence[Record],
+    identifies: Sequence[Identify],
+    workspaces: Mapping[str, Workspace],
+    committed: Callable[[str, int], tuple[Collection[str], Collection[str]]],
 ) -> Candidates:
     """Return a batch's candidates for each contact-day, in the order of the batch.
 
     Args:
-        identifies: the batch's readable events.
-        day_of: (workspace, instant in epoch milliseconds) -> day.
-        committed: contact-days that have their interaction: events of theirs are duplicates and no candidates.
+        records: the batch's readable records.
+        identifies: what each of them says.
+        workspaces: whose records they are, by name; each has its time zone.
+        committed: tells which contacts, in two sets, have the interaction of a day in a workspace: their events are
+            duplicates and no candidates.
     """
     candidates: Candidates = {}
-    for candidate in identifies:
-        workspace, identify = candidate.record.workspace, candidate.identify
-        contact_day = ContactDay(workspace, identify.email, day_of(workspace, identify.timestamp_ms))
-        if contact_day not in committed:
-            candidates.setdefault(contact_day, []).append(candidate)
+    place: tuple[str, int] | None = None
+    for record, identify in zip(records, identifies, strict=True):
+        workspace, email = record.workspace, identify.email
+        day = timestamps.day(identify.timestamp_ms, workspaces[workspace].zone)
+        if place != (workspace, day):
+            place = workspace, day
+            young, old = committed(workspace, day)
+        if email in young or email in old:
+            continue
+        contact_day, candidate = ContactDay(workspace, email, day), Candidate(record, identify)
+        siblings = candidates.get(contact_day)
+        if siblings is None:
+            candidates[contact_day] = [candidate]
+        else:
+            siblings.append(candidate)
     return candidates
 
 

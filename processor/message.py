@@ -10,31 +10,28 @@ from schemas.workspace import DEFAULT
 _MOST_DIGITS: Final = 15  # of a received_at: no later than the year 33658
 
 
-def to_record(message: Any) -> Record:
-    """Return the record that a confluent_kafka.Message without an error is."""
-    workspace, received_at = _origin(message.headers())
+def to_record(message: Any, partition: int, offset: int) -> Record:
+    """Return the record that a confluent_kafka.Message without an error is; its place is the caller's to read."""
+    workspace, received_at_ms = DEFAULT, None
+    for name, value in message.headers() or ():  # pairs of str and bytes; of several of one name the last counts
+        if name == HEADER_WORKSPACE:
+            workspace = _name(value) or workspace
+        elif name == HEADER_RECEIVED_AT:
+            instant = _instant(value)
+            received_at_ms = received_at_ms if instant is None else instant
     return Record(
-        message.partition(),
-        message.offset(),
-        message.key(),
-        message.value() or b"",
-        DEFAULT if workspace is None else workspace,
-        received_at,
-        message.timestamp()[1],
+        partition, offset, message.key(), message.value() or b"", workspace, received_at_ms, message.timestamp()[1]
     )
 
 
-def _origin(headers: Any) -> tuple[str | None, int | None]:
-    """Return workspace and receipt as ingest notes them; of several headers of one name the last counts."""
-    workspace, received_at_ms = None, None
-    for name, value in headers or ():  # pairs of str and bytes
-        if name == HEADER_WORKSPACE and value:
-            workspace = _text(value)
-        elif name == HEADER_RECEIVED_AT and value and value.isdigit():
-            received_at_ms = int(value[:_MOST_DIGITS])
-    return workspace, received_at_ms
+# The same headers come again and again: those of one request, of one millisecond, of one workspace.
 
 
 @lru_cache(1024)
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
+def _name(value: bytes | None) -> str | None:
+    return value.decode("utf-8", "replace") if value else None
+
+
+@lru_cache(1024)
+def _instant(value: bytes | None) -> int | None:
+    return int(value[:_MOST_DIGITS]) if value and value.isdigit() else None

@@ -8,8 +8,6 @@ from processor.traits import Update
 from schemas.avro import Codec
 from schemas.interaction import interaction_id
 from schemas.reasons import Rejection
-from schemas.topics import Topics
-from schemas.workspace import Workspace
 
 # A raw record longer than this (ingest publishes none over 32 KiB) would not fit a record of its rejection.
 RAW_LIMIT_BYTES = 512 * 1024
@@ -24,12 +22,12 @@ class Codecs(NamedTuple):
 
 
 def interaction(
-    contact_day: ContactDay, candidate: Candidate, workspace: Workspace, topics: Topics, codec: Codec
+    contact_day: ContactDay, candidate: Candidate, standard_message: str, topic: str, codec: Codec
 ) -> Output:
     """Return the interaction that an event becomes, for the same partition as its raw record."""
     record, identify = candidate.record, candidate.identify
     key = interaction_id(contact_day.workspace, contact_day.email, contact_day.day)
-    description = identify.event or identify.url or workspace.standard_message
+    description = identify.event or identify.url or standard_message
     value = codec.pack(  # in the order of TimelineInteraction.avsc
         (
             key,
@@ -47,10 +45,10 @@ def interaction(
             record.offset,
         )
     )
-    return Output(topics.interactions, key.encode(), value, record.partition)
+    return Output(topic, key.encode(), value, record.partition)
 
 
-def trait(update: Update, topics: Topics, codec: Codec) -> Output:
+def trait(update: Update, topic: str, codec: Codec) -> Output:
     """Return the record of a property's change, for the same partition as its raw record."""
     of, change, identify, record = update.of, update.change, update.identify, update.record
     value = codec.pack(  # in the order of ContactTrait.avsc
@@ -68,10 +66,10 @@ def trait(update: Update, topics: Topics, codec: Codec) -> Output:
             record.offset,
         )
     )
-    return Output(topics.traits, of.key(), value, record.partition)
+    return Output(topic, of.key(), value, record.partition)
 
 
-def rejected(record: Record, rejection: Rejection, topics: Topics, codec: Codec) -> Output:
+def rejected(record: Record, rejection: Rejection, topic: str, codec: Codec) -> Output:
     """Return the record of a rejection, under the raw record's key."""
     message = rejection.message
     if len(record.value) > RAW_LIMIT_BYTES:
@@ -88,4 +86,4 @@ def rejected(record: Record, rejection: Rejection, topics: Topics, codec: Codec)
             "source_offset": record.offset,
         }
     )
-    return Output(topics.rejected, record.key, value, None)
+    return Output(topic, record.key, value, None)

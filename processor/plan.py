@@ -15,7 +15,7 @@ from processor.outputs import Codecs
 from processor.ports import ClaimsPort
 from processor.records import Batch, Output, Record
 from processor.traits import Clock, Property, Update, fresh, newest
-from schemas import segment, timestamps
+from schemas import segment
 from schemas.identify import Identify
 from schemas.reasons import Rejection
 from schemas.topics import Topics
@@ -35,9 +35,11 @@ class Plan(NamedTuple):
 class _Read(NamedTuple):
     """What a batch says."""
 
-    identifies: list[Candidate]
+    records: list[Record]  # that are readable
+    identifies: list[Identify]  # what each of them says
     rejections: list[tuple[Record, Rejection]]
     updates: list[Update]
+    workspaces: dict[str, Workspace]  # whose events they are
     unknown: list[Record]  # of workspaces that are not in the file
 
 
@@ -78,13 +80,11 @@ class Planner:
         def owner_of(record: Record) -> bytes:
             return owner(batch.incarnation, record)
 
-        def day_of(workspace: str, timestamp_ms: int) -> int:
-            return timestamps.day(timestamp_ms, workspaces.get(workspace).zone)
-
         with metrics.STEP_SECONDS.labels("read").time():
             read = _read(batch, workspaces)  # 2
         self._breaker.check(len(batch.records), len(read.rejections))
-        candidates, clocks = collapse(read.identifies, day_of, self._committed), newest(read.updates)  # 3
+        candidates = collapse(read.records, read.identifies, read.workspaces, self._committed.contacts)  # 3
+        clocks = newest(read.updates)
         with metrics.STEP_SECONDS.labels("claim").time():
             claimed = self._claims.claim(
                 {contact_day: owner_of(group[0].record) for contact_day, group in candidates.items()}, clocks
@@ -94,7 +94,7 @@ class Planner:
                 winners(candidates, claimed.holders, owner_of),
                 fresh(read.updates, dict(zip(clocks, claimed.clocks, strict=True))),
             )  # 5
-            written = self._written(read, decision, workspaces)
+            written = self._written(read, decision)
         return Plan(written, decision.emitted.keys(), *_counted(read, decision), len(read.unknown))
 
     def committed(self, plan: Plan) -> None:
@@ -105,14 +105,15 @@ class Planner:
         """Forget what was committed: the session is a new one."""
         self._committed = Committed()
 
-    def _written(self, read: _Read, decision: _Decision, workspaces: Workspaces) -> list[Output]:
-        topics, codecs = self._topics, self._codecs
+    def _written(self, read: _Read, decision: _Decision) -> list[Output]:
+        interactions, traits, rejected = self._topics.interactions, self._topics.traits, self._topics.rejected
+        codecs, known = self._codecs, read.workspaces
         written = [
-            outputs.interaction(contact_day, winner, workspaces.get(contact_day.workspace), topics, codecs.interaction)
-            for contact_day, winner in decision.emitted.items()
+            outputs.interaction(of, winner, known[of.workspace].standard_message, interactions, codecs.interaction)
+            for of, winner in decision.emitted.items()
         ]
-        written += [outputs.trait(update, topics, codecs.trait) for update in decision.updates]
-        written += [outputs.rejected(record, why, topics, codecs.rejected) for record, why in read.rejections]
+        written += [outputs.trait(update, traits, codecs.trait) for update in decision.updates]
+        written += [outputs.rejected(record, why, rejected, codecs.rejected) for record, why in read.rejections]
         return written
 
 
@@ -125,8 +126,8 @@ def _counted(read: _Read, decision: _Decision) -> tuple[dict[str, int], dict[str
 
 
 def _read(batch: Batch, workspaces: Workspaces) -> _Read:
-    read = _Read([], [], [], [])
-    known: dict[str, Workspace] = {}
+    read = _Read([], [], [], [], {}, [])
+    known = read.workspaces
     for record in batch.records:
         name = record.workspace
         workspace = known.get(name)
@@ -136,7 +137,8 @@ def _read(batch: Batch, workspaces: Workspaces) -> _Read:
         found = segment.read(record.value, received_at_ms, workspace)
         match found:
             case Identify():
-                read.identifies.append(Candidate(record, found))
+                read.records.append(record)
+                read.identifies.append(found)
                 if found.changes:
                     read.updates.extend(_updates(record, found, batch.incarnation))
             case Rejection():

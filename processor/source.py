@@ -8,11 +8,11 @@ repetition, and the membership under which they were read.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, Final
 
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from processor.errors import Fatal, Fault, Retriable, SessionLost, place, told
 from processor.message import to_record
@@ -141,40 +141,45 @@ class Source:
             messages += self._consumer.consume(most - 1, _FILL_S)
         if self._fault is not None:
             raise self._fault
-        records = [to_record(message) for message in messages if self._is_ours(message)]
-        stale = self._revoked & {record.partition for record in records}
-        if stale:
-            # Given up and got back within one call: what was read before may be another member's work by now.
-            records = [record for record in records if record.partition not in stale]
-            self._seek(self._committed_offsets(stale))
-        return self._in_order(records)
+        return self._in_order(messages, self._assigned - self._given_back(messages))
 
-    def _is_ours(self, message: Message) -> bool:
-        error = message.error()
-        if error is None:
-            return message.partition() in self._assigned
-        fault = place(error.name())
-        if fault is not Retriable:
-            raise fault(self._told(error))
-        self._troubles.note(error)
-        return False
+    def _given_back(self, messages: Iterable[Any]) -> set[int]:
+        """Return the partitions given up and got back within one call, and read them again from what is committed.
 
-    def _in_order(self, records: list[Record]) -> list[Record]:
-        """Drop what was committed before (after a rebalance a fetch can begin behind it), miss nothing after a rewind.
+        What was read of them before may be another member's work by now.
+        """
+        if not self._revoked:
+            return set()
+        given_back = self._revoked & self._assigned & {message.partition() for message in messages}
+        self._seek(self._committed_offsets(given_back))
+        return given_back
+
+    def _in_order(self, messages: Iterable[Any], ours: Container[int]) -> list[Record]:
+        """Return the records of some partitions.
+
+        Drop what was committed before (after a rebalance a fetch can begin behind it), miss nothing after a rewind.
 
         Raises:
             SessionLost: going back did not go back.
         """
-        kept, upto = [], {**self._next, **self._due}
-        for record in records:
-            due = self._due.get(record.partition)
-            if due is not None and record.offset > due:
-                raise SessionLost(f"partition {record.partition} went back to {due}, but goes on at {record.offset}")
-            if record.offset >= upto.get(record.partition, 0):
-                self._due.pop(record.partition, None)
-                kept.append(record)
-                upto[record.partition] = record.next_offset
+        kept: list[Record] = []
+        upto = {**self._next, **self._due}
+        for message in messages:
+            error, partition, offset = message.error(), message.partition(), message.offset()
+            if error is not None:
+                self._meet(error)
+            elif partition in ours and offset >= upto.get(partition, 0):
+                if self._due and offset > self._due.pop(partition, offset):
+                    raise SessionLost(f"partition {partition} went back to {upto[partition]}, but goes on at {offset}")
+                kept.append(to_record(message, partition, offset))
+                upto[partition] = offset + 1
         return kept
+
+    def _meet(self, error: KafkaError) -> None:
+        fault = place(error.name())
+        if fault is not Retriable:
+            raise fault(self._told(error))
+        self._troubles.note(error)
 
     def _look_at_topic(self) -> None:
         """Learn the topic's incarnation after each change of the assignment, and now and then."""

@@ -41,16 +41,18 @@ def read(
     """
     if len(body) > EVENT_LIMIT_BYTES:
         return reasons.TOO_LARGE
-    if _is_too_deep(body):
+    brackets = body.count(b"{") + (body.count(b"[") if b"[" in body else 0)
+    if brackets > DEPTH_LIMIT and _is_too_deep(body):
         return reasons.MALFORMED_JSON
-    found = usual.read(body, workspace) or wild.read(body, workspace, type_required=type_required)
-    if isinstance(found, Identify) and found.timestamp_ms > received_at_ms + _FUTURE_MS:
-        return reasons.TIMESTAMP_IN_FUTURE
-    return found
+    found = usual.read(body, workspace)
+    if found is None:
+        tolerated = wild.read(body, workspace, type_required=type_required)
+        if isinstance(tolerated, Rejection):
+            return tolerated
+        found = tolerated
+    return reasons.TIMESTAMP_IN_FUTURE if found.timestamp_ms > received_at_ms + _FUTURE_MS else found
 
 
 def _is_too_deep(body: bytes) -> bool:
-    if body.count(b"{") + body.count(b"[") <= DEPTH_LIMIT:
-        return False
     brackets = _STRING.sub(b"", body).translate(None, _NO_BRACKETS)
     return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > DEPTH_LIMIT

@@ -27,8 +27,9 @@ _ISO = re.compile(
     r"(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{0,9}))?)?(?:Z|([+-])(\d{2}):?(\d{2})?)?)?",
     re.ASCII | re.IGNORECASE,
 )
-# The form of nearly every event: a minute, which many of them share, then seconds and milliseconds.
-_USUAL_LENGTH, _MINUTE_LENGTH = len("2020-05-31T17:55:47.263Z"), len("2020-05-31T17:55:")
+# The form of nearly every event, "2020-05-31T17:55:47.263Z": a minute, which many of them share, then these two.
+_SECONDS = {f"{second:02}.": second * 1000 for second in range(60)}
+_MILLISECONDS = {f"{millisecond:03}Z": millisecond for millisecond in range(1000)}
 _DIGITS = re.compile(r"\d{1,20}", re.ASCII)
 
 _ONE, _MILLISECOND = Decimal(1), Decimal("0.001")
@@ -48,12 +49,13 @@ def parse(value: object) -> int | None:
         value: ISO 8601 text, digits, a `Number`, or a Python number. Everything else stands for no instant.
     """
     if type(value) is str:
-        instant = _from_text(value)
-    elif isinstance(value, Number | int | float) and not isinstance(value, bool):
-        instant = _from_number(value)
-    else:
-        return None
-    return instant if instant is not None and _EARLIEST_MS <= instant <= _LATEST_MS else None
+        second_ms, rest_ms = _SECONDS.get(value[17:20]), _MILLISECONDS.get(value[20:])
+        if second_ms is not None and rest_ms is not None and (minute_ms := _minute(value[:17])) is not None:
+            return minute_ms + second_ms + rest_ms
+        return _in_range(_from_number(value) if _DIGITS.fullmatch(value) else _from_iso(value))
+    if isinstance(value, Number | int | float) and not isinstance(value, bool):
+        return _in_range(_from_number(value))
+    return None
 
 
 def day(timestamp_ms: int, zone: ZoneInfo | None) -> int:
@@ -64,19 +66,14 @@ def day(timestamp_ms: int, zone: ZoneInfo | None) -> int:
     return local.toordinal() - _EPOCH_ORDINAL
 
 
-def _from_text(text: str) -> int | None:
-    if len(text) == _USUAL_LENGTH and text[19] == "." and text[23] == "Z":
-        rest = text[17:19] + text[20:23]
-        minute_ms = _minute(text[:_MINUTE_LENGTH])
-        if minute_ms is not None and rest < "6" and rest.isascii() and rest.isdigit():
-            return minute_ms + int(rest)
-    return _from_number(text) if _DIGITS.fullmatch(text) else _from_iso(text)
-
-
 @lru_cache(4096)
 def _minute(text: str) -> int | None:
     """Return the instant at which a minute, like "2020-05-31T17:55:", begins; None: it is not so written."""
-    return _from_iso(f"{text}00Z")
+    return _in_range(_from_iso(f"{text}00Z"))
+
+
+def _in_range(instant: int | None) -> int | None:
+    return instant if instant is not None and _EARLIEST_MS <= instant <= _LATEST_MS else None
 
 
 def _from_number(value: str | float) -> int | None:

@@ -6,12 +6,14 @@ spelling of a field that counts. So what is at its place is the first there is, 
 """
 
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
 
 from schemas import contact, properties, timestamps
 from schemas.identify import Change, Identify, is_text
+from schemas.lookup import present
 from schemas.workspace import Workspace
 
 _Text = str | None
@@ -22,12 +24,15 @@ class _Any(msgspec.Struct, gc=False):
     """An object of whatever is in it."""
 
 
+# Fields in the order of the alphabet, as Segment's servers write them: msgspec looks for the next name after the last.
+
+
 class _Page(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    url: _Text = None
     path: _Text = None
     referrer: _Text = None
     search: _Text = None
     title: _Text = None
+    url: _Text = None
 
 
 class _Personas(msgspec.Struct, gc=False):
@@ -53,49 +58,46 @@ _TEXTS = ("groupId", "ip", "locale", "timezone", "userAgent")
 
 _Context = msgspec.defstruct(
     "_Context",
-    [
-        ("page", _Page | None, None),
-        ("personas", _Personas | None, None),
-        ("traits", msgspec.Raw, _NOTHING),
-        ("active", bool | None, None),
-        ("externalIds", list[_Any] | None, None),
-        *[(name, _Any | None, None) for name in _OBJECTS],
-        *[(name, _Text, None) for name in _TEXTS],
-    ],
+    sorted(
+        [
+            ("active", bool | None, None),
+            ("externalIds", list[_Any] | None, None),
+            ("page", _Page | None, None),
+            ("personas", _Personas | None, None),
+            ("traits", msgspec.Raw, _NOTHING),
+            *[(name, _Any | None, None) for name in _OBJECTS],
+            *[(name, _Text, None) for name in _TEXTS],
+        ],
+        key=itemgetter(0),
+    ),
     gc=False,
     forbid_unknown_fields=True,
 )
 
 
-class _Event(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    type: str
-    timestamp: str
-    traits: msgspec.Raw
-    context: _Context | None = None  # type: ignore[valid-type]
-    page: _Page | None = None
-    url: _Text = None
-    event: _Text = None
-    messageId: _Text = None  # noqa: N815  Segment's spelling, here and below
+class _Event(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_only=True):
     _metadata: _Any | None = None
-    anonymousId: _Text = None  # noqa: N815
+    anonymousId: _Text = None  # noqa: N815  Segment's spelling, here and below
     channel: _Text = None
+    context: _Context | None = None  # type: ignore[valid-type]
+    event: _Text = None
     integrations: _Any | None = None
+    messageId: _Text = None  # noqa: N815
     originalTimestamp: _Text = None  # noqa: N815
+    page: _Page | None = None
     projectId: _Text = None  # noqa: N815
     receivedAt: _Text = None  # noqa: N815
     sentAt: _Text = None  # noqa: N815
+    timestamp: str
+    traits: dict[str, Any]
+    type: str
+    url: _Text = None
     userId: _Text = None  # noqa: N815
     version: int | str | float | None = None
     writeKey: _Text = None  # noqa: N815
 
 
-class _Traits(msgspec.Struct, gc=False):
-    email: str
-
-
 _decode = msgspec.json.Decoder(_Event).decode
-_decode_traits = msgspec.json.Decoder(_Traits).decode
-_decode_any = msgspec.json.Decoder(dict[str, Any]).decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -105,52 +107,54 @@ def read(body: bytes, workspace: Workspace) -> Identify | None:
         return None
     try:
         event = _decode(body)
-        context: Any = event.context
-        computed = None if context is None else context.personas
-        if computed is not None:
-            address, changes = _computed(event.traits, computed)
-        else:
-            address, changes = _decode_traits(event.traits).email, ()
-            if workspace.audiences:
-                changes = _memberships(event.traits, context, workspace.audiences)
+        changes = _memberships(event, workspace.audiences) if workspace.audiences else ()
     except _UNREADABLE:
         return None
-    email, timestamp_ms = contact.normalise(address), timestamps.parse(event.timestamp)
-    if event.type != "identify" or email is None or timestamp_ms is None or changes is None:
+    context: Any = event.context
+    url, page = event.url, event.page
+    if context is not None:
+        if context.personas is not None:
+            computed = _computed(event.traits, context.personas)
+            if computed is None:
+                return None
+            changes = computed
+        if context.page is not None:
+            page = page if page is not None and is_text(page.url) else context.page
+    if page is not None and is_text(page.url):
+        url = page.url
+    address, name, message_id = event.traits.get("email"), event.event, event.messageId
+    email = contact.normalise(address) if type(address) is str else None
+    if email is None:
+        email = _spelled_email(event.traits)
+    timestamp_ms = timestamps.parse(event.timestamp)
+    if email is None or timestamp_ms is None or (event.type != "identify" and event.type.lower() != "identify"):
         return None
-    name, message_id, url = event.event, event.messageId, event.url
-    if event.page is not None or (context is not None and context.page is not None):
-        url = _url(event.page, context, url)
     return Identify(
         email,
         timestamp_ms,
-        None if url is None or not is_text(url) else url,
-        None if name is None or not is_text(name) else name,
-        None if message_id is None or not is_text(message_id) else message_id,
+        url if url and not url.isspace() else None,
+        name if name and not name.isspace() else None,
+        message_id if message_id and not message_id.isspace() else None,
         changes,
     )
 
 
-def _url(page: _Page | None, context: Any, url: str | None) -> str | None:
-    if page is not None and is_text(page.url):
-        return page.url
-    if context is not None and context.page is not None and is_text(context.page.url):
-        return str(context.page.url)
-    return url
+def _spelled_email(traits: dict[str, Any]) -> str | None:
+    """Return the first e-mail address under any spelling of its key, such as "EMAIL"."""
+    addresses = (value for value in present(traits, (("email",),)) if type(value) is str)
+    return next(filter(None, map(contact.normalise, addresses)), None)
 
 
-def _computed(traits: msgspec.Raw, computed: _Personas) -> tuple[str, tuple[Change, ...] | None]:
-    """Return the e-mail, and the property that Engage computed; None instead: the tolerant path must tell."""
+def _computed(traits: dict[str, Any], computed: _Personas) -> tuple[Change, ...] | None:
+    """Return the property that Engage computed; None: the tolerant path must tell."""
     kind, name = computed.computation_class, computed.computation_key
-    found = _decode_any(traits)
-    email = found.get("email")
-    if kind is None or kind not in properties.KINDS or name is None or not is_text(name) or type(email) is not str:
-        return "", None
-    value = found.get(name, msgspec.UNSET)
+    if kind is None or kind not in properties.KINDS or name is None or not is_text(name):
+        return None
+    value = traits.get(name, msgspec.UNSET)
     if value is True or value is False:
-        return email, _membership(name, kind, member=value)
+        return _membership(name, kind, member=value)
     change = properties.simple_change(name, value, kind)
-    return email, None if change is None else (change,)
+    return None if change is None else (change,)
 
 
 @lru_cache(1024)
@@ -159,11 +163,12 @@ def _membership(name: str, kind: str, *, member: bool) -> tuple[Change, ...]:
     return (properties.change(name, member, kind),)
 
 
-def _memberships(traits: msgspec.Raw, context: Any, audiences: tuple[str, ...]) -> tuple[Change, ...]:
-    event = {"traits": msgspec.json.decode(traits)}
+def _memberships(event: _Event, audiences: tuple[str, ...]) -> tuple[Change, ...]:
+    found: dict[str, object] = {"traits": event.traits}
+    context: Any = event.context
     if context is not None and context.traits:
-        event["context"] = {"traits": msgspec.json.decode(context.traits)}
-    return properties.read(event, audiences)
+        found["context"] = {"traits": msgspec.json.decode(context.traits)}
+    return properties.read(found, audiences)
 
 
 def _is_utf8(body: bytes) -> bool:

@@ -1,10 +1,15 @@
 """Which events become interactions, before and after the claims are asked."""
 
+from zoneinfo import ZoneInfo
+
 import pytest
 
-from processor.decide import Candidate, ContactDay, collapse, winners
+from processor.committed import Committed
+from processor.decide import Candidate, Candidates, ContactDay, collapse, winners
 from processor.records import Record
 from schemas.identify import Identify
+from schemas.timestamps import MILLISECONDS_A_DAY as DAY_MS
+from schemas.workspace import Workspace
 
 
 def candidate(offset: int, email: str, timestamp_ms: int = 0, workspace: str = "w") -> Candidate:
@@ -16,17 +21,30 @@ def mark(record: Record) -> bytes:
     return b"%d" % record.offset
 
 
+def collapsed(candidates: list[Candidate], committed: Committed) -> Candidates:
+    workspaces = {"w": Workspace("w"), "late riser": Workspace("late riser", zone=ZoneInfo("Pacific/Honolulu"))}
+    records = [each.record for each in candidates]
+    return collapse(records, [each.identify for each in candidates], workspaces, committed.contacts)
+
+
 def test_events_of_one_contact_day_are_asked_for_once() -> None:
     """In the order of the batch; the workspace says which day it is, and one contact in two of them is two."""
-    first, again, other, late = candidate(0, "a"), candidate(1, "a", 5), candidate(2, "b"), candidate(3, "a", 10)
+    first, again, other, late = candidate(0, "a"), candidate(1, "a", 5), candidate(2, "b"), candidate(3, "a", DAY_MS)
     elsewhere = candidate(4, "a", 5, "late riser")
-    found = collapse([first, other, again, late, elsewhere], lambda name, instant: instant // 10 - (name != "w"))
-    assert list(found.items()) == [
+    assert list(collapsed([first, other, again, late, elsewhere], Committed()).items()) == [
         (ContactDay("w", "a", 0), [first, again]),
         (ContactDay("w", "b", 0), [other]),
         (ContactDay("w", "a", 1), [late]),
         (ContactDay("late riser", "a", -1), [elsewhere]),
     ]
+
+
+def test_events_of_a_committed_contact_day_are_no_candidates() -> None:
+    """Only those of that very workspace, contact and day."""
+    committed = Committed()
+    committed.add([ContactDay("w", "a", 0)])
+    others = [candidate(1, "b"), candidate(2, "a", DAY_MS), candidate(3, "a", 0, "late riser")]
+    assert list(collapsed([candidate(0, "a"), *others], committed).values()) == [[each] for each in others]
 
 
 @pytest.mark.parametrize(("holder", "winner"), [(None, 5), (b"5", 5), (b"6", 6), (b"7", 7), (b"4", None)])

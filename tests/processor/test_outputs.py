@@ -28,12 +28,14 @@ INSTANT_MS = 1590947747000
 def interaction(record: Record = RECORD, **fields: Any) -> Output:
     described = {"url": None, "event": None, "message_id": None, **fields}
     identify = Identify(email=CONTACT_DAY.email, timestamp_ms=INSTANT_MS, **described)
-    return outputs.interaction(CONTACT_DAY, Candidate(record, identify), ACME, TOPICS, avro.INTERACTION)
+    return outputs.interaction(
+        CONTACT_DAY, Candidate(record, identify), ACME.standard_message, TOPICS.interactions, avro.INTERACTION
+    )
 
 
 def rejection(record: Record) -> Output:
     why = Rejection(Reason.MISSING_EMAIL, "Missing email address")
-    return outputs.rejected(record, why, TOPICS, avro.REJECTED)
+    return outputs.rejected(record, why, TOPICS.rejected, avro.REJECTED)
 
 
 def test_an_interaction() -> None:
@@ -90,7 +92,7 @@ def test_a_trait(value: Value) -> None:
     update = Update(
         Property("acme", CONTACT_DAY.email, "gröẞe"), clock, Change("gröẞe", value, "audience", True), identify, RECORD
     )
-    output = outputs.trait(update, TOPICS, avro.TRAIT)
+    output = outputs.trait(update, TOPICS.traits, avro.TRAIT)
     assert (output.topic, output.partition) == ("t.contact.traits", 3)
     assert output.key == '["acme","peter@example.com","gröẞe"]'.encode()
     name, found = avro.decode(output.value)
