@@ -272,7 +272,7 @@ TABLE: Final = (
         "15000",
         "a transaction that is open for so long is aborted",
     ),
-    Setting("BATCH_RECORDS", "batch_records", values.number(1, 100_000), "4000", "most records of a transaction"),
+    Setting("BATCH_RECORDS", "batch_records", values.number(1, 100_000), "10000", "most records of a transaction"),
     Setting(
         "CLAIM_KEY",
         "claim_key",

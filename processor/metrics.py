@@ -23,7 +23,7 @@ WORKSPACES_REFUSED: Final = Gauge(
 BATCHES: Final = Counter("daymark_batches_total", "Batches by their end: committed, aborted, claims_away", ["result"])
 SESSIONS: Final = Counter("daymark_sessions_total", "Consumers and producers made; more than one: something was lost")
 BATCH_RECORDS: Final = Histogram(
-    "daymark_batch_records", "Records of a batch", buckets=(1, 10, 100, 500, 1000, 2000, 4000, 8000)
+    "daymark_batch_records", "Records of a batch", buckets=(1, 10, 100, 500, 1000, 2000, 5000, 10000)
 )
 STEP_SECONDS: Final = Histogram(
     "daymark_step_seconds", "Time of a batch's step: read, claim, decide, commit", ["step"], buckets=_SECONDS

@@ -41,7 +41,7 @@ def read(
     """
     if len(body) > EVENT_LIMIT_BYTES:
         return reasons.TOO_LARGE
-    brackets = body.count(b"{") + (body.count(b"[") if b"[" in body else 0)
+    brackets = body.count(b"{") + (0 if body.find(b"[") < 0 else body.count(b"["))  # to find is quicker than to count
     if brackets > DEPTH_LIMIT and _is_too_deep(body):
         return reasons.MALFORMED_JSON
     found = usual.read(body, workspace)
