@@ -88,7 +88,7 @@ def lines(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
             ", ".join(filter(None, (contender, case))),
             *(cells.get((case, contender, *column), NONE) for column in columns),
         ]
-        for case, contender in places
+        for case, contender in names
     ]
     return head, table
 
