@@ -1,158 +1,118 @@
-"""`make bench`: a worker beside a pass-through that does nothing (consume, produce, transactions of the same size).
+"""`make bench`: measure every part of Daymark beside what a user would pick instead.
 
-Both take the same topic on the same broker, in turn, several times; figures are compared run by run, since machines
-are noisy. A run counts only when what it committed is right.
+Each run counts only when what it committed is right. Figures, and a plot of them, are left in the folder `--output`;
+`--publish` puts them where README shows them (then `make docs`). DAYMARK_TEST_KAFKA and DAYMARK_TEST_REDIS give parts
+to run on; without them a Kafka and a Valkey are started on this machine.
 """
 
 import argparse
-import os
-import platform
-import secrets
-import statistics
+import json
+import signal
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from types import FrameType
 
-from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka import KafkaException
+from redis import RedisError
 from rich.console import Console
-from rich.table import Table
 
-from daymark.local.kafka import Kafka
-from daymark.local.preparation import prepare
-from daymark.local.valkey import Valkey
-from schemas.topics import Topics
-from tests.bench.load import first_share_events
-from tests.flows import Process, Road, wait_until
+from daymark.local.faults import LocalFault
+from tests.bench import ground, plot, report
+from tests.bench.contenders import Wrong
+from tests.bench.figures import Row, sheets, shown
+from tests.bench.options import Options
 
-PARTITIONS = 12
-PASS_THROUGH = Path(__file__).with_name("pass_through.py")
-TICK = os.sysconf("SC_CLK_TCK")
-
-
-class Run(NamedTuple):
-    """One run: events a second from the first fetch to the last commit, CPU of the process itself, its memory."""
-
-    events_per_s: float
-    cpu_us: float
-    rss_mb: float
+PARTS = ("processor", "ingest", "latency", "growth", "start", "isolation")
+_FAULTS = (AssertionError, Wrong, LocalFault, KafkaException, RedisError, OSError, ValueError)
+_SHOWN = Console(stderr=True)
 
 
 def main() -> None:
+    """Measure what is asked for; exit 1 when a part could not be measured or was not right."""
     arguments = _arguments()
-    with ExitStack() as stack:
-        visits, properties = _roads(stack)
-        console = Console()
-        console.print(f"{_machine()}; embedded Kafka and Valkey on the same cores; {arguments.events:,} events")
-        visits.send(first_share_events(arguments.events, arguments.contacts, computed=False))
-        properties.send(first_share_events(arguments.events, arguments.contacts, computed=True))
-        runs: dict[str, list[Run]] = {"pass-through": [], "worker": [], "worker, a property an event": []}
-        for _ in range(arguments.runs):
-            runs["pass-through"].append(_pass_through(visits, arguments.events))
-            runs["worker"].append(_worker(visits, arguments.events, arguments.contacts))
-            runs["worker, a property an event"].append(_worker(properties, arguments.events, arguments.contacts))
-        console.print(_table(runs))
-        for name in list(runs)[1:]:
-            ratios = [w.cpu_us / p.cpu_us for w, p in zip(runs[name], runs["pass-through"], strict=True)]
-            console.print(f"CPU an event, {name} / pass-through, run by run: {_spread(ratios, '.2f')}")
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        sys.exit(_measure(arguments))
+    except KeyboardInterrupt:
+        _SHOWN.print("stopped: what was started has been ended", highlight=False)
+        sys.exit(130)
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--events", type=int, default=300_000)
-    parser.add_argument("--contacts", type=int, default=90_000, help="contact-days: the share of firsts")
-    parser.add_argument("--runs", type=int, default=3)
-    return parser.parse_args()
+    parser = argparse.ArgumentParser(
+        prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--part", action="append", choices=PARTS, help="one part, or several; default: all of them")
+    parser.add_argument("--events", type=int, default=300_000, help="of a run of the processor (%(default)s)")
+    parser.add_argument("--runs", type=int, default=3, help="of each contender, in turn (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of a steady rate (%(default)s)")
+    parser.add_argument("--deep", action="store_true", help="growth: go on to 10,000,000 contacts")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
+    parser.add_argument("--output", type=Path, default=report.ROOT / ".bench", help="folder for JSON and plot")
+    parser.add_argument("--publish", action="store_true", help="leave them where README shows them")
+    arguments = parser.parse_args()
+    if arguments.events < 1000 or arguments.runs < 1 or arguments.seconds <= 0:
+        parser.error("at least 1,000 events, one run and a moment")
+    return arguments
 
 
-def _roads(stack: ExitStack) -> tuple[Road, Road]:
-    """Return a road for events without properties and one for events with them, on the same parts."""
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="daymark-bench-")))
-    kafka = Kafka(prepare(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")), folder / "kafka")
-    stack.callback(kafka.stop)
-    kafka.start()
-    valkey = Valkey(folder / "valkey")
-    stack.callback(valkey.stop)
-    valkey.start()
-    roads = [Road(kafka.bootstrap, valkey.url, Topics(name), secrets.token_bytes(16)) for name in ("", "properties.")]
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    topics = [topic for road in roads for topic in road.topics.all()]
-    new = [NewTopic(topic.name, PARTITIONS, config=dict(topic.settings)) for topic in topics]
-    for future in admin.create_topics([*new, NewTopic("passed", PARTITIONS)]).values():
-        future.result(30)
-    return roads[0], roads[1]
+def _measure(arguments: argparse.Namespace) -> int:
+    file = report.PUBLISHED if arguments.publish else arguments.output / "latest.json"
+    console, found, failed = Console(), report.read(file), False
+    with _SHOWN.status("") as status:
+        options = Options(arguments.events, arguments.runs, arguments.seconds, arguments.deep, _teller(status.update))
+        for part in arguments.part or PARTS:
+            began, machine = time.monotonic(), report.machine(ground.says())
+            try:
+                rows = _rows(part, options)
+            except _FAULTS as fault:
+                failed = True
+                _SHOWN.print(f"{part}: {_words(fault)}", style="red", highlight=False, markup=False)
+                continue
+            report.add(found, part, machine, rows)
+            report.write(file, found, plot.drawn(found))
+            if not arguments.json:
+                for sheet in sheets(part, rows):
+                    console.print(shown(sheet))
+                console.print(report.machine_line(machine), highlight=False, soft_wrap=True)
+            _SHOWN.print(f"{part} took {time.monotonic() - began:.0f} s", highlight=False)
+    if arguments.json:
+        sys.stdout.write(json.dumps(found, indent=1) + "\n")
+    _SHOWN.print(f"figures and plot: {file}, {file.with_suffix('.svg')}", highlight=False, soft_wrap=True)
+    return int(failed)
 
 
-def _worker(road: Road, events: int, contacts: int) -> Run:
-    group, key = f"worker-{secrets.token_hex(4)}", secrets.token_hex(16)
-    process = road.start("process", DAYMARK_GROUP=group, DAYMARK_CLAIM_KEY=key)
-    try:
-        run = _measured(process, road, group, events)
-        figures = process.metrics()
-    finally:
-        process.end()
-    assert figures['daymark_events_total{result="emitted"}'] == contacts, figures
-    assert figures['daymark_events_total{result="duplicate"}'] == events - contacts, figures
-    changed = sum(figure for name, figure in figures.items() if name.startswith("daymark_traits_total"))
-    assert changed == (events if road.topics.prefix else 0), figures
-    return run
+def _rows(part: str, options: Options) -> list[Row]:
+    module = import_module(f"tests.bench.{part}")
+    if part != "ingest":
+        return list(module.run(options))
+    options.say("ingest")
+    with ground.opened() as here:
+        return list(module.run(here.kafka))
 
 
-def _pass_through(road: Road, events: int) -> Run:
-    group = f"passed-{secrets.token_hex(4)}"
-    process = Process([sys.executable, str(PASS_THROUGH), road.kafka, road.topics.events, "passed", group], os.environ)
-    try:
-        return _measured(process, road, group, events)
-    finally:
-        process.end()
+def _teller(update: Callable[[str], None]) -> Callable[[str], None]:
+    """Show what is being done: on a terminal in its bottom line, elsewhere line by line."""
+
+    def say(text: str) -> None:
+        if _SHOWN.is_terminal:
+            update(text)
+        else:
+            _SHOWN.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    return say
 
 
-def _measured(process: Process, road: Road, group: str, events: int) -> Run:
-    process.wait_for("assigned")
-    began, cpu = time.monotonic(), _cpu_s(process.pid)
-    consumer = Consumer({"bootstrap.servers": road.kafka, "group.id": group})
-    places = [TopicPartition(road.topics.events, partition) for partition in range(PARTITIONS)]
-    ends = sum(consumer.get_watermark_offsets(place, 10)[1] for place in places)
-    wait_until(lambda: sum(max(p.offset, 0) for p in consumer.committed(places, 20)) == ends, "all is done", 600, 0.05)
-    run = Run(events / (time.monotonic() - began), (_cpu_s(process.pid) - cpu) / events * 1e6, _rss_mb(process.pid))
-    consumer.close()
-    return run
+def _words(fault: BaseException) -> str:
+    return str(fault) or type(fault).__name__
 
 
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
-def _rss_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
-
-
-def _table(runs: dict[str, list[Run]]) -> Table:
-    table = Table("", "events/s", "CPU µs an event", "memory, MB", title="minimum / median / maximum")
-    for name, measured in runs.items():
-        table.add_row(name, *(_spread(column, form) for column, form in _columns(measured)))
-    return table
-
-
-def _columns(measured: list[Run]) -> Iterator[tuple[list[float], str]]:
-    yield [run.events_per_s for run in measured], ",.0f"
-    yield [run.cpu_us for run in measured], ".1f"
-    yield [run.rss_mb for run in measured], ".0f"
-
-
-def _spread(figures: list[float], form: str) -> str:
-    return " / ".join(format(figure, form) for figure in (min(figures), statistics.median(figures), max(figures)))
-
-
-def _machine() -> str:
-    return f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-
-
-main()
+if __name__ == "__main__":
+    main()

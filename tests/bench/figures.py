@@ -1,12 +1,10 @@
 """What was measured: rows of figures, their spread, and how both are kept and shown. No I/O."""
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rich.table import Table
-
-NONE = "-"  # not measured
 
 
 class Row(NamedTuple):
@@ -38,9 +36,14 @@ class Spread(NamedTuple):
         return cls(min(values), statistics.median(values), max(values))
 
     def __str__(self) -> str:
-        if written(self.least) == written(self.most):
+        if self.is_one:
             return written(self.median)
         return f"{written(self.median)} ({written(self.least)} to {written(self.most)})"
+
+    @property
+    def is_one(self) -> bool:
+        """Whether its figures look the same."""
+        return written(self.least) == written(self.most)
 
 
 def written(figure: float) -> str:
@@ -77,28 +80,51 @@ def unpacked(found: Iterable[Mapping[str, Any]]) -> list[Row]:
     return [Row(**{**row, "values": tuple(row["values"])}) for row in found]
 
 
-def lines(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Return the head and the lines of one part's table: contender and case, then a column a measure."""
-    columns = list(dict.fromkeys((row.measure, row.unit) for row in rows))
-    cells = {(row.case, row.contender, row.measure, row.unit): str(Spread.of(row.values)) for row in rows}
-    names = list(dict.fromkeys((row.case, row.contender) for row in rows))
-    head = ["", *(f"{measure}, {unit}" if unit else measure for measure, unit in columns)]
-    table = [
-        [
-            ", ".join(filter(None, (contender, case))),
-            *(cells.get((case, contender, *column), NONE) for column in columns),
-        ]
-        for case, contender in names
+class Sheet(NamedTuple):
+    """A table: its title, its columns, and a line a contender, or a case, with a spread or nothing a column."""
+
+    title: str
+    columns: list[str]
+    lines: list[tuple[str, list[Spread | None]]]
+
+
+def sheets(part: str, rows: Sequence[Row]) -> list[Sheet]:
+    """Return a part's tables: one a case, or one of all cases where none has two contenders to compare."""
+    places = list(dict.fromkeys((row.case, row.contender) for row in rows))
+    cases = list(dict.fromkeys(case for case, _ in places))
+    if len(cases) == len(places):
+        one = len({contender for _, contender in places}) == 1
+        return [_sheet(part, rows, lambda row: row.case if one and row.case else f"{row.contender} {row.case}".strip())]
+    return [
+        _sheet(
+            ", ".join(filter(None, (part, case))), [row for row in rows if row.case == case], lambda row: row.contender
+        )
+        for case in cases
     ]
-    return head, table
 
 
-def shown(part: str, rows: Sequence[Row]) -> Table:
-    """Return one part's table for a terminal."""
-    head, table = lines(rows)
-    drawn = Table(title=f"{part}: median (minimum to maximum)", title_justify="left")
-    for name in head:
-        drawn.add_column(name, justify="right" if name else "left")
-    for line in table:
-        drawn.add_row(*line)
+def _sheet(title: str, rows: Sequence[Row], name: Callable[[Row], str]) -> Sheet:
+    columns = list(dict.fromkeys(_column(row) for row in rows))
+    cells = {(name(row), _column(row)): Spread.of(row.values) for row in rows}
+    names = list(dict.fromkeys(name(row) for row in rows))
+    return Sheet(title, columns, [(line, [cells.get((line, column)) for column in columns]) for line in names])
+
+
+def _column(row: Row) -> str:
+    return f"{row.measure}, {row.unit}" if row.unit else row.measure
+
+
+def shown(sheet: Sheet) -> Table:
+    """Return a table for a terminal."""
+    drawn = Table(title=f"{sheet.title}: median, and minimum to maximum", title_justify="left", show_lines=True)
+    drawn.add_column("")
+    for column in sheet.columns:
+        drawn.add_column(column, justify="right")
+    for name, cells in sheet.lines:
+        drawn.add_row(name, *("" if cell is None else _cell(cell) for cell in cells))
     return drawn
+
+
+def _cell(spread: Spread) -> str:
+    rest = "" if spread.is_one else f"\n[dim]{written(spread.least)} to {written(spread.most)}[/dim]"
+    return written(spread.median) + rest

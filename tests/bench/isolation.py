@@ -1,150 +1,95 @@
-"""`make bench-isolation`: what a workspace waits while another floods the same ingest process.
+"""PART=isolation: what a workspace waits while another floods the same ingest process.
 
-The quiet one sends single calls at a steady rate (open loop: one is due whether or not the last was answered) while the
-loud one sends as fast as it can, from many connections. Times are told beside those without any flood.
+The quiet one sends single calls at a steady rate (open loop) while the loud one sends as fast as it can, from many
+connections. Times are told beside those without any flood.
 """
 
-import argparse
 import asyncio
-import json
-import statistics
-import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import NamedTuple
 
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
-from rich.console import Console
-from rich.table import Table
-
-from daymark.local import ports
-from daymark.local.kafka import Kafka
-from daymark.local.preparation import prepare
 from daymark.simulation.connection import Connection
-from schemas.topics import Topics
-from schemas.workspace import digest
-from tests.flows import Road
+from tests.bench import ground
+from tests.bench.caller import ANSWER_S, OK, Answered, Line, flat_out, percentile, request, steadily
+from tests.bench.contenders import Wrong
+from tests.bench.figures import Row
+from tests.bench.options import Options
+from tests.bench.start import ingest
 
-PER_SECOND, FLOOD_CONNECTIONS, ANSWER_S = 50, 64, 10.0
-OK = 200
-GOOD = b'{"type":"identify","timestamp":"2024-05-03T10:00:00Z","traits":{"email":"peter@example.com"}}'
-BAD = b'{"type":"identify","timestamp":"never","traits":{"email":"peter@example.com"}}'
+PART = "isolation"
+PARTITIONS = 12
+_A_SECOND, _CONNECTIONS = 50, 64
+_LIMIT = "rate_per_second = 100"
+_GOOD = b'{"type":"identify","timestamp":"2024-05-03T10:00:00Z","traits":{"email":"peter@example.com"}}'
+_BAD = b'{"type":"identify","timestamp":"never","traits":{"email":"peter@example.com"}}'
 
 
-class Flood(NamedTuple):
-    """What the loud workspace does: under which key, with which body."""
+class _Flood(NamedTuple):
+    """What the loud workspace does: under which key, with which body, and how it may be answered."""
 
     key: str
     body: bytes
+    answers: frozenset[int]
 
 
-FLOODS = {
-    "none": None,
-    "valid events, no limit": Flood("loud", GOOD),
-    "over its rate: 429": Flood("limited", GOOD),
-    "mistakes: 400": Flood("loud", BAD),
+_FLOODS = {
+    "no flood": None,
+    "a flood of valid events, no limit": _Flood("loud", _GOOD, frozenset({200, 503})),
+    "a flood over its rate: 429": _Flood("limited", _GOOD, frozenset({200, 429, 503})),
+    "a flood of mistakes: 400": _Flood("loud", _BAD, frozenset({400, 503})),
 }
 
 
-class Seen(NamedTuple):
-    """What came of it: the quiet one's times, in ms, and both ones' answers by status."""
+class _Seen(NamedTuple):
+    """One run: the quiet one's calls, and the loud one's answers a second."""
 
-    times_ms: list[float]
-    quiet: Counter[int]
-    loud: Counter[int]
-
-
-def main() -> None:
-    seconds = _arguments().seconds
-    with ExitStack() as stack:
-        port = _ingest(stack)
-        asyncio.run(_warm(port))
-        seen = {name: asyncio.run(_measure(port, flood, seconds)) for name, flood in FLOODS.items()}
-    Console().print(_table(seen, seconds))
+    quiet: list[Answered]
+    loud: float
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench-isolation", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
-    return parser.parse_args()
+def run(options: Options) -> list[Row]:
+    """Measure, run by run in turn."""
+    with ground.opened() as here, ExitStack() as stack:
+        road = here.road("i", PARTITIONS)
+        ingest(stack, road, "quiet", "loud", f"limited: {_LIMIT}")
+        host, _, port = road.environment["DAYMARK_HTTP"].partition(":")
+        line = Line(host, int(port))
+        good = request("quiet", "/v1/identify", _GOOD)
+        asyncio.run(flat_out(line, [good] * 200, 1))  # the first ones wait for Kafka's metadata
+        seen: dict[str, list[_Seen]] = {}
+        for number in range(options.runs):
+            for name, flood in _FLOODS.items():
+                options.say(f"{PART}: {name}, run {number + 1} of {options.runs}")
+                seen.setdefault(name, []).append(asyncio.run(_measured(line, good, flood, options.seconds / 2)))
+    return list(_rows(seen))
 
 
-def _ingest(stack: ExitStack) -> int:
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="daymark-bench-")))
-    kafka = Kafka(prepare(Path("~/.cache")), folder / "kafka")
-    stack.callback(kafka.stop)
-    kafka.start()
-    topics = [NewTopic(topic.name, topic.partitions, config=dict(topic.settings)) for topic in Topics().all()]
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    for future in admin.create_topics(topics).values():
-        future.result(30)
-    file, port = folder / "workspaces.toml", ports.choose()
-    tables = [f'[workspaces.{name}]\nkeys = ["sha256:{digest(name).hex()}"]\n' for name in ("quiet", "loud", "limited")]
-    file.write_text("".join(tables) + "rate_per_second = 100\n")
-    road = Road(kafka.bootstrap, "redis://127.0.0.1:1", Topics(), b"")
-    process = road.start("ingest", DAYMARK_HTTP=f"127.0.0.1:{port}", DAYMARK_WORKSPACES=str(file))
-    stack.callback(process.end)
-    process.wait_for("ingest.started")
-    return port
+def _rows(seen: dict[str, list[_Seen]]) -> Iterator[Row]:
+    for name, runs in seen.items():
+        times = [[(call.at - call.due) * 1e3 for call in run.quiet] for run in runs]
+        yield Row(PART, "", "the other's answers", "a second", tuple(run.loud for run in runs), name)
+        for percent in (50, 99):
+            yield Row(PART, "", f"p{percent}", "ms", tuple(percentile(one, percent) for one in times), name)
 
 
-async def _warm(port: int) -> None:
-    line, warm = await Connection.open("127.0.0.1", port, tls=False), 0
-    while warm < PER_SECOND:  # the first ones wait for Kafka's metadata
-        warm += (await line.ask(_request("quiet", GOOD), ANSWER_S)).status == OK
-    line.close()
-
-
-async def _measure(port: int, flood: Flood | None, seconds: float) -> Seen:
-    seen = Seen([], Counter(), Counter())
+async def _measured(line: Line, good: bytes, flood: _Flood | None, seconds: float) -> _Seen:
     ends = time.monotonic() + seconds
-    floods = [asyncio.create_task(_flood(port, flood, ends, seen)) for _ in range(FLOOD_CONNECTIONS) if flood]
-    asked: list[asyncio.Task[None]] = []
-    lines = [await Connection.open("127.0.0.1", port, tls=False) for _ in range(PER_SECOND)]
-    due = time.monotonic()
-    while due < ends:
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
-        asked.append(asyncio.create_task(_ask(lines[len(asked) % len(lines)], due, seen)))
-        due += 1 / PER_SECOND
-    await asyncio.gather(*asked, *floods)
-    for line in lines:
-        line.close()
-    return seen
+    loud: Counter[int] = Counter()
+    floods = [asyncio.create_task(_flood(line, flood, ends, loud)) for _ in range(_CONNECTIONS) if flood]
+    quiet = await steadily(line, [good] * max(2, round(_A_SECOND * seconds)), _A_SECOND)
+    await asyncio.gather(*floods)
+    refused = [call.status for call in quiet if call.status != OK]
+    if refused or (flood and not loud.keys() <= flood.answers):
+        raise Wrong(f"the quiet one was answered {sorted(set(refused))}, the loud one {dict(loud)}")
+    return _Seen(quiet, loud.total() / seconds)
 
 
-async def _flood(port: int, flood: Flood, ends: float, seen: Seen) -> None:
-    line = await Connection.open("127.0.0.1", port, tls=False)
-    request = _request(flood.key, flood.body)
+async def _flood(line: Line, flood: _Flood, ends: float, loud: Counter[int]) -> None:
+    connection = await Connection.open(*line, tls=False)
+    asked = request(flood.key, "/v1/identify", flood.body)
     while time.monotonic() < ends:
-        seen.loud[(await line.ask(request, ANSWER_S)).status] += 1
-    line.close()
-
-
-async def _ask(line: Connection, due: float, seen: Seen) -> None:
-    answer = await line.ask(_request("quiet", GOOD), ANSWER_S)
-    seen.times_ms.append((time.monotonic() - due) * 1000)
-    assert json.loads(answer.body)["success"] is (answer.status == OK)
-    seen.quiet[answer.status] += 1
-
-
-def _request(key: str, body: bytes) -> bytes:
-    head = (
-        f"POST /v1/identify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-def _table(seen: dict[str, Seen], seconds: float) -> Table:
-    table = Table("the other one's flood", "its answers/s", "quiet: p50 ms", "p99 ms", "answers")
-    for name, found in seen.items():
-        cuts = statistics.quantiles(found.times_ms, n=100)
-        loud = ", ".join(f"{status}: {count / seconds:,.0f}" for status, count in sorted(found.loud.items()))
-        table.add_row(name, loud or "-", f"{cuts[49]:.1f}", f"{cuts[98]:.1f}", str(dict(found.quiet)))
-    return table
-
-
-if __name__ == "__main__":
-    main()
+        loud[(await connection.ask(asked, ANSWER_S)).status] += 1
+    connection.close()

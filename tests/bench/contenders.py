@@ -1,0 +1,177 @@
+"""Who takes the same topic: a worker, and what a user would pick instead.
+
+A run counts only when what it committed is right.
+"""
+
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, TopicPartition
+
+from tests.bench.ground import Ground, folder
+from tests.bench.load import Multiset, Work
+from tests.bench.measuring import Meter, peak_mb
+from tests.flows import Process, wait_until
+
+PASSED, WRITTEN = "passed", "written"  # topics of those that are no Daymark
+_RUN_S, _POLL_S, _ANSWER_S = 900.0, 0.05, 20.0
+_ASSIGNED = r'"partitions\.assigned"|^assigned'
+
+
+class Wrong(Exception):
+    """What was committed is not what the events demand."""
+
+
+class Run(NamedTuple):
+    """One run: from the first event handed out to the last commit."""
+
+    events_per_s: float
+    cpu_us: Mapping[str, float]  # an event: `own`, and where they are ours `broker` and `store`
+    peak_mb: float
+    store_bytes: float  # a claim
+
+
+class Contender(NamedTuple):
+    """One of those that are compared.
+
+    `command` is made from the work, the group and a folder of the run's own; `result` says where the outcome is, by
+    which part of a record it is told, and what it must be.
+    """
+
+    name: str
+    command: Callable[[Work, str, str], list[str]]
+    result: Callable[[Work], tuple[str, str, Multiset]]
+    processes: int = 1
+
+
+def worker(processes: int = 1) -> Contender:
+    """Return Daymark's own, as `daymark process --workers N`."""
+    command = [sys.executable, "-m", "daymark", "process", "--workers", str(processes)]
+    name = "worker" if processes == 1 else f"{processes} workers"
+    return Contender(
+        name, lambda *_: command, lambda work: (work.road.topics.interactions, "key", work.interactions), processes
+    )
+
+
+PASS_THROUGH = Contender(
+    "pass-through",
+    lambda work, group, _: _program("pass_through", work, PASSED, group),
+    lambda work: (work.road.topics.prefix + PASSED, "value", work.bodies),
+)
+AFTERNOON = Contender(
+    "an afternoon's Python",
+    lambda work, group, _: [*_program("afternoon", work, WRITTEN, group), work.road.environment["DAYMARK_REDIS"]],
+    lambda work: (work.road.topics.prefix + WRITTEN, "key", work.contacts),
+)
+
+
+def quix(python: Path) -> Contender:
+    """Return Quix Streams, run by the Python of an environment that has it."""
+    program = str(Path(__file__).with_name("programs") / "quix.py")
+
+    def command(work: Work, group: str, state: str) -> list[str]:
+        prefix = work.road.topics.prefix
+        return [str(python), program, work.road.kafka, work.road.topics.events, prefix + WRITTEN, group, state]
+
+    return Contender("Quix Streams", command, AFTERNOON.result)
+
+
+def take(ground: Ground, work: Work, contender: Contender) -> Run:
+    """Let a contender take all of the work, and look at what it made of it.
+
+    Raises:
+        Wrong: its outcome is not right.
+    """
+    group = f"{work.road.topics.prefix}{secrets.token_hex(4)}"
+    topic, part, expected = contender.result(work)
+    ground.empty_store()
+    held = ground.store_bytes()
+    before = _ends(ground, topic, work.partitions)
+    environment = work.road.environment | {
+        "DAYMARK_GROUP": group,
+        "DAYMARK_SLOT": group,
+        "DAYMARK_CLAIM_KEY": secrets.token_hex(16),
+    }
+    with folder() as state:
+        process = Process(contender.command(work, group, state), environment)
+        try:
+            run = _measured(process, ground, work, group, contender.processes)
+        finally:
+            process.end()
+    found = Multiset.of(_committed(ground, topic, before, part))
+    if found != expected:
+        rest = f"{expected.members:,}" if found.members != expected.members else "others"
+        raise Wrong(f"{contender.name}, {work.case}: {found.members:,} results are committed, it should be {rest}")
+    return run._replace(store_bytes=max(0, ground.store_bytes() - held) / work.interactions.members)
+
+
+def _program(name: str, work: Work, target: str, group: str) -> list[str]:
+    topics = work.road.topics
+    module = f"tests.bench.programs.{name}"
+    return [sys.executable, "-m", module, work.road.kafka, topics.events, topics.prefix + target, group]
+
+
+def _measured(process: Process, ground: Ground, work: Work, group: str, processes: int) -> Run:
+    process.wait_for("(?ms)" + ".*".join([f"(?:{_ASSIGNED})"] * processes))
+    began, meter = time.monotonic(), Meter({"own": process.pid, **ground.pids})
+    consumer = Consumer({"bootstrap.servers": ground.kafka, "group.id": group})
+    places = [TopicPartition(work.road.topics.events, partition) for partition in range(work.partitions)]
+    done = 0
+
+    def all_done() -> bool:
+        nonlocal done
+        if process.status is not None:
+            raise Wrong(f"it ended with {process.status}: {process.said[-2000:]}")
+        done = sum(max(place.offset, 0) for place in consumer.committed(places, _ANSWER_S))
+        return done >= work.events
+
+    try:
+        wait_until(all_done, "everything is committed", _RUN_S, _POLL_S)
+        seconds, cpu_s, peak = time.monotonic() - began, meter.taken_s(), peak_mb(process.pid)
+    finally:
+        consumer.close()
+    return Run(work.events / seconds, {name: taken / work.events * 1e6 for name, taken in cpu_s.items()}, peak, 0.0)
+
+
+def _ends(ground: Ground, topic: str, partitions: int) -> list[TopicPartition]:
+    consumer = Consumer({"bootstrap.servers": ground.kafka, "group.id": "none"})
+    try:
+        places = [TopicPartition(topic, partition) for partition in range(partitions)]
+        return [
+            TopicPartition(topic, place.partition, consumer.get_watermark_offsets(place, _ANSWER_S)[1])
+            for place in places
+        ]
+    finally:
+        consumer.close()
+
+
+def _committed(ground: Ground, topic: str, since: list[TopicPartition], part: str) -> Iterator[bytes]:
+    """Yield keys or values of what a reader of committed records finds from some offsets on."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": ground.kafka,
+            "group.id": "none",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+            "fetch.queue.backoff.ms": 20,
+        }
+    )
+    try:
+        consumer.assign(since)
+        unfinished, deadline = {place.partition for place in since}, time.monotonic() + _RUN_S
+        while unfinished:
+            if time.monotonic() > deadline:
+                raise Wrong(f"{topic} could not be read to its end")
+            for message in consumer.consume(10_000, 0.2):
+                if message.error():
+                    unfinished.discard(message.partition())
+                else:
+                    yield bytes((message.key() if part == "key" else message.value()) or b"")
+    finally:
+        consumer.close()

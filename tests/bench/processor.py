@@ -1,0 +1,64 @@
+"""PART=processor: the same events for a worker, two workers, a pass-through, an afternoon's Python and Quix Streams."""
+
+from collections.abc import Iterator, Sequence
+
+from tests.bench import environment, ground
+from tests.bench.contenders import AFTERNOON, PASS_THROUGH, PASSED, WRITTEN, Contender, Run, quix, take, worker
+from tests.bench.figures import Row, ratios
+from tests.bench.load import Shape, Work, send
+from tests.bench.options import Options
+
+PART = "processor"
+PARTITIONS = 12
+_FIRSTS = 0.3  # events that are the first of their contact's day, as a share
+_MIXED, _PROPERTY, _ALL = "30 % firsts", "30 % firsts, a property an event", "all firsts"
+
+# So long a group waits for more members before it shares out partitions: two workers begin together.
+_TOGETHER_MS = "1500"
+
+
+def run(options: Options) -> list[Row]:
+    """Measure, run by run in turn."""
+    python = environment.quix(options.say)
+    others = [quix(python)] if python else []
+    firsts = round(options.events * _FIRSTS)
+    with ground.opened(group_initial_rebalance_delay_ms=_TOGETHER_MS) as here:
+        plans: list[tuple[str, Shape, list[Contender]]] = [
+            (_MIXED, Shape(options.events, firsts), [PASS_THROUGH, worker(), worker(2), AFTERNOON, *others]),
+            (_PROPERTY, Shape(options.events, firsts, computed=True), [worker()]),
+            (_ALL, Shape(options.events, options.events), [PASS_THROUGH, worker(), AFTERNOON, *others]),
+        ]
+        works: list[tuple[Work, list[Contender]]] = []
+        for case, shape, contenders in plans:
+            options.say(f"{PART}: sending {shape.events:,} events, {case}")
+            road = here.road(f"p{len(works)}", PARTITIONS, (PASSED, WRITTEN))
+            works.append((send(case, road, PARTITIONS, shape), contenders))
+        options.say(f"{PART}: warming up")
+        take(here, works[0][0], PASS_THROUGH)
+        runs: dict[tuple[str, str], list[Run]] = {}
+        for number in range(options.runs):
+            for work, contenders in works:
+                for contender in contenders:
+                    options.say(f"{PART}: run {number + 1} of {options.runs}, {work.case}: {contender.name}")
+                    runs.setdefault((work.case, contender.name), []).append(take(here, work, contender))
+    return list(_rows(runs))
+
+
+def _rows(runs: dict[tuple[str, str], list[Run]]) -> Iterator[Row]:
+    for case in dict.fromkeys(case for case, _ in runs):
+        of = {name: taken for (its, name), taken in runs.items() if its == case}
+        for name, taken in of.items():
+            yield from rows(PART, name, case, taken)
+        base = of.get(PASS_THROUGH.name) or runs[_MIXED, PASS_THROUGH.name]
+        own = {name: [run.cpu_us["own"] for run in taken] for name, taken in of.items()}
+        own[PASS_THROUGH.name] = [run.cpu_us["own"] for run in base]
+        yield from ratios(PART, case, own, PASS_THROUGH.name, "beside pass-through")
+
+
+def rows(part: str, contender: str, case: str, runs: Sequence[Run]) -> Iterator[Row]:
+    """Yield the rows of one contender's runs."""
+    yield Row(part, contender, "rate", "events/s", tuple(run.events_per_s for run in runs), case)
+    for whose, name in (("own", "own CPU"), ("broker", "broker's"), ("store", "store's")):
+        if whose in runs[0].cpu_us:
+            yield Row(part, contender, name, "µs an event", tuple(run.cpu_us[whose] for run in runs), case)
+    yield Row(part, contender, "memory", "MB", tuple(run.peak_mb for run in runs), case)
