@@ -49,12 +49,12 @@ soak: $(READY) ## Do so again with new seeds for SECONDS (an hour), and print a 
 	@$(BIN)/python -m tests.faults --seconds 75 --every 1 --rate 500 --soak $(or $(SECONDS),3600)
 
 .PHONY: bench
-bench: $(READY) ## Measure a worker beside a pass-through that does nothing.
-	@$(BIN)/python -m tests.bench
+bench: $(READY) ## Measure every part beside what one would pick instead; PART=ingest for one, EVENTS=1000000, PUBLISH=1.
+	@exec $(BIN)/python -m tests.bench $(PART:%=--part %) $(EVENTS:%=--events %) $(PUBLISH:%=--publish)
 
-.PHONY: bench-isolation
-bench-isolation: $(READY) ## Measure what a workspace waits while another floods the same ingest.
-	@$(BIN)/python -m tests.bench.isolation
+.PHONY: bench-guard
+bench-guard: $(READY) ## Note what the pure path of an event costs, which a test watches from then on.
+	@$(BIN)/python -m tests.bench.guard --note
 
 .PHONY: check
 check: $(READY) ## Check format, style and security (ruff's S is bandit), types, imports, spelling, packages.
@@ -76,7 +76,7 @@ fuzz: $(TOOLS) ## Fuzz the event reader: RUNS=1000000 inputs, or for SECONDS=600
 .PHONY: audit-dependencies
 audit-dependencies: $(TOOLS) ## Ask osv.dev for known vulnerabilities of everything that is locked.
 	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --vulnerability-service osv --progress-spinner off \
-		$(addprefix --requirement ,$(wildcard requirements*.txt)) 2> $(VENV)/audit.log || { tail -n 1 $(VENV)/audit.log >&2; \
+		$(addprefix --requirement ,$(wildcard requirements*.txt tests/*/requirements*.txt)) 2> $(VENV)/audit.log || { tail -n 1 $(VENV)/audit.log >&2; \
 		grep -q '^Found' $(VENV)/audit.log || echo "osv.dev could not be asked: nothing was audited" >&2; exit 1; }
 
 .PHONY: format
@@ -94,6 +94,7 @@ lock: $(READY) ## Lock the newest dependencies, with hashes and without registry
 	@$(BIN)/uv pip compile pyproject.toml --extra local --group dev $(LOCK) -o requirements-dev.txt
 	@$(BIN)/uv pip compile --group build $(LOCK) -o requirements-build.txt
 	@$(BIN)/uv pip compile --group tools --constraint requirements-dev.txt $(LOCK) -o requirements-tools.txt
+	@echo quixstreams | $(BIN)/uv pip compile - $(LOCK) -o tests/bench/requirements-quix.txt
 
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate

@@ -9,6 +9,7 @@ from daymark.cli import COMMANDS
 from daymark.settings import PREFIX, TABLE
 from ingest.metrics import TABLE as INGEST
 from processor import metrics
+from tests.bench import speed
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -52,7 +53,12 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
-TABLES: dict[str, Callable[[], str]] = {"commands": _commands, "settings": _settings, "metrics": _metrics}
+TABLES: dict[str, Callable[[], str]] = {
+    "commands": _commands,
+    "settings": _settings,
+    "metrics": _metrics,
+    **speed.tables(_table),
+}
 
 if __name__ == "__main__":
     README.write_text(written(README.read_text()))

@@ -23,9 +23,8 @@ from daymark.local.faults import LocalFault
 from tests.bench import ground, plot, report
 from tests.bench.contenders import Wrong
 from tests.bench.figures import Row, sheets, shown
-from tests.bench.options import Options
+from tests.bench.options import PARTS, Options
 
-PARTS = ("processor", "ingest", "latency", "growth", "start", "isolation")
 _FAULTS = (AssertionError, Wrong, LocalFault, KafkaException, RedisError, OSError, ValueError)
 _SHOWN = Console(stderr=True)
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+PARTS = ("processor", "ingest", "latency", "growth", "start", "isolation")
+
 
 class Options(NamedTuple):
     """Sizes of a benchmark.

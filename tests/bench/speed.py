@@ -1,0 +1,33 @@
+"""README's tables of speed, from what the last published benchmark left."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from tests.bench import report
+from tests.bench.figures import Sheet, sheets
+from tests.bench.options import PARTS
+
+Table = Callable[[Sequence[str], Iterable[Sequence[str]]], str]
+
+
+def tables(table: Table) -> dict[str, Callable[[], str]]:
+    """Return for each part the name of its place in README and what makes its tables there.
+
+    Args:
+        table: writes a table in Markdown, given its head and its lines.
+    """
+    return {f"speed of {part}": partial(_written, part, table) for part in PARTS}
+
+
+def _written(part: str, table: Table) -> str:
+    found = report.read(report.PUBLISHED)
+    rows = report.rows(found, part)
+    if not rows:
+        return f"Not measured yet: `make bench PART={part}`.\n"
+    written = "\n".join(_sheet(sheet, table) for sheet in sheets(part, rows))
+    return f"{written}\nMedian (minimum to maximum). {report.machine_line(found['parts'][part])}.\n"
+
+
+def _sheet(sheet: Sheet, table: Table) -> str:
+    lines = ([name, *("" if cell is None else str(cell) for cell in cells)] for name, cells in sheet.lines)
+    return table([sheet.title, *sheet.columns], lines)
