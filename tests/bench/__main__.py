@@ -27,6 +27,7 @@ from tests.bench.options import PARTS, Options
 
 _FAULTS = (AssertionError, Wrong, LocalFault, KafkaException, RedisError, OSError, ValueError)
 _SHOWN = Console(stderr=True)
+_WIDTH = 120  # characters of a table that goes into a file
 
 
 def main() -> None:
@@ -60,7 +61,8 @@ def _arguments() -> argparse.Namespace:
 
 def _measure(arguments: argparse.Namespace) -> int:
     file = report.PUBLISHED if arguments.publish else arguments.output / "latest.json"
-    console, found, failed = Console(), report.read(file), False
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    found, failed = report.read(file), False
     with _SHOWN.status("") as status:
         options = Options(arguments.events, arguments.runs, arguments.seconds, arguments.deep, _teller(status.update))
         for part in arguments.part or PARTS:

@@ -116,8 +116,8 @@ def _column(row: Row) -> str:
 
 def shown(sheet: Sheet) -> Table:
     """Return a table for a terminal."""
-    drawn = Table(title=f"{sheet.title}: median, and minimum to maximum", title_justify="left", show_lines=True)
-    drawn.add_column("")
+    drawn = Table(title=f"{sheet.title}: median, and minimum to maximum", title_justify="left", show_lines=False)
+    drawn.add_column("", no_wrap=True)
     for column in sheet.columns:
         drawn.add_column(column, justify="right")
     for name, cells in sheet.lines:

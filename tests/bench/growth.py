@@ -14,7 +14,7 @@ from tests.bench.load import Shape, Work, send
 from tests.bench.options import Options
 
 PART = "growth"
-_EVENTS = 150_000  # at least, of a run
+_EVENTS = 100_000  # at least, of a run
 _CONTACTS, _DEEP = (10_000, 100_000, 1_000_000), 10_000_000
 _REPEATS = (0, 50, 95)  # percent
 _PARTITIONS = (1, 12, 64)
