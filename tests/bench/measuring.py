@@ -1,6 +1,7 @@
-"""What processes take, from /proc: CPU and memory of a process with all its children."""
+"""What processes take: CPU and memory of a process with all its children, found in /proc."""
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,7 +47,12 @@ class Meter:
 
 
 def _own_cpu_s(pid: int) -> float:
-    return sum(map(int, _fields(pid)[11:15])) / _TICK  # 14 to 17 of proc(5): own, and of children waited for
+    """Return the CPU seconds of one process, of all of its threads, and of children that it has waited for."""
+    try:
+        own = time.clock_gettime((~pid << 3) | 2)  # clock_getcpuclockid(3): to the nanosecond, /proc counts in 10 ms
+    except OSError:  # it has gone
+        return 0.0
+    return own + sum(map(int, _fields(pid)[13:15])) / _TICK  # 16 and 17 of proc(5)
 
 
 def _peak_mb(pid: int) -> float:

@@ -26,7 +26,7 @@ def machine(parts: str) -> dict[str, Any]:
     """Return what a measurement was made on: hardware, its load, versions, and which parts were used."""
     return {
         "measured": datetime.now(UTC).date().isoformat(),
-        "commit": _said("git", "rev-parse", "--short", "HEAD"),
+        "commit": _said("git", "describe", "--always", "--dirty", "--exclude", "*"),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),
@@ -66,7 +66,7 @@ def machine_line(of: Mapping[str, Any]) -> str:
     versions = ", ".join(
         f"{name} {of[key]}" for name, key in (("Python", "python"), ("Kafka", "kafka"), ("librdkafka", "librdkafka"))
     )
-    return f"{of['cores']} cores of {of['cpu']}, load {of['load']}; {versions}; {of['parts']}; {of['measured']}"
+    return f"{of['cores']} cores of {of['cpu']}, load {of['load']}; {versions}; {of['parts']}; {of['commit']}, {of['measured']}"
 
 
 def _cpu() -> str:
