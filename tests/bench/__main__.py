@@ -37,7 +37,7 @@ def main() -> None:
     try:
         sys.exit(_measure(arguments))
     except KeyboardInterrupt:
-        _SHOWN.print("stopped: what was started has been ended", highlight=False)
+        _note("stopped: what was started has been ended")
         sys.exit(130)
 
 
@@ -56,6 +56,10 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.events < 1000 or arguments.runs < 1 or arguments.seconds <= 0:
         parser.error("at least 1,000 events, one run and a moment")
+    try:
+        ground.says()
+    except ValueError as fault:
+        parser.error(str(fault))
     return arguments
 
 
@@ -64,14 +68,15 @@ def _measure(arguments: argparse.Namespace) -> int:
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     found, failed = report.read(file), False
     with _SHOWN.status("") as status:
-        options = Options(arguments.events, arguments.runs, arguments.seconds, arguments.deep, _teller(status.update))
+        sizes = (arguments.events, arguments.runs, arguments.seconds, arguments.deep)
+        options = Options(*sizes, _teller(status.update), _note)
         for part in arguments.part or PARTS:
             began, machine = time.monotonic(), report.machine(ground.says())
             try:
                 rows = _rows(part, options)
             except _FAULTS as fault:
                 failed = True
-                _SHOWN.print(f"{part}: {_words(fault)}", style="red", highlight=False, markup=False)
+                _note(f"{part} was not measured: {_words(fault)}")
                 continue
             report.add(found, part, machine, rows)
             report.write(file, found, plot.drawn(found))
@@ -79,10 +84,10 @@ def _measure(arguments: argparse.Namespace) -> int:
                 for sheet in sheets(part, rows):
                     console.print(shown(sheet))
                 console.print(report.machine_line(machine), highlight=False, soft_wrap=True)
-            _SHOWN.print(f"{part} took {time.monotonic() - began:.0f} s", highlight=False)
+            _note(f"{part} took {time.monotonic() - began:.0f} s")
     if arguments.json:
         sys.stdout.write(json.dumps(found, indent=1) + "\n")
-    _SHOWN.print(f"figures and plot: {file}, {file.with_suffix('.svg')}", highlight=False, soft_wrap=True)
+    _note(f"figures and plot: {file}, {file.with_suffix('.svg')}")
     return int(failed)
 
 
@@ -97,14 +102,11 @@ def _rows(part: str, options: Options) -> list[Row]:
 
 def _teller(update: Callable[[str], None]) -> Callable[[str], None]:
     """Show what is being done: on a terminal in its bottom line, elsewhere line by line."""
+    return update if _SHOWN.is_terminal else _note
 
-    def say(text: str) -> None:
-        if _SHOWN.is_terminal:
-            update(text)
-        else:
-            _SHOWN.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    return say
+def _note(text: str) -> None:
+    _SHOWN.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _words(fault: BaseException) -> str:

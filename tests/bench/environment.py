@@ -5,16 +5,16 @@ import hashlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench.ground import cache
+from tests.bench.options import Options
 
 _LOCK = Path(__file__).with_name("requirements-quix.txt")
 _INSTALL_S = 600
 
 
-def quix(say: Callable[[str], None]) -> Path | None:
+def quix(options: Options) -> Path | None:
     """Return the Python that has Quix Streams; None, and said, where it cannot be installed."""
     name = hashlib.sha256(_LOCK.read_bytes() + sys.version.encode()).hexdigest()[:12]
     folder = cache() / "daymark" / f"bench-quix-{name}"
@@ -24,11 +24,11 @@ def quix(say: Callable[[str], None]) -> Path | None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if ready.exists() and python.exists():
             return python
-        say("installing Quix Streams in an environment of its own (once)")
+        options.say("installing Quix Streams in an environment of its own (once)")
         shutil.rmtree(folder, ignore_errors=True)
         if not _installed(folder, python):
             shutil.rmtree(folder, ignore_errors=True)
-            say("Quix Streams cannot be installed (no network?): it is left out")
+            options.note("Quix Streams cannot be installed (no network?): it is left out")
             return None
         ready.touch()
     return python

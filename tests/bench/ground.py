@@ -25,7 +25,7 @@ from schemas.topics import Topics
 from tests.flows import Road
 
 WORKSPACE = "w"
-_ANSWER_S = 60.0
+_ANSWER_S, _REACHED_S = 60.0, 10.0
 _REPLICAS = -1  # the broker's default
 
 
@@ -86,6 +86,7 @@ def opened(**settings: str) -> Iterator[Ground]:
     kafka, store = _given()
     with ExitStack() as stack:
         if kafka and store:
+            AdminClient({"bootstrap.servers": kafka, "log_level": 0}).list_topics(timeout=_REACHED_S)
             ground = Ground(kafka, store, {})
             stack.callback(ground.clear)
         else:

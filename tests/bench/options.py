@@ -15,6 +15,7 @@ class Options(NamedTuple):
         seconds: of each measurement under a steady rate.
         deep: go on to ten million contacts.
         say: shows what is being done.
+        note: says what is to stay on the screen.
     """
 
     events: int
@@ -22,3 +23,4 @@ class Options(NamedTuple):
     seconds: float
     deep: bool
     say: Callable[[str], None]
+    note: Callable[[str], None]

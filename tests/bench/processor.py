@@ -19,7 +19,7 @@ _TOGETHER_MS = "1000"
 
 def run(options: Options) -> list[Row]:
     """Measure, run by run in turn."""
-    python = environment.quix(options.say)
+    python = environment.quix(options)
     others = [quix(python)] if python else []
     some = options.events // 2  # where every event costs more
     mixed, some_mixed = (Shape(events, round(events * _FIRSTS)) for events in (options.events, some))

@@ -66,7 +66,8 @@ def machine_line(of: Mapping[str, Any]) -> str:
     versions = ", ".join(
         f"{name} {of[key]}" for name, key in (("Python", "python"), ("Kafka", "kafka"), ("librdkafka", "librdkafka"))
     )
-    return f"{of['cores']} cores of {of['cpu']}, load {of['load']}; {versions}; {of['parts']}; {of['commit']}, {of['measured']}"
+    where = f"{of['cores']} cores of {of['cpu']}, load {of['load']}"
+    return f"{where}; {versions}; {of['parts']}; {of['measured']}, commit {of['commit']}"
 
 
 def _cpu() -> str:

@@ -1,0 +1,151 @@
+"""`make bench` tells a wrong outcome from a right one, counts what it says it counts, and shows what it left."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bench import plot, report
+from tests.bench.contenders import AFTERNOON, PASS_THROUGH, PASSED, WRITTEN, Contender, Wrong, take, worker
+from tests.bench.figures import Row, Spread, ratios, sheets
+from tests.bench.ground import Ground
+from tests.bench.load import Multiset, Shape, Work, send
+from tests.bench.measuring import cpu_s, tree
+
+EVENTS, CONTACTS, PARTITIONS = 600, 200, 4
+ROWS = [
+    Row("processor", "pass-through", "own CPU", "µs an event", (5.0, 4.0, 6.0), "30 % firsts"),
+    Row("processor", "worker", "own CPU", "µs an event", (5.5, 5.0, 6.0), "30 % firsts"),
+    Row("processor", "worker", "rate", "events/s", (90_000.0,), "30 % firsts"),
+]
+
+
+@pytest.fixture
+def ground(kafka: str, redis_url: str) -> Iterator[Ground]:
+    here = Ground(kafka, redis_url, {})
+    yield here
+    here.clear()
+
+
+@pytest.fixture
+def work(ground: Ground) -> Work:
+    road = ground.road("t", PARTITIONS, (PASSED, WRITTEN))
+    return send("a case", road, PARTITIONS, Shape(EVENTS, CONTACTS))
+
+
+@pytest.mark.parametrize("contender", [PASS_THROUGH, AFTERNOON, worker(), worker(2)], ids=lambda one: one.name)
+def test_a_contender_does_all_of_the_work(ground: Ground, work: Work, contender: Contender) -> None:
+    run = take(ground, work, contender)
+    assert run.events_per_s > 0
+    assert run.cpu_us["own"] > 0
+    assert run.peak_mb > 10
+
+
+def test_an_outcome_that_is_not_right_is_no_figure(ground: Ground, work: Work) -> None:
+    """A pass-through lets every event pass: as a worker it would have doubled."""
+    doubling = PASS_THROUGH._replace(result=lambda of: (of.road.topics.prefix + PASSED, "key", of.contacts))
+    with pytest.raises(Wrong, match="600 results are committed, it should be 200"):
+        take(ground, work, doubling)
+
+
+def test_a_contender_that_ends_is_no_figure(ground: Ground, work: Work) -> None:
+    ending = PASS_THROUGH._replace(command=lambda *_: [sys.executable, "-c", "print('assigned')"])
+    with pytest.raises(Wrong, match="it ended with 0"):
+        take(ground, work, ending)
+
+
+@pytest.mark.parametrize("other", [[b"a", b"b"], [b"a", b"b", b"b"], [b"a", b"b", b"d"], [b"a", b"b", b"c", b"c"]])
+def test_multisets_differ_when_one_is_lost_doubled_or_another(other: list[bytes]) -> None:
+    assert Multiset.of(other) != Multiset.of([b"c", b"b", b"a"]) == Multiset.of([b"a", b"b", b"c"])
+
+
+def test_cpu_of_children_counts() -> None:
+    """A parent that only waits has taken what its children took, while they run and when they have ended."""
+    burn = "import time\nwhile time.process_time() < 0.3: pass"
+    code = f"import subprocess, sys\nfor _ in range(2): subprocess.run([sys.executable, '-c', {burn!r}])\ninput()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as parent:
+        deadline = time.monotonic() + 60
+        while cpu_s(parent.pid) < 0.6 or len(tree(parent.pid)) > 1:
+            assert time.monotonic() < deadline, cpu_s(parent.pid)
+            time.sleep(0.05)
+        assert parent.stdin is not None
+        parent.stdin.close()
+
+
+def test_ratios_are_of_the_same_run() -> None:
+    own = {row.contender: row.values for row in ROWS[:2]}
+    assert ratios("processor", "a case", own, "pass-through", "beside") == [
+        Row("processor", "worker", "beside", "times", (1.1, 1.25, 1.0), "a case")
+    ]
+
+
+def test_what_was_left_is_read_again(tmp_path: Path) -> None:
+    """A part takes the place of the same part before; the others stay."""
+    file, left = tmp_path / "folder" / "latest.json", report.Report()
+    for part, rows in (("growth", ROWS[:1]), ("processor", ROWS[:1]), ("processor", ROWS)):
+        report.add(left, part, report.machine("these parts"), rows)
+    report.write(file, left, plot.drawn(left))
+    again = report.read(file)
+    assert (report.rows(again, "processor"), report.rows(again, "growth")) == (ROWS, ROWS[:1])
+    assert report.rows(again, "ingest") == []
+    assert re.search(r"\d cores of .*Kafka \d.*these parts", report.machine_line(again["parts"]["growth"]))
+
+
+def test_a_sheet_has_a_line_for_each_contender_and_a_column_for_each_measure() -> None:
+    (sheet,) = sheets("processor", ROWS)
+    assert sheet.title == "processor, 30 % firsts"
+    assert sheet.columns == ["own CPU, µs an event", "rate, events/s"]
+    assert sheet.lines == [
+        ("pass-through", [Spread(4.0, 5.0, 6.0), None]),
+        ("worker", [Spread(5.0, 5.5, 6.0), Spread(90_000.0, 90_000.0, 90_000.0)]),
+    ]
+    assert [str(cell) for cell in sheet.lines[1][1]] == ["5.50 (5.00 to 6.00)", "90,000"]
+
+
+def test_the_plot_shows_each_contender_with_its_unit() -> None:
+    left = report.Report()
+    report.add(left, "processor", {}, ROWS)
+    drawn = ET.fromstring(plot.drawn(left))
+    texts = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"pass-through", "worker", "5.50", "90,000", "µs an event", "events/s"} <= set(texts)
+    assert "prefers-color-scheme: dark" in plot.drawn(left)
+
+
+def test_one_part_as_a_command(kafka: str, redis_url: str, tmp_path: Path) -> None:
+    """JSON alone on stdout, the same in the folder asked for, and a plot beside it."""
+    environ = {**os.environ, "DAYMARK_TEST_KAFKA": kafka, "DAYMARK_TEST_REDIS": redis_url}
+    words = ["--part", "isolation", "--runs", "1", "--seconds", "0.5", "--json", "--output", str(tmp_path)]
+    done = _bench(*words, environ=environ)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found == json.loads((tmp_path / "latest.json").read_text())
+    assert found["parts"]["isolation"]["parts"] == f"the given Kafka ({kafka}) and Redis"
+    assert {row["case"] for row in found["parts"]["isolation"]["rows"]} >= {"no flood", "a flood of mistakes: 400"}
+    assert (tmp_path / "latest.svg").exists()
+
+
+def test_bad_use_is_told_without_a_traceback() -> None:
+    environ = {name: text for name, text in os.environ.items() if not name.startswith("DAYMARK_TEST_")}
+    done = _bench("--part", "start", environ={**environ, "DAYMARK_TEST_KAFKA": "127.0.0.1:1"})
+    assert done.returncode == 2
+    assert "set both of DAYMARK_TEST_KAFKA and DAYMARK_TEST_REDIS, or none" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def _bench(*words: str, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.bench", *words],
+        cwd=report.ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
