@@ -7,6 +7,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +15,12 @@ from confluent_kafka import Consumer, TopicPartition
 
 from tests.bench.ground import Ground, folder
 from tests.bench.load import Multiset, Work
-from tests.bench.measuring import Meter, peak_mb
+from tests.bench.measuring import cpu_s, peak_mb
 from tests.flows import Process, wait_until
 
 PASSED, WRITTEN = "passed", "written"  # topics of those that are no Daymark
 _RUN_S, _POLL_S, _ANSWER_S = 900.0, 0.05, 20.0
+_PROGRAMS = Path(__file__).with_name("programs")
 _ASSIGNED = r'"partitions\.assigned"|^assigned'
 
 
@@ -27,12 +29,26 @@ class Wrong(Exception):
 
 
 class Run(NamedTuple):
-    """One run: from the first event handed out to the last commit."""
+    """One run, from the first event handed out to the last commit; and its second half, when who needs to is warm."""
 
     events_per_s: float
     cpu_us: Mapping[str, float]  # an event: `own`, and where they are ours `broker` and `store`
+    half_events_per_s: float
+    half_cpu_us: float  # own
     peak_mb: float
-    store_bytes: float  # a claim
+    store_bytes: float = 0.0  # a claim
+
+
+class _Moment(NamedTuple):
+    at: float
+    done: int
+    cpu_s: Mapping[str, float]
+
+    def since(self, before: "_Moment") -> tuple[float, dict[str, float]]:
+        """Return events a second and CPU µs an event between two moments."""
+        events = max(1, self.done - before.done)
+        cpu_us = {name: (cpu_s - before.cpu_s[name]) / events * 1e6 for name, cpu_s in self.cpu_s.items()}
+        return events / (self.at - before.at), cpu_us
 
 
 class Contender(NamedTuple):
@@ -69,15 +85,14 @@ AFTERNOON = Contender(
 )
 
 
-def quix(python: Path) -> Contender:
-    """Return Quix Streams, run by the Python of an environment that has it."""
-    program = str(Path(__file__).with_name("programs") / "quix.py")
+def quix(python: list[str]) -> Contender:
+    """Return Quix Streams, run by a Python that has it."""
+    return _stateful("Quix Streams", [*python, str(_PROGRAMS / "quix.py")])
 
-    def command(work: Work, group: str, state: str) -> list[str]:
-        prefix = work.road.topics.prefix
-        return [str(python), program, work.road.kafka, work.road.topics.events, prefix + WRITTEN, group, state]
 
-    return Contender("Quix Streams", command, AFTERNOON.result)
+def streams(java: list[str]) -> Contender:
+    """Return Kafka Streams with two threads, run by a Java that has it."""
+    return _stateful("Kafka Streams, 2 threads", java)
 
 
 def take(ground: Ground, work: Work, contender: Contender) -> Run:
@@ -109,6 +124,16 @@ def take(ground: Ground, work: Work, contender: Contender) -> Run:
     return run._replace(store_bytes=max(0, ground.store_bytes() - held) / work.interactions.members)
 
 
+def _stateful(name: str, program: list[str]) -> Contender:
+    """Return one that keeps its own state, in a folder and a topic."""
+
+    def command(work: Work, group: str, state: str) -> list[str]:
+        prefix = work.road.topics.prefix
+        return [*program, work.road.kafka, work.road.topics.events, prefix + WRITTEN, group, state]
+
+    return Contender(name, command, AFTERNOON.result)
+
+
 def _program(name: str, work: Work, target: str, group: str) -> list[str]:
     topics = work.road.topics
     module = f"tests.bench.programs.{name}"
@@ -117,24 +142,32 @@ def _program(name: str, work: Work, target: str, group: str) -> list[str]:
 
 def _measured(process: Process, ground: Ground, work: Work, group: str, processes: int) -> Run:
     process.wait_for("(?ms)" + ".*".join([f"(?:{_ASSIGNED})"] * processes))
-    began, meter = time.monotonic(), Meter({"own": process.pid, **ground.pids})
+    pids = {"own": process.pid, **ground.pids}
     consumer = Consumer({"bootstrap.servers": ground.kafka, "group.id": group})
     places = [TopicPartition(work.road.topics.events, partition) for partition in range(work.partitions)]
     done = 0
 
-    def all_done() -> bool:
+    def moment() -> _Moment:
+        return _Moment(time.monotonic(), done, {name: cpu_s(pid) for name, pid in pids.items()})
+
+    def has_done(share: float) -> bool:
         nonlocal done
         if process.status is not None:
             raise Wrong(f"it ended with {process.status}: {process.said[-2000:]}")
         done = sum(max(place.offset, 0) for place in consumer.committed(places, _ANSWER_S))
-        return done >= work.events
+        return done >= work.events * share
 
     try:
-        wait_until(all_done, "everything is committed", _RUN_S, _POLL_S)
-        seconds, cpu_s, peak = time.monotonic() - began, meter.taken_s(), peak_mb(process.pid)
+        moments = [moment()]
+        for share in (0.5, 1.0):
+            wait_until(partial(has_done, share), f"{share:.0%} are committed", _RUN_S, _POLL_S)
+            moments.append(moment())
+        peak = peak_mb(process.pid)
     finally:
         consumer.close()
-    return Run(work.events / seconds, {name: taken / work.events * 1e6 for name, taken in cpu_s.items()}, peak, 0.0)
+    first, half, last = moments
+    half_rate, half_cpu_us = last.since(half)
+    return Run(*last.since(first), half_rate, half_cpu_us["own"], peak)
 
 
 def _ends(ground: Ground, topic: str, partitions: int) -> list[TopicPartition]:

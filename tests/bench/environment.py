@@ -1,49 +1,75 @@
-"""The environment of Quix Streams: installed once, as locked, into the user's cache folder."""
+"""What others than Daymark run on: installed once, as locked, into the user's cache folder."""
 
-import fcntl
 import hashlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from daymark.local import jars
+from daymark.local.faults import LocalFault
+from daymark.local.preparation import prepare
 from tests.bench.ground import cache
 from tests.bench.options import Options
 
-_LOCK = Path(__file__).with_name("requirements-quix.txt")
+_HERE = Path(__file__).parent
+_QUIX, _JARS, _STREAMS = _HERE / "requirements-quix.txt", _HERE / "streams.jars", _HERE / "programs" / "Streams.java"
 _INSTALL_S = 600
 
 
-def quix(options: Options) -> Path | None:
-    """Return the Python that has Quix Streams; None, and said, where it cannot be installed."""
-    name = hashlib.sha256(_LOCK.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    folder = cache() / "daymark" / f"bench-quix-{name}"
-    python, ready = folder / "bin" / "python", folder / ".ready"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if ready.exists() and python.exists():
-            return python
-        options.say("installing Quix Streams in an environment of its own (once)")
-        shutil.rmtree(folder, ignore_errors=True)
-        if not _installed(folder, python):
-            shutil.rmtree(folder, ignore_errors=True)
-            options.note("Quix Streams cannot be installed (no network?): it is left out")
-            return None
-        ready.touch()
-    return python
-
-
-def _installed(folder: Path, python: Path) -> bool:
+def quix(options: Options) -> list[str] | None:
+    """Return the command of a Python that has Quix Streams; None, and said, where it cannot be installed."""
+    folder = _folder("quix", _QUIX.read_bytes() + sys.version.encode())
+    python = folder / "bin" / "python"
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    for command in (
-        [sys.executable, "-m", "venv", str(folder)],
-        [*pip, "--require-hashes", "--only-binary", ":all:", "-r", str(_LOCK)],
-    ):
-        try:
-            done = subprocess.run(command, capture_output=True, check=False, timeout=_INSTALL_S)
-        except (OSError, subprocess.TimeoutExpired):
-            return False
-        if done.returncode:
-            return False
+
+    def install() -> None:
+        _run([sys.executable, "-m", "venv", str(folder)])
+        _run([*pip, "--require-hashes", "--only-binary", ":all:", "-r", str(_QUIX)])
+
+    return [str(python)] if _installed(folder, install, "Quix Streams", options) else None
+
+
+def streams(options: Options) -> list[str] | None:
+    """Return the command of a Java that runs the Kafka Streams program; None, and said, where it cannot be made."""
+    kit = prepare(cache())
+    folder = _folder("streams", _JARS.read_bytes() + _STREAMS.read_bytes())
+    pinned = [jars.Jar(*line.replace(":", " ").split()) for line in _JARS.read_text().splitlines() if line[0] != "#"]
+    library, compiler = (folder / jar.filename for jar in pinned)
+    class_path = ":".join(map(str, [folder, library, *kit.jars]))
+
+    def install() -> None:
+        jars.fetch_missing(folder, pinned)
+        words = ["-nowarn", "-25", "-d", str(folder), "-cp", class_path, str(_STREAMS)]
+        _run([str(kit.java), "-jar", str(compiler), *words])
+
+    if not _installed(folder, install, "Kafka Streams", options):
+        return None
+    return [str(kit.java), "-Xmx512m", "-Xlog:disable", "-cp", class_path, _STREAMS.stem]
+
+
+def _folder(name: str, depends_on: bytes) -> Path:
+    return cache() / "daymark" / f"bench-{name}-{hashlib.sha256(depends_on).hexdigest()[:12]}"
+
+
+def _installed(folder: Path, install: Callable[[], None], name: str, options: Options) -> bool:
+    """Install unless that was done before; half an installation is never left there."""
+    ready = folder / ".ready"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with jars.locked(folder.with_suffix(".lock")):
+        if not ready.exists():
+            options.say(f"installing {name} in a folder of its own (once)")
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                install()
+            except (LocalFault, OSError, subprocess.SubprocessError) as fault:
+                shutil.rmtree(folder, ignore_errors=True)
+                options.note(f"{name} cannot be installed and is left out: {fault}")
+                return False
+            ready.touch()
     return True
+
+
+def _run(command: Sequence[str]) -> None:
+    subprocess.run(command, capture_output=True, check=True, timeout=_INSTALL_S)

@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -31,19 +30,6 @@ def tree(pid: int) -> list[int]:
     for one in found:  # it grows meanwhile
         found += children.get(one, ())
     return found
-
-
-class Meter:
-    """CPU of several processes from now on, by name."""
-
-    def __init__(self, pids: Mapping[str, int]) -> None:
-        """Begin to measure."""
-        self._pids = pids
-        self._began = {name: cpu_s(pid) for name, pid in pids.items()}
-
-    def taken_s(self) -> dict[str, float]:
-        """Return the CPU seconds taken since the beginning."""
-        return {name: cpu_s(pid) - self._began[name] for name, pid in self._pids.items()}
 
 
 def _own_cpu_s(pid: int) -> float:
