@@ -15,6 +15,8 @@ _MIXED, _PROPERTY, _ALL = "30 % firsts", "30 % firsts, a property an event", "al
 
 # So long a group waits for more members before it shares out partitions: two workers begin together.
 _TOGETHER_MS = "1000"
+_MISSED = 0.2
+_LATE = "{}: {:.0%} was done before all had begun; the broker's group.initial.rebalance.delay.ms is short"
 
 
 def run(options: Options) -> list[Row]:
@@ -40,7 +42,10 @@ def run(options: Options) -> list[Row]:
             for work, contenders in works:
                 for contender in contenders:
                     options.say(f"{PART}: run {number + 1} of {options.runs}, {work.case}: {contender.name}")
-                    runs.setdefault((work.case, contender.name), []).append(take(here, work, contender))
+                    taken = take(here, work, contender)
+                    runs.setdefault((work.case, contender.name), []).append(taken)
+                    if taken.missed > _MISSED:
+                        options.note(_LATE.format(contender.name, taken.missed))
     return list(_rows(runs))
 
 

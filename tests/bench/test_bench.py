@@ -42,10 +42,10 @@ def work(ground: Ground) -> Work:
 
 @pytest.mark.parametrize("contender", [PASS_THROUGH, AFTERNOON, worker(), worker(2)], ids=lambda one: one.name)
 def test_a_contender_does_all_of_the_work(ground: Ground, work: Work, contender: Contender) -> None:
+    """It is right, or this raises; of so little work much may be done before it is looked at."""
     run = take(ground, work, contender)
-    assert run.events_per_s > 0
-    assert run.cpu_us["own"] > 0
     assert run.peak_mb > 10
+    assert 0 <= run.missed <= 1
 
 
 def test_an_outcome_that_is_not_right_is_no_figure(ground: Ground, work: Work) -> None:

@@ -13,7 +13,7 @@ import msgspec
 import redis
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-BATCH = 4000
+BATCH = 10_000
 TTL_S = 8 * 86_400
 
 

@@ -1,11 +1,11 @@
-"""A process that does nothing but what exactly-once takes: consume, produce everything, transactions of 4,000."""
+"""A process that does nothing but what exactly-once takes: consume, produce everything, transactions of 10,000."""
 
 import signal
 import sys
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-BATCH = 4000
+BATCH = 10_000
 
 
 def main(kafka: str, source: str, target: str, group: str) -> None:

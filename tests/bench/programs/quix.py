@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 from typing import Any
 
-BATCH = 4000  # a transaction's, as the others have
+BATCH = 10_000  # a transaction's, as the others have
 
 
 def main(kafka: str, source: str, target: str, group: str, state: str) -> None:
