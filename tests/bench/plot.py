@@ -58,7 +58,7 @@ _CHOICES = (
 
 def drawn(report: Report) -> str:
     """Return the plot of a report; panels whose part was not measured are left out."""
-    panels = [*_chosen(report), *_latency(report), *_growth(report)]
+    panels = [*_chosen(report), *_ingest(report), *_latency(report), *_growth(report)]
     body, height = [], 8
     for panel in panels:
         body += list(_panel(panel, height))
@@ -76,6 +76,16 @@ def _chosen(report: Report) -> Iterator[_Panel]:
         if found:
             bars = [_Bar(row.contender, Spread.of(row.values), row.contender in choice.ours) for row in found]
             yield _Panel(choice.title, found[0].unit, bars)
+
+
+def _ingest(report: Report) -> Iterator[_Panel]:
+    found = [row for row in rows(report, "ingest") if row.measure == "own CPU"]
+    if found:
+        bars = [
+            _Bar(", ".join(filter(None, (row.contender, row.case))), Spread.of(row.values), row.contender == "ingest")
+            for row in found
+        ]
+        yield _Panel("Ingest: own CPU of an answer (less is better)", found[0].unit, bars)
 
 
 def _latency(report: Report) -> Iterator[_Panel]:
