@@ -5,7 +5,7 @@ assignment changes, since only then can a group be reset and a winner come again
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Final
 
 from processor.decide import ContactDay
@@ -35,10 +35,14 @@ class Committed:
             self._assignment = assignment
             self._young, self._old, self._count = defaultdict(set), defaultdict(set), 0
 
-    def add(self, contact_days: Iterable[ContactDay]) -> None:
+    def add(self, contact_days: Collection[ContactDay]) -> None:
         """Take note of contact-days whose interactions are committed, none of them noted before."""
+        place, contacts = None, set[str]()
         for contact_day in contact_days:
-            self._young[contact_day.workspace, contact_day.day].add(contact_day.email)
-            self._count += 1
+            if place != (contact_day.workspace, contact_day.day):
+                place = contact_day.workspace, contact_day.day
+                contacts = self._young[place]
+            contacts.add(contact_day.email)
+        self._count += len(contact_days)
         if self._count > self._half:
             self._old, self._young, self._count = self._young, defaultdict(set), 0

@@ -29,21 +29,19 @@ def interaction(
     key = interaction_id(contact_day.workspace, contact_day.email, contact_day.day)
     description = identify.event or identify.url or standard_message
     value = codec.pack(  # in the order of TimelineInteraction.avsc
-        (
-            key,
-            contact_day.workspace,
-            identify.email,
-            contact_day.day,
-            identify.timestamp_ms,
-            description,
-            "event" if identify.event else "url" if identify.url else "standard",
-            identify.url,
-            identify.event,
-            identify.message_id,
-            record.received_at_ms,
-            record.partition,
-            record.offset,
-        )
+        key,
+        contact_day.workspace,
+        identify.email,
+        contact_day.day,
+        identify.timestamp_ms,
+        description,
+        "event" if identify.event else "url" if identify.url else "standard",
+        identify.url,
+        identify.event,
+        identify.message_id,
+        record.received_at_ms,
+        record.partition,
+        record.offset,
     )
     return Output(topic, key.encode(), value, record.partition)
 
@@ -52,19 +50,17 @@ def trait(update: Update, topic: str, codec: Codec) -> Output:
     """Return the record of a property's change, for the same partition as its raw record."""
     of, change, identify, record = update.of, update.change, update.identify, update.record
     value = codec.pack(  # in the order of ContactTrait.avsc
-        (
-            of.workspace,
-            of.email,
-            of.name,
-            change.value,
-            change.kind,
-            change.membership,
-            identify.timestamp_ms,
-            identify.message_id,
-            record.received_at_ms,
-            record.partition,
-            record.offset,
-        )
+        of.workspace,
+        of.email,
+        of.name,
+        change.value,
+        change.kind,
+        change.membership,
+        identify.timestamp_ms,
+        identify.message_id,
+        record.received_at_ms,
+        record.partition,
+        record.offset,
     )
     return Output(topic, of.key(), value, record.partition)
 

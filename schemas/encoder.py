@@ -6,13 +6,12 @@ bytes.
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final, cast
 
-_SEVEN, _FOURTEEN = 1 << 7, 1 << 14
-_MOST_KEPT = 8192
+_MOST_KEPT = 16384
 
-Pack = Callable[[Sequence[object]], bytes]
+Pack = Callable[..., bytes]
 
 
 def compiled(schema: dict[str, Any], header: bytes) -> Pack:
@@ -27,7 +26,7 @@ def compiled(schema: dict[str, Any], header: bytes) -> Pack:
     """
     names = [f"v{place}" for place in range(len(schema["fields"]))]
     pieces = [_pieces(field["type"], name) for field, name in zip(schema["fields"], names, strict=True)]
-    source = f"def pack(values):\n ({', '.join(names)},) = values\n return join((header, {', '.join(pieces)}))"
+    source = f"def pack({', '.join(names)}): return join((header, {', '.join(pieces)}))"
     room: dict[str, Any] = {**_ROOM, "header": header}
     exec(source, room)  # noqa: S102  of the schema only the symbols of enums go into it, as literals
     return cast("Pack", room["pack"])
@@ -73,9 +72,19 @@ def _bytes(data: bytes) -> bytes:
 def _long(number: int) -> bytes:
     """Return a long in zigzag, seven bits a byte, the lowest first."""
     zigzag = (number << 1) ^ (number >> 63)
-    if zigzag >= _FOURTEEN:
-        return _LOW[zigzag & _FOURTEEN - 1] + _HIGH[zigzag >> 14]
-    return _TWO[zigzag] if zigzag >= _SEVEN else _LAST[zigzag]
+    if zigzag < 1 << 7:
+        return _LAST[zigzag]
+    if zigzag < 1 << 14:
+        return _MORE[zigzag & 0x7F] + _LAST[zigzag >> 7]
+    return _MORE[zigzag & 0x7F] + _MORE[zigzag >> 7 & 0x7F] + _HIGH[zigzag >> 14]
+
+
+def _high(rest: int) -> bytes:
+    found = bytearray()
+    while rest >= 1 << 7:
+        found.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    return bytes([*found, rest])
 
 
 class _Kept(dict[int, bytes]):
@@ -91,21 +100,13 @@ class _Kept(dict[int, bytes]):
         return found
 
 
-def _high(rest: int) -> bytes:
-    found = bytearray()
-    while rest >= _SEVEN:
-        found.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    return bytes([*found, rest])
-
-
 def _unfit(value: object) -> bytes:
     raise TypeError(f"no branch of the union for {type(value).__name__}")
 
 
-_LAST: Final = [bytes([number]) for number in range(_SEVEN)]
-_TWO: Final = [bytes([number & 0x7F | 0x80, number >> 7]) for number in range(_FOURTEEN)]
-_LOW: Final = [bytes([number & 0x7F | 0x80, number >> 7 | 0x80]) for number in range(_FOURTEEN)]
+# Small tables: those of fourteen bits a step were out of the processor's cache when they were wanted.
+_LAST: Final = [bytes([number]) for number in range(1 << 7)]
+_MORE: Final = [bytes([number | 0x80]) for number in range(1 << 7)]
 # What is above fourteen bits of an instant changes every few seconds, of an offset every 8192 records.
 _HIGH: Final = _Kept(_high)
 _INTS: Final = _Kept(_long)  # lengths of texts, days, partitions
