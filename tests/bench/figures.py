@@ -89,18 +89,22 @@ class Sheet(NamedTuple):
 
 
 def sheets(part: str, rows: Sequence[Row]) -> list[Sheet]:
-    """Return a part's tables: one a case, or one of all cases where none has two contenders to compare."""
-    places = list(dict.fromkeys((row.case, row.contender) for row in rows))
-    cases = list(dict.fromkeys(case for case, _ in places))
-    if len(cases) == len(places):
-        one = len({contender for _, contender in places}) == 1
-        return [_sheet(part, rows, lambda row: row.case if one and row.case else f"{row.contender} {row.case}".strip())]
-    return [
+    """Return a part's tables: one of each case that has contenders to compare, and one of all other cases."""
+    contenders: dict[str, set[str]] = {}
+    for row in rows:
+        contenders.setdefault(row.case, set()).add(row.contender)
+    compared = [case for case, names in contenders.items() if len(names) > 1]
+    made = [
         _sheet(
-            ", ".join(filter(None, (part, case))), [row for row in rows if row.case == case], lambda row: row.contender
+            f"{part}, {case}" if case else part, [row for row in rows if row.case == case], lambda row: row.contender
         )
-        for case in cases
+        for case in compared
     ]
+    rest = [row for row in rows if row.case not in compared]
+    if rest:
+        one = len({row.contender for row in rest}) == 1 and not compared
+        made.append(_sheet(part, rest, lambda row: row.case if one else f"{row.contender}, {row.case}"))
+    return made
 
 
 def _sheet(title: str, rows: Sequence[Row], name: Callable[[Row], str]) -> Sheet:

@@ -35,9 +35,7 @@ from tests.bench.ground import WORKSPACE
 from tests.bench.load import Shape, calls
 
 NOTED: Final = Path(__file__).with_name("results") / "guard.json"
-_PYTHON: Final = (
-    f"{sys.implementation.name} {sys.version_info.major}.{sys.version_info.minor}"  # each has its own costs
-)
+_PYTHON: Final = f"{sys.implementation.name} {sys.version_info.major}.{sys.version_info.minor}"  # has its own costs
 _EVENTS, _CONTACTS = 1000, 300  # 30 % firsts; half of the repeats are met in their own batch, half in the next
 _ROUNDS = 60
 _PARTITIONS = 12

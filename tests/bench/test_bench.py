@@ -109,6 +109,14 @@ def test_a_sheet_has_a_line_for_each_contender_and_a_column_for_each_measure() -
     assert [str(cell) for cell in sheet.lines[1][1]] == ["5.50 (5.00 to 6.00)", "90,000"]
 
 
+def test_cases_of_one_contender_share_a_sheet() -> None:
+    alone = [Row("processor", "worker", "own CPU", "µs an event", (6.0,), case) for case in ("all firsts", "no firsts")]
+    compared, others = sheets("processor", [*ROWS, *alone])
+    assert compared.title == "processor, 30 % firsts"
+    assert [name for name, _ in others.lines] == ["worker, all firsts", "worker, no firsts"]
+    assert [name for name, _ in sheets("growth", alone)[0].lines] == ["all firsts", "no firsts"]
+
+
 def test_the_plot_shows_each_contender_with_its_unit() -> None:
     left = report.Report()
     report.add(left, "processor", {}, ROWS)
