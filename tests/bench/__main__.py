@@ -25,7 +25,7 @@ from tests.bench.contenders import Wrong
 from tests.bench.figures import Row, sheets, shown
 from tests.bench.options import PARTS, Options
 
-_FAULTS = (AssertionError, Wrong, LocalFault, KafkaException, RedisError, OSError, ValueError)
+_FAULTS = (AssertionError, ImportError, Wrong, LocalFault, KafkaException, RedisError, OSError, ValueError)
 _SHOWN = Console(stderr=True)
 _WIDTH = 120  # characters of a table that goes into a file
 
@@ -97,7 +97,7 @@ def _rows(part: str, options: Options) -> list[Row]:
         return list(module.run(options))
     options.say("ingest")
     with ground.opened() as here:
-        return list(module.run(here.kafka))
+        return list(module.run(here.kafka, options.runs))
 
 
 def _teller(update: Callable[[str], None]) -> Callable[[str], None]:
