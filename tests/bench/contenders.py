@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tests.bench.ground import Ground, folder
 from tests.bench.load import Multiset, Work
@@ -173,14 +173,22 @@ def _measured(process: Process, ground: Ground, work: Work, group: str, processe
 
 def _ends(ground: Ground, topic: str, partitions: int) -> list[TopicPartition]:
     consumer = Consumer({"bootstrap.servers": ground.kafka, "group.id": "none"})
+    ends: list[TopicPartition] = []
+
+    def is_told() -> bool:
+        for number in range(len(ends), partitions):
+            try:
+                end = consumer.get_watermark_offsets(TopicPartition(topic, number), _ANSWER_S)[1]
+            except KafkaException:  # a topic that was made just now may have no leader yet
+                return False
+            ends.append(TopicPartition(topic, number, end))
+        return True
+
     try:
-        places = [TopicPartition(topic, partition) for partition in range(partitions)]
-        return [
-            TopicPartition(topic, place.partition, consumer.get_watermark_offsets(place, _ANSWER_S)[1])
-            for place in places
-        ]
+        wait_until(is_told, f"{topic} has leaders")
     finally:
         consumer.close()
+    return ends
 
 
 def _committed(ground: Ground, topic: str, since: list[TopicPartition], part: str) -> Iterator[bytes]:

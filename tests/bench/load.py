@@ -5,7 +5,7 @@ or put in another's place shows, and ten million of them take no memory.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import NamedTuple
 
 from daymark.simulation import people
@@ -36,7 +36,7 @@ class Multiset(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Events that wait in a topic, and what must come of them."""
+    """Events that wait in a topic, and what must come of them; `contacts` has each as often as there are days."""
 
     case: str
     road: Road
@@ -75,18 +75,24 @@ def send(case: str, road: Road, partitions: int, shape: Shape) -> Work:
         partitions,
         count,
         Multiset(count, total),
-        Multiset.of(people.address(contact).encode() for contact in range(shape.contacts)),
+        Multiset.of(people.address(contact).encode() for contact in range(shape.contacts) for _ in range(shape.days)),
         Multiset.of(id_of(contact, day) for contact in range(shape.contacts) for day in range(shape.days)),
     )
 
 
 def calls(shape: Shape) -> Iterator[tuple[str, bytes]]:
-    """Yield (contact, body); without a user property the bytes are as many and mean none."""
-    repeat = shape.events / shape.contacts / shape.days
-    plan = Plan(shape.contacts, FIRST_DAY, now_ms=_NOW_MS, days=shape.days, repeat=repeat)
-    for event in events(plan):
-        body = event.body if shape.computed else event.body.replace(b'"personas":{"comp', b'"location":{"comp')
-        yield event.contact or "", body
+    """Yield (contact, body), day after day; without a user property the bytes are as many and mean none.
+
+    Within a day each contact comes as often as any other, in an order that chance makes. So over the days the share of
+    firsts stays what it is, and what is measured late is no other work than what is measured early.
+    """
+    each, more = divmod(shape.events, shape.days)
+    for day in range(shape.days):
+        repeat = (each + (day < more)) / shape.contacts
+        plan = Plan(shape.contacts, FIRST_DAY + timedelta(days=day), now_ms=_NOW_MS, repeat=repeat, seed=day)
+        for event in events(plan):
+            body = event.body if shape.computed else event.body.replace(b'"personas":{"comp', b'"location":{"comp')
+            yield event.contact or "", body
 
 
 def id_of(contact: int, day: int = 0) -> bytes:

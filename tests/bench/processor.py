@@ -10,7 +10,7 @@ from tests.bench.options import Options
 
 PART = "processor"
 PARTITIONS = 12
-_FIRSTS = 0.3  # events that are the first of their contact's day, as a share
+_FIRSTS, _DAYS = 0.3, 10  # events that are the first of their contact's day, as a share; days, one after the other
 _MIXED, _PROPERTY, _ALL = "30 % firsts", "30 % firsts, a property an event", "all firsts"
 
 # So long a group waits for more members before it shares out partitions: two workers begin together.
@@ -23,7 +23,7 @@ def run(options: Options) -> list[Row]:
     """Measure, run by run in turn."""
     others = _others(options)
     some = options.events // 2  # where every event costs more
-    mixed, some_mixed = (Shape(events, round(events * _FIRSTS)) for events in (options.events, some))
+    mixed, some_mixed = (Shape(events, round(events * _FIRSTS / _DAYS), _DAYS) for events in (options.events, some))
     with ground.opened(group_initial_rebalance_delay_ms=_TOGETHER_MS) as here:
         plans: list[tuple[str, Shape, list[Contender]]] = [
             (_MIXED, mixed, [PASS_THROUGH, worker(), worker(2), AFTERNOON, *others]),

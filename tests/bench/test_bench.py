@@ -19,7 +19,7 @@ from tests.bench.ground import Ground
 from tests.bench.load import Multiset, Shape, Work, send
 from tests.bench.measuring import cpu_s, tree
 
-EVENTS, CONTACTS, PARTITIONS = 600, 200, 4
+EVENTS, CONTACTS, PARTITIONS = 600, 100, 4
 ROWS = [
     Row("processor", "pass-through", "own CPU", "µs an event", (5.0, 4.0, 6.0), "30 % firsts"),
     Row("processor", "worker", "own CPU", "µs an event", (5.5, 5.0, 6.0), "30 % firsts"),
@@ -37,7 +37,7 @@ def ground(kafka: str, redis_url: str) -> Iterator[Ground]:
 @pytest.fixture
 def work(ground: Ground) -> Work:
     road = ground.road("t", PARTITIONS, (PASSED, WRITTEN))
-    return send("a case", road, PARTITIONS, Shape(EVENTS, CONTACTS))
+    return send("a case", road, PARTITIONS, Shape(EVENTS, CONTACTS, days=2))
 
 
 @pytest.mark.parametrize("contender", [PASS_THROUGH, AFTERNOON, worker(), worker(2)], ids=lambda one: one.name)
