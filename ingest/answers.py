@@ -5,6 +5,8 @@ refusal is a value, never an exception (a shared exception would hold on to its 
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
+from http import HTTPStatus
 from typing import Final, NamedTuple
 
 import msgspec
@@ -26,12 +28,16 @@ class Refusal(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """An HTTP answer, ready to send. `code` is empty on success."""
+    """An HTTP answer, ready to send. `code` is empty on success; `head` lacks the date and the line that ends it."""
 
     status: int
     code: str
-    headers: tuple[Header, ...]
+    head: bytes
     body: bytes
+
+    def bearing(self, *headers: Header) -> "Answer":
+        """Return the same answer with more headers."""
+        return self._replace(head=self.head + _lines(headers))
 
 
 MALFORMED_REQUEST = Refusal("malformed_request", 400, "The request is not valid HTTP/1.1")
@@ -88,28 +94,23 @@ TABLE: Final = (
     INTERNAL_ERROR,
 )
 
-CLOSE: Final[Header] = (b"connection", b"close")
-
-_RETRY_AFTER: Final = b"retry-after"
-_RETRY: Final = ((_RETRY_AFTER, b"%d" % RETRY_AFTER_SECONDS),)
 _SENT_AGAIN: Final = (429, 503)
 
 
 def refused(refusal: Refusal, *headers: Header) -> Answer:
     """Return the answer that a refusal is, with headers of its own."""
-    if headers:
-        return _made(refusal.status, refusal.code, _content(refusal), headers)
-    return _REFUSED[refusal.code]
+    return _REFUSED[refusal.code].bearing(*headers) if headers else _REFUSED[refusal.code]
 
 
+@lru_cache(128)
 def rate_limited(seconds: int) -> Answer:
     """Return the refusal of a workspace that may send again after so many seconds."""
-    return refused(RATE_LIMITED, (_RETRY_AFTER, b"%d" % seconds))
+    return _made(RATE_LIMITED.status, RATE_LIMITED.code, _content(RATE_LIMITED), seconds)
 
 
 def json_answer(status: int, content: object) -> Answer:
     """Return an answer with a JSON object that is no refusal."""
-    return _made(status, "", content, ())
+    return _made(status, "", content)
 
 
 def batch_answer(accepted: int, rejected: Sequence[tuple[int, Rejection]]) -> Answer:
@@ -123,26 +124,37 @@ def batch_answer(accepted: int, rejected: Sequence[tuple[int, Rejection]]) -> An
     if accepted or not rejected:
         return json_answer(200, {"success": True, "accepted": accepted, "rejected": faults})
     first = REASONS[rejected[0][1].reason]
-    return _made(400, first.code, _content(first) | {"accepted": 0, "rejected": faults}, ())
+    return _made(400, first.code, _content(first) | {"accepted": 0, "rejected": faults})
 
 
 def _content(refusal: Refusal) -> dict[str, object]:
     return {"success": False, "code": refusal.code, "message": refusal.message}
 
 
-def _made(status: int, code: str, content: object, headers: tuple[Header, ...]) -> Answer:
-    body = msgspec.json.encode(content)
-    length = (b"content-length", b"%d" % len(body))
-    retry = _RETRY if status in _SENT_AGAIN and _RETRY_AFTER not in dict(headers) else ()
-    return Answer(status, code, ((b"content-type", b"application/json"), length, *retry, *headers), body)
+def made(status: int, code: str, headers: Sequence[Header], body: bytes) -> Answer:
+    """Return an answer of bytes, with its length."""
+    line = b"HTTP/1.1 %d %s\r\n" % (status, HTTPStatus(status).phrase.encode())
+    length = () if status == HTTPStatus.NO_CONTENT else ((b"content-length", b"%d" % len(body)),)
+    return Answer(status, code, line + _lines((*headers, *length)), body)
 
+
+def _made(status: int, code: str, content: object, retry_after: int = RETRY_AFTER_SECONDS) -> Answer:
+    retry = ((b"retry-after", b"%d" % retry_after),) if status in _SENT_AGAIN else ()
+    return made(status, code, (_JSON, *retry), msgspec.json.encode(content))
+
+
+def _lines(headers: Sequence[Header]) -> bytes:
+    return b"".join([b"%s: %s\r\n" % header for header in headers])
+
+
+_JSON: Final[Header] = (b"content-type", b"application/json")
 
 # Lets a browser send what analytics.js sends. The origin itself is on every answer, and the app's to say.
-PREFLIGHT: Final = Answer(
+PREFLIGHT: Final = made(
     204,
     "",
     (
-        (b"content-type", b"application/json"),
+        _JSON,
         (b"access-control-allow-methods", b"POST"),
         (b"access-control-allow-headers", b"authorization, content-type, x-retry-count"),
         (b"access-control-max-age", b"7200"),  # seconds; no browser remembers it longer
@@ -152,4 +164,4 @@ PREFLIGHT: Final = Answer(
 
 ACCEPTED: Final = json_answer(200, {"success": True})
 
-_REFUSED: Final = {refusal.code: _made(refusal.status, refusal.code, _content(refusal), ()) for refusal in TABLE}
+_REFUSED: Final = {refusal.code: _made(refusal.status, refusal.code, _content(refusal)) for refusal in TABLE}

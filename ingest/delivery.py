@@ -3,7 +3,7 @@
 tests/ingest/test_publisher.py holds the fake and the real one to the same promises.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -19,6 +19,9 @@ class Outcome(Enum):
     UNREADY = "unready"  # nothing was published: the topics have not been seen
     FAILED = "failed"  # some may have been published
     LATE = "late"  # the deadline has passed; Kafka may still take them
+
+
+Done = Callable[[Outcome], None]
 
 
 class Readiness(NamedTuple):
@@ -42,14 +45,15 @@ class Delivery(Protocol):
     def has_room(self, workspace: str) -> bool:
         """Whether there is room for a small request of a workspace: to be asked before work is put into one."""
 
-    async def publish(self, workspace: str, records: Sequence[Record], headers: Headers, deadline: float) -> Outcome:
-        """Publish the events of one request, all or (but for faults of Kafka's) none, and wait for their delivery.
+    def publish(self, workspace: str, records: Sequence[Record], headers: Headers, deadline: float, done: Done) -> None:
+        """Publish the events of one request, all or (but for faults of Kafka's) none.
 
         Args:
             workspace: whose they are. None has more of the queue than is left free: FULL may be for it alone.
             records: key and value of each.
             headers: of each record.
-            deadline: on the event loop's clock, in seconds; after it the answer is LATE.
+            deadline: on the event loop's clock, in seconds; after it the outcome is LATE.
+            done: is told what came of it, once, now or later.
         """
 
     def reject(self, workspace: str, values: Sequence[bytes]) -> None:

@@ -4,8 +4,10 @@ The parser sees to lengths, chunks and line ends; here is what it lets pass. Sou
 and 11.2; RFC 9110, section 5.3.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
+
+import httptools
 
 from ingest.answers import Header
 
@@ -15,27 +17,36 @@ _ONCE: Final = frozenset({b"host", b"authorization", b"content-encoding", b"tran
 _LINE_BYTES: Final = 4  # a colon, a space, CR and LF
 
 
-def is_clear(version: str, headers: Sequence[Header]) -> bool:
+def is_clear(version: str, lines: Sequence[Header], headers: Mapping[bytes, bytes]) -> bool:
     """Return whether a head says its version, host, key and coding once, in words that everybody knows.
 
     Args:
         version: "1.1" for HTTP/1.1.
-        headers: names in lower case.
+        lines: names in lower case, and values.
+        headers: the same by name.
     """
-    said = dict(headers)
-    if len(said) < len(headers) and _repeats(headers):
+    if len(headers) < len(lines) and _repeats(lines):
         return False
-    coding = said.get(b"transfer-encoding")
+    coding = headers.get(b"transfer-encoding")
     if version == "1.1":
-        return b"host" in said and (coding is None or coding.strip(b" \t").lower() == b"chunked")
+        return b"host" in headers and (coding is None or coding.strip(b" \t").lower() == b"chunked")
     return version == "1.0" and coding is None
 
 
-def size(target: bytes, headers: Sequence[Header]) -> int:
+def path_of(target: bytes) -> bytes:
+    """Return the path of a request's target, in whatever form it came.
+
+    Raises:
+        httptools.HttpParserInvalidURLError: it is no URL.
+    """
+    return httptools.parse_url(target).path or b"/"
+
+
+def size(target: bytes, lines: Sequence[Header]) -> int:
     """Return about how many bytes a head is, or trailers are (with no target)."""
-    return len(target) + sum(len(name) + len(value) + _LINE_BYTES for name, value in headers)
+    return len(target) + sum(len(name) + len(value) + _LINE_BYTES for name, value in lines)
 
 
-def _repeats(headers: Sequence[Header]) -> bool:
-    names = [name for name, _ in headers]
+def _repeats(lines: Sequence[Header]) -> bool:
+    names = [name for name, _ in lines]
     return any(names.count(name) > 1 for name in _ONCE)

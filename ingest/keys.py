@@ -5,7 +5,9 @@ time it takes tells is a prefix of a digest, which says nothing of a key.
 """
 
 import binascii
+import hashlib
 import json
+from typing import Final
 
 import msgspec
 
@@ -14,6 +16,33 @@ from ingest.answers import Refusal
 from schemas import workspace
 from schemas.reasons import Reason
 from schemas.workspace import Workspaces
+
+STRANGER: Final = ""  # who sends a request whose key is not known yet
+
+_MOST_KNOWN: Final = 1_000  # spellings: two keys a workspace, but whoever has one can spell it in many ways
+
+
+class Keys:
+    """Remembers which workspace an Authorization header names, under the header's digest, for known keys only."""
+
+    def __init__(self) -> None:
+        self._workspaces = Workspaces()
+        self._known: dict[bytes, str] = {}
+
+    def owner(self, authorization: bytes, workspaces: Workspaces) -> str | None:
+        """Return the name of the workspace that a header names: None for an unknown key, STRANGER for no key at all."""
+        if workspaces is not self._workspaces or len(self._known) > _MOST_KNOWN:
+            self._workspaces, self._known = workspaces, {}
+        found = hashlib.sha256(authorization).digest()
+        name = self._known.get(found)
+        if name is None:
+            keys = in_header(authorization)
+            if not keys:
+                return STRANGER
+            name = workspace_of(keys, workspaces)
+            if name is not None:
+                self._known[found] = name
+        return name
 
 
 def in_header(authorization: bytes) -> tuple[str, ...]:

@@ -4,13 +4,19 @@ README's table is made from it. No label says anything of a contact; a workspace
 refused something.
 """
 
-import collections
-from typing import Final, NamedTuple
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
+from typing import Any, Final, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.core import Metric as PrometheusMetric
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.utils import floatToGoString
 
 from ingest import answers
 
@@ -106,49 +112,60 @@ _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 3, 4, 5)
 
 
 class Metrics:
-    """The metrics of one process. `events` maps a result to its counter; `answered` counts requests."""
+    """The metrics of one process. What is counted by request is plain numbers, by labels, until someone looks."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the lines, and no one asks when a counter was made
+        outcomes = [(200, ""), (204, ""), *((refusal.status, refusal.code) for refusal in answers.TABLE)]
+        results = [(result,) for result in (ACCEPTED, FAILED, *answers.REASONS)]
+        self.requests: Counter[tuple[int, str]] = Counter(dict.fromkeys(outcomes, 0))
+        self.events: Counter[tuple[str]] = Counter(dict.fromkeys(results, 0))
+        self.limited: Counter[tuple[str, str]] = Counter()
+        self.delivery_failures: Counter[tuple[str]] = Counter()
+        self.request_bytes = self.rejections_dropped = 0
+        self._times, self._seconds = [0] * (len(_BUCKETS) + 1), 0.0
+        self._reported: dict[str, int] = {}
         self.registry = CollectorRegistry()
+        self.registry.register(self)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
-        self._refused: collections.Counter[str] = collections.Counter()
-        requests, events = self._counter(REQUESTS), self._counter(EVENTS)
-        outcomes = [(200, ""), (204, ""), *((refusal.status, refusal.code) for refusal in answers.TABLE)]
-        self._requests = {(status, code): requests.labels(str(status), code) for status, code in outcomes}
-        self._unusual_requests = requests
-        self.events = {result: events.labels(result) for result in (ACCEPTED, FAILED, *answers.REASONS)}
-        self.limited = self._counter(LIMITED)
-        self.request_bytes = self._counter(REQUEST_BYTES)
-        self._request_seconds = Histogram(
-            REQUEST_SECONDS.name, REQUEST_SECONDS.help, registry=self.registry, buckets=_BUCKETS
-        )
         self.requests_in_flight = self._gauge(REQUESTS_IN_FLIGHT)
         self.bytes_in_flight = self._gauge(BYTES_IN_FLIGHT)
         self.connections = self._gauge(CONNECTIONS)
         self.queue_messages = self._gauge(QUEUE_MESSAGES)
         self.queue_bytes = self._gauge(QUEUE_BYTES)
-        self.delivery_failures = self._counter(DELIVERY_FAILURES)
-        self.rejections_dropped = self._counter(REJECTIONS_DROPPED)
         self.kafka_up = self._gauge(KAFKA_UP)
         self.workspaces_refused = self._gauge(WORKSPACES_REFUSED)
 
-    def answered(self, status: int, code: str, seconds: float) -> None:
-        """Count an answer."""
-        counter = self._requests.get((status, code)) or self._unusual_requests.labels(str(status), code)
-        counter.inc()
-        self._request_seconds.observe(seconds)
-        if code:
-            self._refused[code] += 1
+    def answered(self, status: int, code: str, seconds: float, received: int = 0) -> None:
+        """Count an answer. `received`: bytes of the request's body."""
+        self.requests[status, code] += 1
+        self.request_bytes += received
+        self._times[bisect_left(_BUCKETS, seconds)] += 1
+        self._seconds += seconds
 
     def refused(self) -> dict[str, int]:
         """Return how many requests were refused since this was last asked, by code."""
-        refused, self._refused = dict(self._refused), collections.Counter()
-        return refused
+        before, self._reported = self._reported, {code: count for (_, code), count in self.requests.items() if code}
+        since = {code: count - before.get(code, 0) for code, count in self._reported.items()}
+        return {code: count for code, count in since.items() if count}
 
-    def _counter(self, metric: Metric) -> Counter:
-        return Counter(metric.name, metric.help, metric.labels, registry=self.registry)
+    def collect(self) -> Iterator[PrometheusMetric]:
+        """Yield what was counted, as prometheus-client's collectors do."""
+        yield _counter(REQUESTS, self.requests)
+        yield _counter(EVENTS, self.events)
+        yield _counter(LIMITED, self.limited)
+        yield _counter(REQUEST_BYTES, {(): self.request_bytes})
+        yield _counter(DELIVERY_FAILURES, self.delivery_failures)
+        yield _counter(REJECTIONS_DROPPED, {(): self.rejections_dropped})
+        buckets = [*zip((*map(floatToGoString, _BUCKETS), "+Inf"), accumulate(self._times), strict=True)]
+        yield HistogramMetricFamily(REQUEST_SECONDS.name, REQUEST_SECONDS.help, buckets, self._seconds)
 
     def _gauge(self, metric: Metric) -> Gauge:
         return Gauge(metric.name, metric.help, metric.labels, registry=self.registry)
+
+
+def _counter(metric: Metric, counted: Mapping[Any, int]) -> CounterMetricFamily:
+    family = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
+    for labels, count in counted.items():
+        family.add_metric([str(label) for label in labels], count)
+    return family

@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from ingest.delivery import Headers, Outcome, Readiness, Record
+from ingest.delivery import Done, Headers, Outcome, Readiness, Record
 from ingest.metrics import Metrics
 from ingest.room import Room
 from schemas.topics import PARTITIONER, Topics
@@ -52,27 +52,27 @@ class BadOptions(Exception):
 class _Waiter:
     """The records of one request, counted down as they are acknowledged."""
 
-    __slots__ = ("_finish", "bytes", "deadline", "done", "failed", "left", "messages", "workspace")
+    __slots__ = ("_finish", "deadline", "done", "left", "messages", "size", "topic", "workspace")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  one call a request: names would cost
         self,
+        topic: str,
         workspace: str,
         records: Sequence[Record],
         deadline: float,
-        done: asyncio.Future[Outcome] | None,
+        done: Done | None,
         finish: Callable[["_Waiter", KafkaError | None], None],
     ) -> None:
-        self.workspace = workspace
+        self.topic, self.workspace = topic, workspace
         self.messages = self.left = len(records)
-        self.bytes = sum(len(key) + len(value) for key, value in records)
+        self.size = sum([len(key) + len(value) for key, value in records])
         self.deadline = deadline
         self.done = done
-        self.failed = False
         self._finish = finish
 
     def delivered(self, error: KafkaError | None, _message: Message) -> None:
         self.left -= 1
-        if error is not None or self.left == 0:
+        if error is not None or not self.left:
             self._finish(self, error)
 
 
@@ -93,9 +93,10 @@ class Publisher:
         self, client: Mapping[str, Any], topics: Topics, metrics: Metrics, most_messages: int = MOST_MESSAGES
     ) -> None:
         self._topics, self._metrics = topics, metrics
-        self._messages, self._bytes = Room(most_messages), Room(MOST_BYTES)
+        self._queue = Room(most_messages, MOST_BYTES)
         self._loop = asyncio.get_running_loop()
         self._waiters: set[_Waiter] = set()
+        self._finished: list[tuple[_Waiter, Outcome]] = []
         self._polling, self._quiet, self._swept = False, 0, 0.0
         self._last_error = ""
         self._refused_at: dict[str, float] = {}  # when it is said again that a topic may not be written
@@ -108,59 +109,55 @@ class Publisher:
             raise BadOptions(error.args[0].str()) from None
         self._executor = ThreadPoolExecutor(1, "kafka-look")
         self._watching = self._loop.create_task(self._watch())
-        metrics.queue_messages.set_function(lambda: self._messages.held)
-        metrics.queue_bytes.set_function(lambda: self._bytes.held)
+        metrics.queue_messages.set_function(lambda: self._queue.count)
+        metrics.queue_bytes.set_function(lambda: self._queue.size)
 
     def has_room(self, workspace: str) -> bool:
         """As the port says."""
-        return self._messages.fits(workspace, 1) and self._bytes.fits(workspace, 1)
+        return self._queue.fits(workspace, 1, 1)
 
-    async def publish(self, workspace: str, records: Sequence[Record], headers: Headers, deadline: float) -> Outcome:
+    def publish(self, workspace: str, records: Sequence[Record], headers: Headers, deadline: float, done: Done) -> None:
         """As the port says."""
         if not self._seen:
-            return Outcome.UNREADY
-        done: asyncio.Future[Outcome] = self._loop.create_future()
-        waiter = _Waiter(workspace, records, deadline, done, self._count_down)
+            done(Outcome.UNREADY)
+            return
+        waiter = _Waiter(self._topics.events, workspace, records, deadline, done, self._count_down)
         if not self._fits(waiter):
-            return Outcome.FULL
+            done(Outcome.FULL)
+            return
         self._waiters.add(waiter)
-        self._produce(self._topics.events, records, headers, waiter)
-        return await done
+        self._produce(records, headers, waiter)
 
     def reject(self, workspace: str, values: Sequence[bytes]) -> None:
         """As the port says."""
         records = [(b"", value) for value in values]
-        waiter = _Waiter(workspace, records, 0, None, self._count_down)
+        waiter = _Waiter(self._topics.rejected, workspace, records, 0, None, self._count_down)
         if not self._seen or not self._fits(waiter, part=2):
-            self._metrics.rejections_dropped.inc(len(values))
+            self._metrics.rejections_dropped += len(values)
             return
-        self._produce(self._topics.rejected, records, [], waiter)
+        self._produce(records, [], waiter)
 
     async def close(self, seconds: float) -> None:
         """As the port says."""
         deadline = self._loop.time() + seconds
-        while self._messages.held and self._loop.time() < deadline:  # noqa: ASYNC110  no event is worth it on the hot path
+        while self._queue.count and self._loop.time() < deadline:  # noqa: ASYNC110  no event is worth it on the hot path
             await asyncio.sleep(_IDLE_POLL_SECONDS)
         self._watching.cancel()
         self._executor.shutdown(wait=False, cancel_futures=True)
-        if self._messages.held:
-            log.warning("queue.abandoned", messages=self._messages.held)
+        if self._queue.count:
+            log.warning("queue.abandoned", messages=self._queue.count)
             self._producer.purge()
 
     def _fits(self, waiter: _Waiter, part: int = 1) -> bool:
         """Whether a request's records go into a part of the queue. An empty queue takes any."""
-        workspace = waiter.workspace
-        return not self._messages.held or (
-            self._messages.fits(workspace, waiter.messages, part) and self._bytes.fits(workspace, waiter.bytes, part)
-        )
+        return not self._queue.count or self._queue.fits(waiter.workspace, waiter.messages, waiter.size, part)
 
-    def _produce(self, topic: str, records: Sequence[Record], headers: Headers, waiter: _Waiter) -> None:
-        self._messages.take(waiter.workspace, waiter.messages)
-        self._bytes.take(waiter.workspace, waiter.bytes)
-        produced = 0
+    def _produce(self, records: Sequence[Record], headers: Headers, waiter: _Waiter) -> None:
+        self._queue.take(waiter.workspace, waiter.messages, waiter.size)
+        produce, topic, delivered, produced = self._producer.produce, waiter.topic, waiter.delivered, 0
         try:
             for key, value in records:
-                self._producer.produce(topic, value, key or None, on_delivery=waiter.delivered, headers=headers)
+                produce(topic, value, key or None, on_delivery=delivered, headers=headers)
                 produced += 1
         except (BufferError, KafkaException) as error:
             # Beyond the bounds, or the producer is done for. The rest was never produced: no callback will come.
@@ -174,16 +171,14 @@ class Publisher:
     def _count_down(self, waiter: _Waiter, error: KafkaError | None) -> None:
         """Answer a request at its first error; forget it when the last of its records is out of the queue."""
         if error is not None:
-            waiter.failed = True
             self._last_error = error.str()
-            self._metrics.delivery_failures.labels(error.name()).inc()
+            self._metrics.delivery_failures[error.name(),] += 1
             if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-                self._say_refused(self._topics.rejected if waiter.done is None else self._topics.events)
-            self._answer(waiter, Outcome.FAILED)
-        if waiter.left == 0:
-            self._messages.give(waiter.workspace, waiter.messages)
-            self._bytes.give(waiter.workspace, waiter.bytes)
-            self._answer(waiter, Outcome.DELIVERED)
+                self._say_refused(waiter.topic)
+            self._finished.append((waiter, Outcome.FAILED))
+        if not waiter.left:
+            self._queue.give(waiter.workspace, waiter.messages, waiter.size)
+            self._finished.append((waiter, Outcome.DELIVERED))
 
     def _say_refused(self, topic: str) -> None:
         now = self._loop.time()
@@ -191,21 +186,29 @@ class Publisher:
             self._refused_at[topic] = now + _SAY_AGAIN_SECONDS
             log.error("topic.refused", topic=topic, advice=f"grant Write on topic {topic}")
 
-    def _answer(self, waiter: _Waiter, outcome: Outcome) -> None:
-        self._waiters.discard(waiter)
-        if waiter.done is not None and not waiter.done.done():
-            waiter.done.set_result(outcome)
-
     def _poll(self) -> None:
         self._quiet = 0 if self._producer.poll(0) else self._quiet + 1
         now = self._loop.time()
         if now - self._swept > _SWEEP_SECONDS:
             self._swept = now
-            for waiter in [waiter for waiter in self._waiters if waiter.deadline <= now]:
-                self._answer(waiter, Outcome.LATE)
-        self._polling = self._messages.held > 0
+            self._finished += [(waiter, Outcome.LATE) for waiter in self._waiters if waiter.deadline <= now]
+        finished, self._finished = self._finished, []
+        for waiter, outcome in finished:
+            self._answer(waiter, outcome)
+        self._polling = self._queue.count > 0
         if self._polling:
             self._loop.call_later(_POLL_SECONDS if self._quiet < _QUIET_POLLS else _IDLE_POLL_SECONDS, self._poll)
+
+    def _answer(self, waiter: _Waiter, outcome: Outcome) -> None:
+        """Tell a request's outcome, once."""
+        done, waiter.done = waiter.done, None
+        if done is None:
+            return
+        self._waiters.discard(waiter)
+        try:
+            done(outcome)
+        except Exception:
+            log.exception("request.failed")
 
     def _erred(self, error: KafkaError) -> None:
         self._last_error = error.str()

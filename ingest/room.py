@@ -1,4 +1,4 @@
-"""Something that there is only so much of, shared by many: requests, bytes, places in a queue. Pure.
+"""Something that there is only so much of, shared by many: things, such as requests or messages, and their bytes. Pure.
 
 Invariant: none holds more than is left free. One flood so takes half and leaves half; two take a third each and leave a
 third; whoever asks for little finds room.
@@ -8,26 +8,42 @@ from typing import Final
 
 
 class Room:
-    """What each owner holds of so much."""
+    """What each owner holds of so many things and so many bytes."""
 
-    __slots__ = ("_by_owner", "held", "most")
+    __slots__ = ("_by_owner", "count", "most", "most_size", "size")
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, most_size: int) -> None:
+        """Begin empty. `most` things, `most_size` bytes in all."""
         self.most: Final = most
-        self.held = 0
-        self._by_owner: dict[str, int] = {}
+        self.most_size: Final = most_size
+        self.count = self.size = 0
+        self._by_owner: dict[str, list[int]] = {}
 
-    def fits(self, owner: str, count: int, part: int = 1) -> bool:
-        """Whether an owner may hold so much more; `part` 2: of half the room."""
-        return self._by_owner.get(owner, 0) + count <= self.most // part - self.held
+    def fits(self, owner: str, count: int, size: int, part: int = 1) -> bool:
+        """Whether an owner may hold so many more things and bytes; `part` 2: of half the room."""
+        held = self._by_owner.get(owner)
+        if held is not None:
+            count += held[0]
+            size += held[1]
+        return count <= self.most // part - self.count and size <= self.most_size // part - self.size
 
-    def take(self, owner: str, count: int) -> None:
+    def take(self, owner: str, count: int, size: int) -> None:
         """Hold so much more for an owner, whether it fits or not."""
-        held = self._by_owner.pop(owner, 0) + count
-        self.held += count
-        if held:  # who holds nothing is forgotten
-            self._by_owner[owner] = held
+        self.count += count
+        self.size += size
+        held = self._by_owner.get(owner)
+        if held is None:
+            self._by_owner[owner] = [count, size]
+        else:
+            held[0] += count
+            held[1] += size
 
-    def give(self, owner: str, count: int) -> None:
+    def give(self, owner: str, count: int, size: int) -> None:
         """Let go of so much that an owner holds."""
-        self.take(owner, -count)
+        self.count -= count
+        self.size -= size
+        held = self._by_owner[owner]
+        held[0] -= count
+        held[1] -= size
+        if not held[0]:  # who holds nothing is forgotten
+            del self._by_owner[owner]

@@ -44,8 +44,8 @@ def call_of(path: bytes) -> Call | None:
     return ROUTES.get(path[:-1] if path.endswith(b"/") else path)
 
 
-def methods(call: Call, *, from_browsers: bool) -> tuple[str, ...]:
+def methods(call: Call, *, from_browsers: bool) -> tuple[bytes, ...]:
     """Return the methods that a call takes; browsers of other origins ask with OPTIONS first, where they may at all."""
     if call is Call.DESCRIPTION:
-        return ("GET", "HEAD")
-    return ("POST", "OPTIONS") if from_browsers else ("POST",)
+        return (b"GET", b"HEAD")
+    return (b"POST", b"OPTIONS") if from_browsers else (b"POST",)

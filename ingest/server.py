@@ -12,23 +12,20 @@ import gc
 import resource
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from email.utils import formatdate
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
 import structlog
-import uvicorn
 import uvloop
-from uvicorn.server import ServerState
 
-from ingest.admin import admin
-from ingest.answers import Refusal
+from ingest.admin import Admin
 from ingest.app import App, Rules
+from ingest.connection import Connection, Connections
 from ingest.delivery import Delivery, Readiness
 from ingest.metrics import Metrics
-from ingest.protocol import Connection
 from ingest.publisher import BadOptions, Publisher
 from schemas.topics import Topics
 from schemas.workspace import Workspaces
@@ -37,11 +34,11 @@ __all__ = ["BadOptions", "CannotListen", "Config", "Failed", "Rules", "listen", 
 
 log = structlog.get_logger()
 
-KEEP_ALIVE_SECONDS: Final = 75  # longer than load balancers' 60, so that they close first
 DRAIN_SECONDS, FLUSH_SECONDS = 10.0, 5.0
 _BACKLOG = 4096
 _SPARE_FILES = 256  # for Kafka, logs and the admin port
-_TICK_SECONDS, _REPORT_SECONDS = 1.0, 10.0
+TICK_SECONDS = 0.25  # what is late is found so much later
+_LOOK_SECONDS, _REPORT_SECONDS = 1.0, 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,57 +113,39 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     delivery = deliver(metrics)
-    api = App(delivery, config.workspaces, config.rules, metrics)
     readiness = lambda: Readiness(ready=False, reason="leaving") if stop.is_set() else delivery.readiness  # noqa: E731
-    state, health_state = ServerState(), ServerState()
-    metrics.connections.set_function(lambda: len(state.connections))
+    most = raise_file_limit()
+    api = Connections(App(delivery, config.workspaces, config.rules, metrics), most)
+    admin = Connections(Admin(readiness, metrics), most)
+    metrics.connections.set_function(lambda: len(api))
     metrics.workspaces_refused.set_function(config.workspaces_refused)
-    servers = (
-        await _open(http, api, state, lambda refusal: metrics.answered(refusal.status, refusal.code, 0)),
-        await _open(health, admin(readiness, metrics), health_state, lambda _: None),
-    )
+    servers = [
+        await loop.create_server(partial(Connection, connections), sock=listening, backlog=_BACKLOG)
+        for listening, connections in ((http, api), (health, admin))
+    ]
+    ticking = loop.create_task(_tick((api, admin)))
     gc.freeze()  # what was made so far stays: no need to look through it again and again
     log.info("ingest.started", http=_place(http), admin=_place(health))
-    await _run(delivery, stop, (state, health_state), metrics)
-    log.info("ingest.stopping", connections=len(state.connections))
-    await _drain(servers[0], state, DRAIN_SECONDS)
+    await _run(delivery, stop, metrics)
+    log.info("ingest.stopping", connections=len(api))
+    await _drain(servers[0], api, DRAIN_SECONDS)
     await delivery.close(FLUSH_SECONDS)
-    await _drain(servers[1], health_state, 0)
+    await _drain(servers[1], admin, 0)
+    ticking.cancel()
     log.info("ingest.stopped")
     if delivery.failure is not None:
         raise Failed(delivery.failure)
 
 
-async def _open(
-    listening: socket.socket, app: Any, state: ServerState, refused: Callable[[Refusal], None]
-) -> asyncio.Server:
-    loop, most = asyncio.get_running_loop(), raise_file_limit()
-    config = uvicorn.Config(
-        app,
-        loop="none",
-        http=Connection,
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-    )
-    config.load()
-    return await loop.create_server(
-        lambda: Connection(config, state, loop, most, refused), sock=listening, backlog=_BACKLOG
-    )
+async def _tick(ports: Sequence[Connections]) -> None:
+    while True:
+        for connections in ports:
+            connections.tick()
+        await asyncio.sleep(TICK_SECONDS)
 
 
-async def _run(
-    delivery: Delivery,
-    stop: asyncio.Event,
-    states: tuple[ServerState, ...],
-    metrics: Metrics,
-) -> None:
-    """Until it is time to leave, tell connections the date, and now and then the log how much was refused."""
+async def _run(delivery: Delivery, stop: asyncio.Event, metrics: Metrics) -> None:
+    """Until it is time to leave, tell the log now and then how much was refused."""
     loop = asyncio.get_running_loop()
     report_at = loop.time()
     while not stop.is_set():
@@ -174,25 +153,21 @@ async def _run(
             report_at += _REPORT_SECONDS
             if refused := metrics.refused():
                 log.info("requests.refused", **refused)
-        for state in states:
-            state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), _TICK_SECONDS)
+            await asyncio.wait_for(stop.wait(), _LOOK_SECONDS)
         if delivery.failure is not None:
             stop.set()
 
 
-async def _drain(server: asyncio.Server, state: ServerState, seconds: float) -> None:
+async def _drain(server: asyncio.Server, connections: Connections, seconds: float) -> None:
     """Let no connection in, and the others go; whatever is left after the time given is cut off."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     server.close()
-    for connection in list(state.connections):
-        connection.shutdown()
-    while state.connections and loop.time() < deadline:  # noqa: ASYNC110  the set is uvicorn's
+    connections.shutdown()
+    while connections and loop.time() < deadline:  # noqa: ASYNC110  seldom, and not for long
         await asyncio.sleep(0.02)
-    for connection in list(state.connections):
-        connection.transport.abort()
+    connections.abort()
 
 
 def _place(listening: socket.socket) -> str:

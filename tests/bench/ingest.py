@@ -147,7 +147,9 @@ def main() -> None:
 
 def table(figures: Figures) -> Table:
     """Return the figures for people."""
-    shown = Table("minimum / median / maximum", "a second", "CPU µs each", "p50 ms", "p99 ms", "memory, MB", "client µs")
+    shown = Table(
+        "minimum / median / maximum", "a second", "CPU µs each", "p50 ms", "p99 ms", "memory, MB", "client µs"
+    )
     for name, runs in figures.runs.items():
         columns = (
             _spread([run.per_second for run in runs], ",.0f"),

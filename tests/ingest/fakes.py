@@ -1,10 +1,11 @@
 """A delivery without Kafka. The e-mail of an event says what becomes of it: `late@…`, `failed@…`, `full@…`."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from ingest.delivery import Headers, Outcome, Readiness, Record
+from ingest.delivery import Done, Headers, Outcome, Readiness, Record
 from schemas import avro
 
 SLOW_SECONDS = 0.5
@@ -21,28 +22,36 @@ class FakeDelivery:
         self.published: list[Record] = []
         self.headers: list[Headers] = []
         self.rejected: list[dict[str, Any]] = []
-        self.gate: asyncio.Event | None = None
+        self.gated = False
+        self._waiting: list[Callable[[], None]] = []
 
     def has_room(self, workspace: str) -> bool:
         return self.room
 
-    async def publish(self, workspace: str, records: Sequence[Record], headers: Headers, deadline: float) -> Outcome:
-        if not self.readiness.ready:
-            return Outcome.UNREADY
+    def publish(self, workspace: str, records: Sequence[Record], headers: Headers, deadline: float, done: Done) -> None:
         wish = records[0][0].partition(b"@")[0].decode()
-        if wish == "full":
-            return Outcome.FULL
+        if wish == "full" or not self.readiness.ready:
+            done(Outcome.FULL if self.readiness.ready else Outcome.UNREADY)
+            return
         self.published += records
         self.headers += [headers] * len(records)
+        loop, outcome = asyncio.get_running_loop(), OUTCOMES.get(wish, Outcome.DELIVERED)
         if wish == "late":
-            await asyncio.sleep(max(0.0, deadline - asyncio.get_running_loop().time()))
-        if wish == "slow":
-            await asyncio.sleep(SLOW_SECONDS)
-        if wish == "broken":
+            loop.call_at(deadline, done, outcome)
+        elif wish == "slow":
+            loop.call_later(SLOW_SECONDS, done, outcome)
+        elif wish == "broken":
             raise RuntimeError("a fault in the code")
-        if self.gate is not None:
-            await self.gate.wait()
-        return OUTCOMES.get(wish, Outcome.DELIVERED)
+        elif self.gated:
+            self._waiting.append(partial(done, outcome))
+        else:
+            loop.call_soon(done, outcome)
+
+    def open_gate(self) -> None:
+        """Deliver what waits."""
+        waiting, self.gated, self._waiting = self._waiting, False, []
+        for done in waiting:
+            done()
 
     def reject(self, workspace: str, values: Sequence[bytes]) -> None:
         self.rejected += [avro.decode(value)[1] for value in values]

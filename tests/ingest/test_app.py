@@ -3,16 +3,14 @@
 import asyncio
 import gzip
 import json
-from collections.abc import MutableMapping
 from typing import Any
-
-from prometheus_client import generate_latest
 
 from ingest.app import App, Rules
 from ingest.delivery import Readiness
-from ingest.load import Load
 from ingest.metrics import Metrics
+from ingest.room import Room
 from schemas.workspace import Workspaces
+from tests.ingest.calls import call, count
 from tests.ingest.fake_server import KEY, WORKSPACES
 from tests.ingest.fakes import FakeDelivery
 from tests.ingest.wire import event
@@ -21,33 +19,27 @@ HEADERS = {b"authorization": b"Bearer " + KEY.encode()}
 
 
 class Api:
-    """The application with a fake delivery, called as a server calls it."""
+    """The application with a fake delivery; one of its own for each call, unless calls are made at the same time."""
 
-    def __init__(self, load: Load | None = None, **rules: Any) -> None:
+    def __init__(self, room: Room | None = None, **rules: Any) -> None:
         self.delivery, self.metrics = FakeDelivery(), Metrics()
-        self.app = App(self.delivery, lambda: WORKSPACES, Rules(**rules), self.metrics, load=load)
+        self.workspaces = WORKSPACES
+        self._room, self._rules = room, Rules(**rules)
+        self._app: App | None = None
 
     def post(self, body: bytes, path: str = "/v1/identify", **headers: str) -> dict[str, Any]:
         """Return the answer's JSON with its status."""
+        self._app = None
         return asyncio.run(self.send(body, path, headers))
 
     async def send(self, body: bytes, path: str = "/v1/identify", headers: dict[str, str] | None = None) -> Any:
-        sent: list[MutableMapping[str, Any]] = []
-        all_headers = HEADERS | {name.encode(): text.encode() for name, text in (headers or {}).items()}
-        scope = {"type": "http", "method": "POST", "raw_path": path.encode(), "headers": list(all_headers.items())}
-
-        async def receive() -> MutableMapping[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message: MutableMapping[str, Any]) -> None:
-            sent.append(message)
-
-        await self.app(scope, receive, send)
-        return {"status": sent[0]["status"], **json.loads(sent[1]["body"])}
+        self._app = self._app or App(self.delivery, lambda: self.workspaces, self._rules, self.metrics, room=self._room)
+        said = HEADERS | {name.encode(): text.encode() for name, text in (headers or {}).items()}
+        answered = await call(self._app, body, said, path.encode())
+        return {"status": answered.status, **answered.json}
 
     def count(self, line: str) -> float:
-        lines = generate_latest(self.metrics.registry).decode().splitlines()
-        return float(next(found.rpartition(" ")[2] for found in lines if found.rpartition(" ")[0] == line))
+        return count(self.metrics, line)
 
 
 def test_bytes_as_received() -> None:
@@ -120,8 +112,8 @@ def test_counts() -> None:
     api = Api()
     api.post(b"[%s,%s,{}]" % (event(), event()))
     api.post(event(traits={"email": "failed@example.com"}))
-    for result, count in {"accepted": 2, "failed": 1, "missing_email": 1, "too_large": 0}.items():
-        assert api.count(f'daymark_ingest_events_total{{result="{result}"}}') == count
+    for result, counted in {"accepted": 2, "failed": 1, "missing_email": 1, "too_large": 0}.items():
+        assert api.count(f'daymark_ingest_events_total{{result="{result}"}}') == counted
     assert api.count("daymark_ingest_request_seconds_count") == 2
     assert api.count("daymark_ingest_requests_in_flight") == 0
     assert api.count("daymark_ingest_bytes_in_flight") == 0
@@ -138,14 +130,14 @@ def test_kafka_away() -> None:
 
 def test_too_many_requests() -> None:
     """Requests beyond the bound are refused while the others wait, and taken once those are done."""
-    api = Api(Load(most_requests=4))
+    api = Api(Room(4, 10**6))
 
     async def scene() -> None:
-        api.delivery.gate = asyncio.Event()
+        api.delivery.gated = True
         waiting = [asyncio.create_task(api.send(event())) for _ in range(2)]
         await asyncio.sleep(0)
         assert (await api.send(event()))["code"] == "overloaded"
-        api.delivery.gate.set()
+        api.delivery.open_gate()
         assert [answer["status"] for answer in await asyncio.gather(*waiting)] == [200, 200]
         assert (await api.send(event()))["status"] == 200
 
@@ -154,14 +146,14 @@ def test_too_many_requests() -> None:
 
 def test_too_many_bytes() -> None:
     """Bodies beyond the bound of bytes are refused, and what a request held is free again when it ends."""
-    api = Api(Load(most_bytes=2 * len(event())))
+    api = Api(Room(10, 2 * len(event())))
 
     async def scene() -> None:
-        api.delivery.gate = asyncio.Event()
+        api.delivery.gated = True
         waiting = asyncio.create_task(api.send(event()))
         await asyncio.sleep(0)
         assert (await api.send(event(pad="x")))["code"] == "overloaded"
-        api.delivery.gate.set()
+        api.delivery.open_gate()
         assert (await waiting)["status"] == 200
         assert (await api.send(event(pad="x")))["status"] == 200
 
@@ -184,8 +176,10 @@ def test_faults_are_answered() -> None:
 def test_workspaces_are_asked_each_time() -> None:
     """A key that is revoked is refused with the next request."""
     api = Api()
-    current = WORKSPACES
-    api.app = App(api.delivery, lambda: current, Rules(), api.metrics)
-    assert api.post(event())["status"] == 200
-    current = Workspaces()
-    assert api.post(event())["code"] == "unknown_key"
+
+    async def scene() -> None:
+        assert (await api.send(event()))["status"] == 200
+        api.workspaces = Workspaces()
+        assert (await api.send(event()))["code"] == "unknown_key"
+
+    asyncio.run(scene())

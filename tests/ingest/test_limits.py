@@ -1,19 +1,18 @@
 """What a workspace may take: its rate, and no more room than it leaves to others."""
 
 import asyncio
-import json
-from collections.abc import Callable, MutableMapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from prometheus_client import generate_latest
 
-from ingest.app import App, Rules
-from ingest.load import Load
+from ingest.app import MOST_BYTES, MOST_REQUESTS, App, Rules
 from ingest.metrics import Metrics
 from ingest.rate import Buckets
+from ingest.room import Room
 from schemas.workspace import Workspace, Workspaces, digest
 from tests.ingest import wire
+from tests.ingest.calls import Answered, call, count
 from tests.ingest.conftest import Server
 from tests.ingest.fake_server import SLOW_KEY
 from tests.ingest.fakes import FakeDelivery
@@ -27,50 +26,27 @@ WORKSPACES = Workspaces(
 STRANGER = ""  # the key is in the body, or nowhere
 
 
-class Answered(NamedTuple):
-    """An answer: its code, empty when it succeeded, its seconds to wait, and how much of the body was read for it."""
-
-    code: str
-    retry_after: str
-    read: int
-
-
 class Api:
     """The application with a fake delivery and a clock that stands still."""
 
-    def __init__(self, load: Load | None = None, workspaces: Callable[[], Workspaces] = lambda: WORKSPACES) -> None:
+    def __init__(self, room: Room | None = None, workspaces: Callable[[], Workspaces] = lambda: WORKSPACES) -> None:
         self.delivery, self.metrics, self.now = FakeDelivery(), Metrics(), 0.0
-        buckets = Buckets(1, lambda: self.now)
-        self.app = App(self.delivery, workspaces, Rules(), self.metrics, load=load, buckets=buckets)
+        self.room, self._workspaces = room or Room(MOST_REQUESTS, MOST_BYTES), workspaces
+        self._buckets = Buckets(1, lambda: self.now)
 
     async def send(
         self, key: str, body: bytes = event(), path: bytes = b"/v1/identify", gate: asyncio.Event | None = None
     ) -> Answered:
         """Send a request; its body comes once the gate is open."""
-        sent: list[MutableMapping[str, Any]] = []
-        read = 0
-        headers = [(b"authorization", b"Bearer " + key.encode())] if key else []
-
-        async def receive() -> MutableMapping[str, Any]:
-            nonlocal read
-            if gate is not None:
-                await gate.wait()
-            read += len(body)
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message: MutableMapping[str, Any]) -> None:
-            sent.append(message)
-
-        await self.app({"method": "POST", "raw_path": path, "headers": headers}, receive, send)
-        found = dict(sent[0]["headers"]).get(b"retry-after", b"").decode()
-        return Answered(json.loads(sent[1]["body"]).get("code", ""), found, read)
+        app = App(self.delivery, self._workspaces, Rules(), self.metrics, room=self.room, buckets=self._buckets)
+        headers = {b"authorization": b"Bearer " + key.encode()} if key else {}
+        return await call(app, body, headers, path, gate)
 
     async def codes(self, count: int, key: str, **request: Any) -> list[str]:
         return [(await self.send(key, **request)).code for _ in range(count)]
 
     def count(self, line: str) -> float:
-        lines = generate_latest(self.metrics.registry).decode().splitlines()
-        return float(next(found.rpartition(" ")[2] for found in lines if found.rpartition(" ")[0] == line))
+        return count(self.metrics, line)
 
 
 def test_a_workspace_over_its_rate_is_told_to_wait() -> None:
@@ -80,7 +56,7 @@ def test_a_workspace_over_its_rate_is_told_to_wait() -> None:
         api = Api()
         assert await api.codes(12, "flood") == [""] * 10 + ["rate_limited"] * 2
         assert await api.codes(30, "calm") == [""] * 30
-        assert (await api.send("flood")).retry_after == "1"
+        assert (await api.send("flood")).headers["retry-after"] == "1"
         api.now += 1
         assert await api.codes(1, "flood") == [""]
         assert len(api.delivery.published) == 41
@@ -98,7 +74,7 @@ def test_a_batch_costs_its_events() -> None:
         batch = b"[%s]" % b",".join([event()] * 50)
         assert (await api.send("flood", batch)).code == ""
         refused = await api.send("flood", batch)
-        assert (refused.code, refused.retry_after) == ("rate_limited", "4")
+        assert (refused.code, refused.headers["retry-after"]) == ("rate_limited", "4")
         assert len(api.delivery.published) == 50
 
     asyncio.run(scene())
@@ -126,7 +102,7 @@ def test_a_refusal_is_cheap() -> None:
         gate = asyncio.Event()
         waiting = asyncio.create_task(api.send("flood", gate=gate))
         await asyncio.sleep(0)
-        assert api.app._load.requests.held == 0  # it holds nothing while its body is thrown away
+        assert api.room.count == 0  # it holds nothing while its body is thrown away
         gate.set()
         assert (await waiting).code == "rate_limited"
         keyed = event(writeKey="flood")
@@ -156,13 +132,13 @@ def test_a_flood_leaves_room_for_requests(body: bytes) -> None:
     """A workspace whose requests pile up is 503 alone at half of what there may be; another's are taken."""
 
     async def scene() -> None:
-        api = Api(Load(most_requests=20))
-        api.delivery.gate = asyncio.Event()
+        api = Api(Room(20, MOST_BYTES))
+        api.delivery.gated = True
         floods = [asyncio.create_task(api.send("calm", body)) for _ in range(40)]
         await asyncio.sleep(0)
         others = [asyncio.create_task(api.send("flood")) for _ in range(4)]
         await asyncio.sleep(0)
-        api.delivery.gate.set()
+        api.delivery.open_gate()
         flooded = [found.code for found in await asyncio.gather(*floods)]
         assert (flooded.count(""), flooded.count("overloaded")) == (10, 30)
         assert [found.code for found in await asyncio.gather(*others)] == [""] * 4
@@ -176,13 +152,13 @@ def test_a_flood_leaves_room_for_bytes() -> None:
     large = event(pad="x" * 1000)
 
     async def scene() -> None:
-        api = Api(Load(most_bytes=10 * len(large)))
-        api.delivery.gate = asyncio.Event()
+        api = Api(Room(MOST_REQUESTS, 10 * len(large)))
+        api.delivery.gated = True
         floods = [asyncio.create_task(api.send("calm", large)) for _ in range(10)]
         await asyncio.sleep(0)
         other = asyncio.create_task(api.send("flood", large))
         await asyncio.sleep(0)
-        api.delivery.gate.set()
+        api.delivery.open_gate()
         assert [found.code for found in await asyncio.gather(*floods)] == [""] * 5 + ["overloaded"] * 5
         assert (await other).code == ""
 
@@ -193,7 +169,7 @@ def test_strangers_leave_room_for_workspaces() -> None:
     """Requests whose key must be looked for in their bodies share one room until it is found."""
 
     async def scene() -> None:
-        api = Api(Load(most_requests=10))
+        api = Api(Room(10, MOST_BYTES))
         gate = asyncio.Event()
         keyed = event(writeKey="calm")
         strangers = [asyncio.create_task(api.send(STRANGER, keyed, gate=gate)) for _ in range(20)]
@@ -202,7 +178,7 @@ def test_strangers_leave_room_for_workspaces() -> None:
         gate.set()
         found = [answered.code for answered in await asyncio.gather(*strangers)]
         assert (found.count(""), found.count("overloaded")) == (5, 15)
-        assert api.app._load.requests.held == 0
+        assert api.room.count == 0
 
     asyncio.run(scene())
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import resource
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -229,10 +229,16 @@ async def _real(kafka: str, topics: Topics, most_messages: int = MOST_MESSAGES) 
         await delivery.close(1.0)
 
 
-def _publish(
-    stage: Stage, records: list[Record], seconds: float = SOON, workspace: str = "acme"
-) -> Coroutine[Any, Any, Outcome]:
-    return stage.delivery.publish(workspace, records, HEADERS, asyncio.get_running_loop().time() + seconds)
+async def _publish(stage: Stage, records: list[Record], seconds: float = SOON, workspace: str = "acme") -> Outcome:
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[Outcome] = loop.create_future()
+
+    def done(outcome: Outcome) -> None:
+        if not told.cancelled():
+            told.set_result(outcome)
+
+    stage.delivery.publish(workspace, records, HEADERS, loop.time() + seconds, done)
+    return await told
 
 
 async def _until(condition: Callable[[], bool]) -> None:

@@ -1,0 +1,51 @@
+"""One request and its answer: the port between `connection`, which speaks HTTP, and those who answer.
+
+A head is given to `Application.begin`, which may answer at once; else it returns who takes the body. An answer may be
+given at any time, once. It is sent when the request is whole: most clients look for one only then.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
+
+from ingest.answers import Answer
+
+Reply = Callable[[Answer], None]
+
+
+class Head(NamedTuple):
+    """The head of a request.
+
+    Attributes:
+        method: in capitals.
+        path: as sent, without a query.
+        headers: by name in lower case; the last of those that may be repeated.
+        began: when its first byte came, on the loop's clock, in seconds.
+    """
+
+    method: bytes
+    path: bytes
+    headers: Mapping[bytes, bytes]
+    began: float
+
+
+class Intake(Protocol):
+    """Takes the body of one request."""
+
+    def feed(self, data: bytes) -> None:
+        """Take a part of the body."""
+
+    def end(self) -> None:
+        """Learn that the body is whole."""
+
+    def leave(self) -> None:
+        """Learn that it never will be: whatever is held is to be let go of."""
+
+
+class Application(Protocol):
+    """Answers the requests of one port."""
+
+    def begin(self, head: Head, reply: Reply) -> Intake | None:
+        """Return who takes the body of a request; None: it was answered."""
+
+    def answered(self, answer: Answer, began: float, received: int) -> None:
+        """Learn of every answer, also of those to what was no request, and how many bytes of body came."""
