@@ -36,7 +36,7 @@ class Admin:
         else:
             reply(page())
 
-    def answered(self, answer: Answer, began: float, received: int) -> None:
+    def answered(self, answer: Answer, seconds: float, received: int) -> None:
         """As the port says: nobody counts these."""
 
     def _ready(self) -> Answer:

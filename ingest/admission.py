@@ -4,7 +4,8 @@ Uses the same function as the processor, on the bytes that will be published, so
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from ingest import batch
 from ingest.answers import Refusal
@@ -16,19 +17,22 @@ from schemas.reasons import Rejection
 from schemas.workspace import Workspace
 
 
-class Events(NamedTuple):
-    """The events of one request, as they will be published if admitted."""
+class Events(msgspec.Struct, gc=False):
+    """The events of one request, and what became of them.
+
+    Attributes:
+        events: as they will be published if admitted.
+        in_batch: whether they came in a batch or a list.
+        type_required: whether each must say that it is an identify.
+        records: to publish: of each admitted one the normalised e-mail, which is its key, and the event.
+        rejected: the others, by index.
+    """
 
     events: Sequence[bytes]
     in_batch: bool
     type_required: bool
-
-
-class Admission(NamedTuple):
-    """What became of a request's events: records to publish, and by index what was rejected."""
-
-    records: list[Record]
-    rejected: list[tuple[int, Rejection]]
+    records: list[Record] = []
+    rejected: list[tuple[int, Rejection]] = []
 
 
 def events_of(call: Call, body: bytes) -> Events | Refusal:
@@ -38,7 +42,7 @@ def events_of(call: Call, body: bytes) -> Events | Refusal:
         call: IDENTIFY (an event or a list) or BATCH.
         body: decoded.
     """
-    is_list = call is Call.IDENTIFY and batch.is_list(body)
+    is_list = call is Call.IDENTIFY and not body.startswith(b"{") and batch.is_list(body)
     if call is Call.IDENTIFY and not is_list:
         return Events((body,), in_batch=False, type_required=False)
     parts = batch.take_list_apart(body) if is_list else batch.take_apart(body)
@@ -46,16 +50,15 @@ def events_of(call: Call, body: bytes) -> Events | Refusal:
     return events if isinstance(events, Refusal) else Events(events, in_batch=True, type_required=not is_list)
 
 
-def admit(events: Events, received_at_ms: int, workspace: Workspace) -> Admission:
-    """Return what becomes of each event of a workspace. A record's key is the normalised e-mail."""
-    admission = Admission([], [])
+def admit(events: Events, received_at_ms: int, workspace: Workspace) -> None:
+    """Admit or reject each event of a workspace."""
+    read, type_required, admit = segment.read, events.type_required, events.records.append
     for index, event in enumerate(events.events):
-        found = segment.read(event, received_at_ms, workspace, type_required=events.type_required)
+        found = read(event, received_at_ms, workspace, type_required=type_required)
         if isinstance(found, Identify):
-            admission.records.append((found.email.encode(), event))
+            admit((found.email.encode(), event))
         else:
-            admission.rejected.append((index, found))
-    return admission
+            events.rejected.append((index, found))
 
 
 def rejected_value(codec: avro.Codec, event: bytes, rejection: Rejection, workspace: str, received_at_ms: int) -> bytes:

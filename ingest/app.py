@@ -15,16 +15,18 @@ is answered 200 before Kafka has it.
 Owns routes and order. Does not know Kafka, HTTP's framing or the environment.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import structlog
 
-from ingest import admission, answers, body, keys, openapi
+from ingest import admission, answers, keys, openapi
+from ingest.admission import Events
 from ingest.answers import Answer, Refusal
+from ingest.body import INFLATERS, Gzip
 from ingest.delivery import Delivery, Headers, Outcome
 from ingest.exchange import Head, Intake, Reply
 from ingest.keys import STRANGER, Keys
@@ -35,7 +37,7 @@ from ingest.routes import Call, call_of, methods
 from schemas import avro
 from schemas.reasons import Reason, Rejection
 from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE
-from schemas.workspace import Workspaces
+from schemas.workspace import PLAIN, Workspace, Workspaces
 
 log = structlog.get_logger()
 
@@ -46,6 +48,7 @@ ANSWER_SECONDS: Final = 4.5
 MOST_REQUESTS: Final = 5_000
 MOST_BYTES: Final = 64 * 1024 * 1024
 
+_TAKEN: Final = {Call.IDENTIFY, Call.BATCH}
 _LIMITS: Final = {answers.RATE_LIMITED.code, answers.OVERLOADED.code}
 
 
@@ -80,8 +83,8 @@ class App:
         self.room = room or Room(MOST_REQUESTS, max(MOST_BYTES, 4 * rules.request_limit_bytes))
         self.buckets = buckets or Buckets(rules.processes)
         self.keys = Keys()
+        self.answered = metrics.answered
         self._origins = {origin.encode("latin-1") for origin in rules.allowed_origins}
-        self._now = asyncio.get_running_loop().time
         metrics.requests_in_flight.set_function(lambda: self.room.count)
         metrics.bytes_in_flight.set_function(lambda: self.room.size)
 
@@ -89,20 +92,15 @@ class App:
         """As the port says (steps 1 to 4)."""
         if self._origins:
             reply = self._for_browsers(head.headers, reply)
-        call = self._route(head.method, head.path)
-        if isinstance(call, Answer):
-            reply(call)
+        call = call_of(head.path)
+        if head.method != b"POST" or call not in _TAKEN:
+            reply(self._answer(call, head.method))
             return None
-        intake = _Intake(self, call, head.began, reply)
+        intake = _Intake(self, call, head.began, reply, self.workspaces())
         return intake if intake.begin(head.headers) else None
 
-    def answered(self, answer: Answer, began: float, received: int) -> None:
-        """As the port says."""
-        self.metrics.answered(answer.status, answer.code, self._now() - began, received)
-
-    def _route(self, method: bytes, path: bytes) -> Call | Answer:
-        """Return the call to take (step 1), or the answer that needs no more than method and path."""
-        call = call_of(path)
+    def _answer(self, call: Call | None, method: bytes) -> Answer:
+        """Answer what needs no more than method and path (step 1)."""
         if call is None:
             return answers.refused(answers.NOT_FOUND)
         allowed = methods(call, from_browsers=bool(self._origins))
@@ -110,9 +108,7 @@ class App:
             return answers.refused(answers.METHOD_NOT_ALLOWED, (b"allow", b", ".join(allowed)))
         if method == b"OPTIONS":
             return answers.PREFLIGHT
-        if call is Call.DESCRIPTION:
-            return openapi.ANSWER
-        return answers.refused(answers.UNSUPPORTED_CALL) if call is Call.OTHER else call
+        return openapi.ANSWER if call is Call.DESCRIPTION else answers.refused(answers.UNSUPPORTED_CALL)
 
     def _for_browsers(self, headers: Mapping[bytes, bytes], reply: Reply) -> Reply:
         """Return a reply that says whether the page that asked may read it."""
@@ -123,153 +119,146 @@ class App:
         return lambda answer: reply(answer.bearing(*more))
 
 
-class _Intake:
+class _Intake(msgspec.Struct, eq=False, gc=False):
     """One request that is being taken, from step 2 to its answer."""
 
-    __slots__ = (
-        *(
-            "_admission",
-            "_app",
-            "_began",
-            "_call",
-            "_counted",
-            "_decoder",
-            "_events",
-            "_held",
-            "_owner",
-            "_parts",
-            "_received_at_ms",
-        ),
-        *("_reply", "_workspace", "_workspaces"),
-    )
-
-    def __init__(self, app: App, call: Call, began: float, reply: Reply) -> None:
-        self._app, self._call, self._began, self._reply = app, call, began, reply
-        self._workspaces = app.workspaces()
-        self._owner, self._counted = STRANGER, False  # for whom it is counted in the room, if it is
-        self._held = 0  # bytes
-        self._parts: list[bytes] = []
+    _app: App
+    _call: Call
+    _began: float
+    _reply: Reply
+    _workspaces: Workspaces
+    _workspace: Workspace = PLAIN  # whose events they are, once that is known
+    _owner: str = STRANGER  # for whom it is counted in the room, if it is
+    _is_counted: bool = False
+    _size: int = 0  # of the body so far, inflated
+    _inflater: Gzip | None = None
+    _parts: list[bytes] = []
+    _events: Events | None = None
+    _received_at_ms: int = 0
 
     def begin(self, headers: Mapping[bytes, bytes]) -> bool:
         """Look at the head (steps 2 to 4); false when the request is refused."""
-        app = self._app
-        if app.room.count >= app.room.most or app.room.size >= app.room.most_size:
+        app, room = self._app, self._app.room
+        if room.count >= room.most or room.size >= room.most_size:
             return self._refuse(answers.OVERLOADED)
         owner = app.keys.owner(headers.get(b"authorization", b""), self._workspaces)
         if owner is None:
             return self._refuse(answers.UNKNOWN_KEY)
-        decoder = body.DECODERS.get(headers.get(b"content-encoding", b"").strip().lower())
-        if not self._belongs_to(owner):
+        if not self._count_for(owner):
             return False
-        if decoder is None:
-            return self._refuse(answers.UNSUPPORTED_ENCODING)
         limit = app.rules.request_limit_bytes
-        if decoder is body.Plain and int(headers.get(b"content-length", 0)) > limit:
+        encoding = headers.get(b"content-encoding")
+        if encoding:
+            inflater = INFLATERS.get(encoding.strip().lower(), answers.UNSUPPORTED_ENCODING)
+            if isinstance(inflater, Refusal):
+                return self._refuse(inflater)
+            self._inflater = None if inflater is None else inflater(limit)
+        if self._inflater is None and int(headers.get(b"content-length", 0)) > limit:
             return self._refuse(answers.REQUEST_TOO_LARGE)
-        self._decoder = decoder(limit)
         return True
 
     def feed(self, data: bytes) -> None:
         """Take a part of the body (step 5)."""
-        part, room = self._decoder.feed(data), self._app.room
+        app, part = self._app, data if self._inflater is None else self._inflater.feed(data)
         if isinstance(part, Refusal):
             self._refuse(part)
-        elif room.fits(self._owner, 0, len(part)):
-            room.take(self._owner, 0, len(part))
-            self._held += len(part)
-            self._parts.append(part)
-        else:
-            self._refuse(answers.OVERLOADED)
+            return
+        size = len(part)
+        self._size += size
+        fits = app.room.fits(self._owner, 0, size)
+        app.room.take(self._owner, 0, size)
+        self._parts.append(part)
+        if self._size > app.rules.request_limit_bytes or not fits:
+            self._refuse(answers.OVERLOADED if not fits else answers.REQUEST_TOO_LARGE)
 
     def end(self) -> None:
         """Take the whole body (steps 3 to 7)."""
+        fault = None if self._inflater is None else self._inflater.fault()
+        if fault is not None:
+            self._refuse(fault)
+            return
+        whole = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         try:
-            self._take()
+            if self._owner != STRANGER or self._know(whole):
+                self._admit(whole)
         except Exception:
             log.exception("request.failed")
             self._refuse(answers.INTERNAL_ERROR)
 
     def leave(self) -> None:
         """Let go of what is held."""
-        if self._counted:
-            self._app.room.give(self._owner, 1, self._held)
-            self._counted = False
+        if self._is_counted:
+            self._is_counted = False
+            self._app.room.give(self._owner, 1, self._size)
 
-    def _take(self) -> None:
-        fault = self._decoder.fault()
-        if fault is not None:
-            self._refuse(fault)
-            return
-        whole = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        if self._owner == STRANGER:
-            owner = keys.workspace_in_body(whole, self._workspaces)
-            if isinstance(owner, Refusal):
-                self._refuse(owner)
-                return
-            if not self._belongs_to(owner):
-                return
-        self._admit(whole)
-
-    def _belongs_to(self, owner: str) -> bool:
-        """Count the request, and what it holds, for a workspace or for strangers (step 4); false when it is refused."""
+    def _know(self, whole: bytes) -> bool:
+        """Look for a key in the body (step 3); false when the request is refused."""
+        owner = keys.workspace_in_body(whole, self._workspaces)
+        if isinstance(owner, Refusal):
+            return self._refuse(owner)
         self.leave()
+        return self._count_for(owner)
+
+    def _count_for(self, owner: str) -> bool:
+        """Count the request, and what it holds, for a workspace or for strangers (step 4); false when it is refused."""
         app = self._app
-        if not (app.room.fits(owner, 1, self._held) and app.delivery.has_room(owner)):
+        if not (app.room.fits(owner, 1, self._size) and app.delivery.has_room(owner)):
             return self._refuse(answers.OVERLOADED, owner)
         if owner != STRANGER:
             self._workspace = self._workspaces.get(owner)
-            if not self._within_rate(0):
+            if self._workspace.rate_per_second is not None and not self._is_within_rate(0):
                 return False
-        self._owner, self._counted = owner, True
-        app.room.take(owner, 1, self._held)
+        self._owner, self._is_counted = owner, True
+        app.room.take(owner, 1, self._size)
         return True
 
-    def _within_rate(self, events: int) -> bool:
+    def _is_within_rate(self, events: int) -> bool:
         """Take events from a workspace's rate; false when it is over it, and the request refused."""
         wait_s = self._app.buckets.take(self._workspace, events)
-        return self._answer(answers.rate_limited(wait_s), self._workspace.name) if wait_s else True
+        return not wait_s or self._answer(answers.rate_limited(wait_s), self._workspace.name)
 
     def _admit(self, whole: bytes) -> None:
         """Admit, and publish (steps 6 and 7)."""
-        events = admission.events_of(self._call, whole)
-        if not self._within_rate(1 if isinstance(events, Refusal) else max(1, len(events.events))):
+        app, workspace, events = self._app, self._workspace, admission.events_of(self._call, whole)
+        if not self._is_within_rate(1 if isinstance(events, Refusal) else max(1, len(events.events))):
             return
         self._received_at_ms = now_ms = time.time_ns() // 1_000_000
-        workspace = self._workspace
         if isinstance(events, Refusal):
             if events in answers.REASONS.values():
                 self._record([(whole, Rejection(Reason(events.code), events.message))])
             self._refuse(events)
             return
-        self._events, self._admission = events, admission.admit(events, now_ms, workspace)
-        records = self._admission.records
-        if not records:
-            self._conclude()
-            return
-        headers: Headers = [(HEADER_WORKSPACE, workspace.name.encode()), (HEADER_RECEIVED_AT, b"%d" % now_ms)]
-        self._app.delivery.publish(workspace.name, records, headers, self._began + ANSWER_SECONDS, self._delivered)
+        self._events = events
+        admission.admit(events, now_ms, workspace)
+        if events.records:
+            headers: Headers = [(HEADER_WORKSPACE, workspace.name.encode()), (HEADER_RECEIVED_AT, b"%d" % now_ms)]
+            deadline = self._began + ANSWER_SECONDS
+            app.delivery.publish(workspace.name, events.records, headers, deadline, self._delivered)
+        else:
+            self._conclude(events)
 
     def _delivered(self, outcome: Outcome) -> None:
-        delivered = outcome is Outcome.DELIVERED
-        self._app.metrics.events[ACCEPTED if delivered else FAILED,] += len(self._admission.records)
+        """Answer once it is known what became of the admitted."""
+        events, delivered = self._events, outcome is Outcome.DELIVERED
+        assert events is not None  # noqa: S101  there were some to publish
+        self._app.metrics.events[ACCEPTED if delivered else FAILED,] += len(events.records)
         if not delivered:
             self._refuse(answers.OVERLOADED if outcome is Outcome.FULL else answers.UNAVAILABLE)
             return
         try:
-            self._conclude()
+            self._conclude(events)
         except Exception:
             log.exception("request.failed")
             self._refuse(answers.INTERNAL_ERROR)
 
-    def _conclude(self) -> None:
+    def _conclude(self, events: Events) -> None:
         """Record what was rejected, and answer."""
-        (records, rejected), events = self._admission, self._events
-        if rejected:
-            self._record([(events.events[index], rejection) for index, rejection in rejected])
+        if events.rejected:
+            self._record([(events.events[index], rejection) for index, rejection in events.rejected])
         if events.in_batch:
-            self._answer(answers.batch_answer(len(records), rejected))
-        elif rejected:
-            self._refuse(answers.REASONS[rejected[0][1].reason])
+            self._answer(answers.batch_answer(len(events.records), events.rejected))
+        elif events.rejected:
+            self._refuse(answers.REASONS[events.rejected[0][1].reason])
         else:
             self._answer(answers.ACCEPTED)
 
@@ -281,14 +270,13 @@ class _Intake:
         codec, now_ms = app.rules.rejected, self._received_at_ms
         app.delivery.reject(name, [admission.rejected_value(codec, *event, name, now_ms) for event in refused])
 
-    def _refuse(self, refusal: Refusal, owner: str | None = None) -> bool:
+    def _refuse(self, refusal: Refusal, owner: str = STRANGER) -> bool:
         return self._answer(answers.refused(refusal), owner)
 
-    def _answer(self, answer: Answer, owner: str | None = None) -> bool:
+    def _answer(self, answer: Answer, owner: str = STRANGER) -> bool:
         """Answer, and let go of what is held; false, for those who ask whether to go on."""
-        owner = owner or self._owner
-        if owner and answer.code in _LIMITS:
-            self._app.metrics.limited[owner, answer.code] += 1
+        if answer.code in _LIMITS and (owner or self._owner):
+            self._app.metrics.limited[owner or self._owner, answer.code] += 1
         self.leave()
         self._reply(answer)
         return False

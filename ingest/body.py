@@ -14,22 +14,6 @@ _GZIP_WINDOW: Final = 31  # zlib's word for "gzip, any window"
 _GZIP_MEMBERS: Final = 100  # a new inflater each: 20 bytes of input must not buy more work than this
 
 
-class Plain:
-    """Takes a body as it is. The counterpart of `Gzip`."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._left = limit_bytes
-
-    def feed(self, data: bytes) -> bytes | Refusal:
-        """Return the bytes that a chunk stands for, or why the body is refused."""
-        self._left -= len(data)
-        return answers.REQUEST_TOO_LARGE if self._left < 0 else data
-
-    def fault(self) -> Refusal | None:
-        """Return what is wrong with a body that ends here."""
-        return None
-
-
 class Gzip:
     """Inflates a body while it arrives: one member or several, and nothing else after them."""
 
@@ -68,4 +52,4 @@ class Gzip:
         return None if self._inflater.eof else answers.MALFORMED_ENCODING
 
 
-DECODERS: Final[dict[bytes, type[Plain | Gzip]]] = {b"": Plain, b"identity": Plain, b"gzip": Gzip}
+INFLATERS: Final[dict[bytes, type[Gzip] | None]] = {b"": None, b"identity": None, b"gzip": Gzip}

@@ -21,7 +21,7 @@ from ingest.turn import Turn
 log = structlog.get_logger()
 
 REQUEST_SECONDS: Final = 4.0  # for a request to arrive, of the five that are promised
-KEEP_ALIVE_SECONDS: Final = 75.0  # longer than load balancers' 60, so that they close first
+KEEP_ALIVE_SECONDS: Final = 75.0  # since the last request began; longer than load balancers' 60: they close first
 UNREAD_SECONDS: Final = 10.0  # for a client to take its answers
 HEAD_LIMIT_BYTES: Final = 32 * 1024
 MOST_TURNS: Final = 100  # requests begun and not answered; further ones are not read
@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._turns: deque[Turn] = deque()  # requests begun and not yet answered
         self._turn: Turn  # the latest
-        self._target, self._lines, self._began = b"", list[Header](), 0.0
+        self._target, self._lines, self._began = b"", list[Header](), self._loop.time()
         self._in_head = self._in_body = False
         self._head_bytes = 0  # since the last head, byte of a body, or end of a request
         self._piece_bytes = self._last_piece_bytes = 0  # of what came now, and with the end of the last request
@@ -139,12 +139,12 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Give a client that takes no answers a while, and read nothing from it."""
         self._unread_due = self._loop.time() + UNREAD_SECONDS
-        self._heed()
+        self._go_on()
 
     def resume_writing(self) -> None:
         """Go on with a client that takes its answers after all."""
         self._unread_due = _NEVER
-        self._heed()
+        self._go_on()
 
     def on_message_begin(self) -> None:
         """Note when a request began."""
@@ -176,12 +176,12 @@ class Connection(asyncio.Protocol):
         begun = Head(parser.get_method(), head.path_of(target), headers, self._began)
         self._lines = []  # what comes behind the body is none of the request's
         self._in_head, self._in_body, self._head_bytes = False, True, 0
-        turn = self._turn = Turn(self._app, self.flush, self._began)
+        turn = self._turn = Turn(self.flush, self._began)
         turn.last = self._leaving or version != "1.1" or not parser.should_keep_alive()
         turn.without_body = begun.method == b"HEAD"
         turn.awaits_word = version == "1.1" and headers.get(b"expect", b"").lower() == b"100-continue"
         self._turns.append(turn)
-        turn.begin(begun)
+        turn.begin(self._app, begun)
 
     def on_body(self, data: bytes) -> None:
         """Take a part of a body."""
@@ -202,7 +202,7 @@ class Connection(asyncio.Protocol):
     def flush(self) -> None:
         """Send the answers whose turn it is."""
         turns = self._turns
-        while turns and (answer := turns[0].answer) is not None:
+        while turns and turns[0].is_whole and (answer := turns[0].answer) is not None:
             self._send(answer, turns.popleft())
         if not turns and not self._in_head:
             self._head_bytes = 0  # line breaks, at most
@@ -235,6 +235,7 @@ class Connection(asyncio.Protocol):
         transport, shared = self._transport, self._connections
         if transport.is_closing():
             return
+        self._app.answered(answer, self._loop.time() - turn.began, turn.received)
         end = shared.end_of_last_head if turn.last else shared.end_of_head
         transport.write(answer.head + end + (b"" if turn.without_body else answer.body))
         if turn.last:
@@ -243,35 +244,32 @@ class Connection(asyncio.Protocol):
             transport.close()
 
     def _go_on(self) -> None:
-        """Decide what is read next, and by when."""
+        """Decide whether anything is read next, and by when."""
         if self._ended:
             return
-        if self._in_body and self._turn.awaits_word and self._turn is self._turns[0]:
+        turns = self._turns
+        if self._in_body and self._turn.awaits_word and self._turn is turns[0]:
             self._give_word(self._turn)
-        self._heed()
+        reading = self._unread_due == _NEVER and len(turns) < MOST_TURNS
+        if reading is not self._reading:
+            self._reading = reading
+            (self._transport.resume_reading if reading else self._transport.pause_reading)()
         if self._in_head or self._in_body:
-            self._due = self._began + REQUEST_SECONDS if self._reading else _NEVER
-        elif self._turns:
+            self._due = self._began + REQUEST_SECONDS if reading else _NEVER
+        elif turns:
             self._due = _NEVER
         elif self._head_bytes:
             self._due = min(self._due, self._loop.time() + REQUEST_SECONDS)
         else:
-            self._due = self._loop.time() + KEEP_ALIVE_SECONDS
+            self._due = self._began + KEEP_ALIVE_SECONDS
 
     def _give_word(self, turn: Turn) -> None:
         """Let a client that asked send its body, or tell it at once that no one wants it."""
         turn.awaits_word = False
-        if turn.is_refused:
+        if turn.answer is not None:
             self._break(answers.REQUEST_TOO_LARGE)
         elif not turn.received:
             self._transport.write(_CONTINUE)
-
-    def _heed(self) -> None:
-        """Read while the client takes its answers and does not wait for too many."""
-        wanted = self._unread_due == _NEVER and len(self._turns) < MOST_TURNS
-        if wanted is not self._reading and not self._transport.is_closing():
-            self._reading = wanted
-            (self._transport.resume_reading if wanted else self._transport.pause_reading)()
 
     def _break(self, why: Refusal) -> None:
         """Read no more. Whole requests are answered first, then the one in pieces gets this answer, or its own."""
@@ -281,7 +279,7 @@ class Connection(asyncio.Protocol):
         if self._in_body:
             turn, self._in_body = self._turn, False
         else:
-            turn = Turn(self._app, self.flush, self._began if self._in_head else self._loop.time())
+            turn = Turn(self.flush, self._began if self._in_head else self._loop.time())
             self._turns.append(turn)
         turn.last = True
         turn.cut(answers.refused(why))

@@ -5,14 +5,16 @@ given at any time, once. It is sent when the request is whole: most clients look
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from ingest.answers import Answer
 
 Reply = Callable[[Answer], None]
 
 
-class Head(NamedTuple):
+class Head(msgspec.Struct, frozen=True, gc=False):
     """The head of a request.
 
     Attributes:
@@ -47,5 +49,11 @@ class Application(Protocol):
     def begin(self, head: Head, reply: Reply) -> Intake | None:
         """Return who takes the body of a request; None: it was answered."""
 
-    def answered(self, answer: Answer, began: float, received: int) -> None:
-        """Learn of every answer, also of those to what was no request, and how many bytes of body came."""
+    def answered(self, answer: Answer, seconds: float, received: int) -> None:
+        """Learn of every answer, also of those to what was no request.
+
+        Args:
+            answer: as it is sent.
+            seconds: since the first byte of the request.
+            received: bytes of its body.
+        """

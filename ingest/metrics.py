@@ -19,6 +19,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.utils import floatToGoString
 
 from ingest import answers
+from ingest.answers import Answer
 
 
 class Metric(NamedTuple):
@@ -136,9 +137,9 @@ class Metrics:
         self.kafka_up = self._gauge(KAFKA_UP)
         self.workspaces_refused = self._gauge(WORKSPACES_REFUSED)
 
-    def answered(self, status: int, code: str, seconds: float, received: int = 0) -> None:
-        """Count an answer. `received`: bytes of the request's body."""
-        self.requests[status, code] += 1
+    def answered(self, answer: Answer, seconds: float, received: int) -> None:
+        """Count an answer: how long it took, and the bytes of the request's body."""
+        self.requests[answer.status, answer.code] += 1
         self.request_bytes += received
         self._times[bisect_left(_BUCKETS, seconds)] += 1
         self._seconds += seconds

@@ -9,8 +9,10 @@ by no workspace more than it leaves free.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any, Final
 
+import msgspec
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -49,31 +51,22 @@ class BadOptions(Exception):
     """librdkafka refuses its configuration; the text says which option, never its value."""
 
 
-class _Waiter:
+class _Waiter(msgspec.Struct, eq=False, gc=False):
     """The records of one request, counted down as they are acknowledged."""
 
-    __slots__ = ("_finish", "deadline", "done", "left", "messages", "size", "topic", "workspace")
-
-    def __init__(  # noqa: PLR0917  one call a request: names would cost
-        self,
-        topic: str,
-        workspace: str,
-        records: Sequence[Record],
-        deadline: float,
-        done: Done | None,
-        finish: Callable[["_Waiter", KafkaError | None], None],
-    ) -> None:
-        self.topic, self.workspace = topic, workspace
-        self.messages = self.left = len(records)
-        self.size = sum([len(key) + len(value) for key, value in records])
-        self.deadline = deadline
-        self.done = done
-        self._finish = finish
+    topic: str
+    workspace: str
+    left: int
+    messages: int
+    size: int
+    deadline: float
+    done: Done | None  # who waits; None when told
+    told: Callable[["_Waiter", KafkaError | None], None]
 
     def delivered(self, error: KafkaError | None, _message: Message) -> None:
         self.left -= 1
         if error is not None or not self.left:
-            self._finish(self, error)
+            self.told(self, error)
 
 
 class Publisher:
@@ -96,7 +89,7 @@ class Publisher:
         self._queue = Room(most_messages, MOST_BYTES)
         self._loop = asyncio.get_running_loop()
         self._waiters: set[_Waiter] = set()
-        self._finished: list[tuple[_Waiter, Outcome]] = []
+        self._ended: list[tuple[_Waiter, Outcome]] = []
         self._polling, self._quiet, self._swept = False, 0, 0.0
         self._last_error = ""
         self._refused_at: dict[str, float] = {}  # when it is said again that a topic may not be written
@@ -121,7 +114,7 @@ class Publisher:
         if not self._seen:
             done(Outcome.UNREADY)
             return
-        waiter = _Waiter(self._topics.events, workspace, records, deadline, done, self._count_down)
+        waiter = self._waiter(self._topics.events, workspace, records, deadline, done)
         if not self._fits(waiter):
             done(Outcome.FULL)
             return
@@ -131,7 +124,7 @@ class Publisher:
     def reject(self, workspace: str, values: Sequence[bytes]) -> None:
         """As the port says."""
         records = [(b"", value) for value in values]
-        waiter = _Waiter(self._topics.rejected, workspace, records, 0, None, self._count_down)
+        waiter = self._waiter(self._topics.rejected, workspace, records, 0, None)
         if not self._seen or not self._fits(waiter, part=2):
             self._metrics.rejections_dropped += len(values)
             return
@@ -148,6 +141,12 @@ class Publisher:
             log.warning("queue.abandoned", messages=self._queue.count)
             self._producer.purge()
 
+    def _waiter(
+        self, topic: str, workspace: str, records: Sequence[Record], deadline: float, done: Done | None
+    ) -> _Waiter:
+        count, size = len(records), sum(map(len, chain.from_iterable(records)))
+        return _Waiter(topic, workspace, count, count, size, deadline, done, self._finish)
+
     def _fits(self, waiter: _Waiter, part: int = 1) -> bool:
         """Whether a request's records go into a part of the queue. An empty queue takes any."""
         return not self._queue.count or self._queue.fits(waiter.workspace, waiter.messages, waiter.size, part)
@@ -162,23 +161,23 @@ class Publisher:
         except (BufferError, KafkaException) as error:
             # Beyond the bounds, or the producer is done for. The rest was never produced: no callback will come.
             waiter.left = produced
-            self._count_down(waiter, _kafka_error(error))
+            self._finish(waiter, _kafka_error(error))
         if not self._polling:
             self._polling = True
             self._quiet = 0
             self._loop.call_later(_POLL_SECONDS, self._poll)
 
-    def _count_down(self, waiter: _Waiter, error: KafkaError | None) -> None:
-        """Answer a request at its first error; forget it when the last of its records is out of the queue."""
+    def _finish(self, waiter: _Waiter, error: KafkaError | None) -> None:
+        """Fail a request at its first error; forget it when the last of its records is out of the queue."""
         if error is not None:
             self._last_error = error.str()
             self._metrics.delivery_failures[error.name(),] += 1
             if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
                 self._say_refused(waiter.topic)
-            self._finished.append((waiter, Outcome.FAILED))
+            self._ended.append((waiter, Outcome.FAILED))
         if not waiter.left:
             self._queue.give(waiter.workspace, waiter.messages, waiter.size)
-            self._finished.append((waiter, Outcome.DELIVERED))
+            self._ended.append((waiter, Outcome.DELIVERED))
 
     def _say_refused(self, topic: str) -> None:
         now = self._loop.time()
@@ -187,28 +186,21 @@ class Publisher:
             log.error("topic.refused", topic=topic, advice=f"grant Write on topic {topic}")
 
     def _poll(self) -> None:
+        """Take what librdkafka has to tell, and answer in bulk those who waited for it."""
         self._quiet = 0 if self._producer.poll(0) else self._quiet + 1
         now = self._loop.time()
         if now - self._swept > _SWEEP_SECONDS:
             self._swept = now
-            self._finished += [(waiter, Outcome.LATE) for waiter in self._waiters if waiter.deadline <= now]
-        finished, self._finished = self._finished, []
-        for waiter, outcome in finished:
-            self._answer(waiter, outcome)
+            self._ended += [(waiter, Outcome.LATE) for waiter in self._waiters if waiter.deadline <= now]
+        ended, self._ended = self._ended, []
+        for waiter, outcome in ended:
+            done, waiter.done = waiter.done, None
+            if done is not None:
+                self._waiters.discard(waiter)
+                done(outcome)
         self._polling = self._queue.count > 0
         if self._polling:
             self._loop.call_later(_POLL_SECONDS if self._quiet < _QUIET_POLLS else _IDLE_POLL_SECONDS, self._poll)
-
-    def _answer(self, waiter: _Waiter, outcome: Outcome) -> None:
-        """Tell a request's outcome, once."""
-        done, waiter.done = waiter.done, None
-        if done is None:
-            return
-        self._waiters.discard(waiter)
-        try:
-            done(outcome)
-        except Exception:
-            log.exception("request.failed")
 
     def _erred(self, error: KafkaError) -> None:
         self._last_error = error.str()

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from ingest.answers import Answer
 from ingest.exchange import Application, Head, Intake
 
@@ -11,39 +13,34 @@ from ingest.exchange import Application, Head, Intake
 DISCARD_LIMIT_BYTES: Final = 8 * 1024 * 1024
 
 
-class Turn:
-    """One request and its answer.
+class Turn(msgspec.Struct, eq=False, gc=False):
+    """One request and its answer. What it refers to in a circle it lets go of when it is answered.
 
     Attributes:
-        answer: to be sent now; None while the request is not whole or nobody has answered.
+        flush: called when the answer may be sent.
+        began: when its first byte came, on the loop's clock.
         last: no other request is taken on this connection.
         awaits_word: the client sends the body only when told to.
         without_body: the answer's head alone is wanted.
+        is_whole: there is no more of it to come.
         received: bytes of the body.
+        answer: once somebody has answered. It may be sent when the request is whole.
     """
 
-    __slots__ = (
-        *("_app", "_began", "_flush", "_found", "_intake", "_left", "_whole"),
-        *("answer", "awaits_word", "last", "received", "without_body"),
-    )
+    flush: Callable[[], None]
+    began: float
+    last: bool = False
+    awaits_word: bool = False
+    without_body: bool = False
+    is_whole: bool = False
+    received: int = 0
+    answer: Answer | None = None
+    _intake: Intake | None = None
+    _left: int = DISCARD_LIMIT_BYTES
 
-    def __init__(self, app: Application, flush: Callable[[], None], began: float) -> None:
-        """Begin one. `flush` is called when there is an answer to send, `began` is on the loop's clock."""
-        self._app, self._flush, self._began = app, flush, began
-        self._intake: Intake | None = None
-        self._found: Answer | None = None  # what will be answered once the request is whole
-        self.answer: Answer | None = None
-        self._whole = self.last = self.awaits_word = self.without_body = False
-        self.received, self._left = 0, DISCARD_LIMIT_BYTES
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether the answer is known and the rest of the body of no use."""
-        return self._found is not None
-
-    def begin(self, head: Head) -> None:
+    def begin(self, app: Application, head: Head) -> None:
         """Ask for an answer."""
-        self._intake = self._app.begin(head, self.reply)
+        self._intake = app.begin(head, self.reply)
 
     def feed(self, data: bytes) -> bool:
         """Take a part of the body; false when nobody wants it and it is too much to be thrown away."""
@@ -56,16 +53,17 @@ class Turn:
 
     def end(self) -> None:
         """The body is whole."""
-        self._whole = True
+        self.is_whole = True
         if self._intake is not None:
             self._intake.end()
-        elif self._found is not None:
-            self._send(self._found)
+        else:
+            self.flush()
 
     def cut(self, answer: Answer) -> None:
         """The request will never be whole: answer now, unless it was refused already with the refusal."""
         self.leave()
-        self._send(self._found or answer)
+        self.is_whole = True
+        self.reply(self.answer or answer)
 
     def leave(self) -> None:
         """Let go of what was read."""
@@ -75,11 +73,6 @@ class Turn:
 
     def reply(self, answer: Answer) -> None:
         """Take the answer."""
-        self._intake, self._found = None, answer
-        if self._whole:
-            self._send(answer)
-
-    def _send(self, answer: Answer) -> None:
-        self.answer = answer
-        self._app.answered(answer, self._began, self.received)
-        self._flush()
+        self._intake, self.answer = None, answer
+        if self.is_whole:
+            self.flush()

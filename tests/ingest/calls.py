@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from prometheus_client import generate_latest
 
-from ingest.answers import Answer
 from ingest.app import App
 from ingest.exchange import Head
 from ingest.metrics import Metrics
@@ -36,7 +35,7 @@ async def call(
 ) -> Answered:
     """Send a request; its body comes once the gate is open, and its answer is counted."""
     loop = asyncio.get_running_loop()
-    answered: asyncio.Future[Answer] = loop.create_future()
+    answered = loop.create_future()
     began = loop.time()
     intake = app.begin(Head(b"POST", path, headers, began), answered.set_result)
     if gate is not None:
@@ -48,7 +47,7 @@ async def call(
     if intake is not None and not answered.done():
         intake.end()
     answer = await answered
-    app.answered(answer, began, len(body))
+    app.answered(answer, loop.time() - began, len(body))
     lines = answer.head.decode().split("\r\n")[1:-1]
     said = {name: text for name, _, text in (line.partition(": ") for line in lines)}
     return Answered(answer.status, json.loads(answer.body), said, wanted)

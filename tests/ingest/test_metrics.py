@@ -3,7 +3,7 @@
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ingest import metrics
+from ingest import answers, metrics
 from ingest.metrics import Metrics
 
 
@@ -34,7 +34,7 @@ def test_names_follow_prometheus() -> None:
 def test_a_process_may_have_several() -> None:
     """Metrics belong to one server: nothing is global."""
     first, second = Metrics(), Metrics()
-    first.answered(200, "", 0.1)
+    first.answered(answers.ACCEPTED, 0.1, 0)
     line = b'daymark_ingest_requests_total{code="",status="200"} 1.0'
     assert line in generate_latest(first.registry)
     assert line not in generate_latest(second.registry)
