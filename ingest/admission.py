@@ -63,15 +63,5 @@ def admit(events: Events, received_at_ms: int, workspace: Workspace) -> None:
 
 def rejected_value(codec: avro.Codec, event: bytes, rejection: Rejection, workspace: str, received_at_ms: int) -> bytes:
     """Return the `RejectedEvent` that an event refused here becomes."""
-    return codec.encode(
-        {
-            "reason": rejection.reason.value,
-            "message": rejection.message,
-            "stage": "ingest",
-            "workspace": workspace,
-            "raw": event,
-            "received_at": received_at_ms,
-            "source_partition": None,
-            "source_offset": None,
-        }
-    )
+    nowhere = (None, None)  # it has no partition and no offset yet
+    return codec.pack((rejection.reason.value, rejection.message, "ingest", workspace, event, received_at_ms, *nowhere))

@@ -7,16 +7,18 @@ late is found by `Connections.tick`. Invariant: requests that came whole are ans
 
 import asyncio
 from collections import deque
-from email.utils import formatdate
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import httptools
 import structlog
 
 from ingest import answers, head
 from ingest.answers import Answer, Header, Refusal
-from ingest.exchange import Application, Head
+from ingest.exchange import Head
 from ingest.turn import Turn
+
+if TYPE_CHECKING:
+    from ingest.connections import Connections
 
 log = structlog.get_logger()
 
@@ -37,49 +39,10 @@ class _Malformed(Exception):
 _MALFORMED: Final = (_Malformed, httptools.HttpParserInvalidURLError)
 
 
-class Connections:
-    """All connections of one port, and what they share.
-
-    Args:
-        app: who answers.
-        most: connections at a time; further ones are refused.
-    """
-
-    def __init__(self, app: Application, most: int) -> None:
-        self.app, self.most = app, most
-        self.loop = asyncio.get_running_loop()
-        self.open: set[Connection] = set()
-        self._tell_date()
-
-    def __len__(self) -> int:
-        return len(self.open)
-
-    def tick(self) -> None:
-        """Tell answers the date, and end what is late. To be called several times a second."""
-        self._tell_date()
-        now = self.loop.time()
-        for connection in list(self.open):
-            connection.look(now)
-
-    def shutdown(self) -> None:
-        """Let all connections go once they have their answers."""
-        for connection in list(self.open):
-            connection.shutdown()
-
-    def abort(self) -> None:
-        """Cut off what is left."""
-        for connection in list(self.open):
-            connection.abort()
-
-    def _tell_date(self) -> None:
-        date = b"date: %s\r\n" % formatdate(usegmt=True).encode()
-        self.end_of_head, self.end_of_last_head = date + b"\r\n", date + b"connection: close\r\n\r\n"
-
-
 class Connection(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: "Connections") -> None:
         self._connections, self._app, self._loop = connections, connections.app, connections.loop
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport

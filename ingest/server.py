@@ -15,7 +15,6 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import structlog
@@ -23,7 +22,7 @@ import uvloop
 
 from ingest.admin import Admin
 from ingest.app import App, Rules
-from ingest.connection import Connection, Connections
+from ingest.connections import Connections
 from ingest.delivery import Delivery, Readiness
 from ingest.metrics import Metrics
 from ingest.publisher import BadOptions, Publisher
@@ -120,11 +119,12 @@ async def serve(
     metrics.connections.set_function(lambda: len(api))
     metrics.workspaces_refused.set_function(config.workspaces_refused)
     servers = [
-        await loop.create_server(partial(Connection, connections), sock=listening, backlog=_BACKLOG)
+        await loop.create_server(connections.connect, sock=listening, backlog=_BACKLOG)
         for listening, connections in ((http, api), (health, admin))
     ]
     ticking = loop.create_task(_tick((api, admin)))
     gc.freeze()  # what was made so far stays: no need to look through it again and again
+    gc.set_threshold(20_000, 20, 100)  # requests leave no circles; what connections leave can wait
     log.info("ingest.started", http=_place(http), admin=_place(health))
     await _run(delivery, stop, metrics)
     log.info("ingest.stopping", connections=len(api))

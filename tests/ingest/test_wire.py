@@ -35,6 +35,22 @@ def test_pipelining(server: Server) -> None:
         assert [reply.code for reply in wire.take(link, 4)] == ["", "malformed_json", "", "not_an_object"]
 
 
+def test_pipelined_requests_are_worked_on_side_by_side(server: Server) -> None:
+    """A dozen that take half a second each are all begun at once: the last has its answer in time, too."""
+    with wire.connect(server.http) as link:
+        link.sendall(post(SLOW) * 12)
+        wire.until(lambda: wire.metric(server.admin, "daymark_ingest_requests_in_flight") == 12)
+        assert [reply.status for reply in wire.take(link, 12)] == [200] * 12
+
+
+def test_nothing_is_taken_behind_the_last_request(server: Server) -> None:
+    """What follows a request that says it is the connection's last is not read (RFC 9112, section 9.6)."""
+    with wire.connect(server.http) as link:
+        link.sendall(post(event(), b"Connection: close") + post())
+        (reply,) = wire.answers(link)
+    assert (reply.status, reply.headers["connection"]) == (200, "close")
+
+
 def test_nonsense_after_requests(server: Server) -> None:
     """Whole requests are answered before nonsense behind them is."""
     with wire.connect(server.http) as link:
@@ -90,6 +106,27 @@ def test_expectation(server: Server) -> None:
         reply = wire.answer(link)
         assert (reply.code, reply.headers["connection"]) == ("request_too_large", "close")
         assert wire.is_closed(link)
+
+
+def test_expectation_behind_another_request(server: Server) -> None:
+    """The word to go on comes after the answers to what was sent before."""
+    with wire.connect(server.http) as link:
+        link.sendall(post(SLOW) + post(b"", b"Expect: 100-continue", b"Content-Length: %d" % len(event())))
+        data = b""
+        while not data.endswith(b"HTTP/1.1 100 Continue\r\n\r\n"):
+            data += link.recv(65536)
+        assert data.startswith(b"HTTP/1.1 200 OK\r\n")
+        link.sendall(event())
+        assert wire.answer(link).status == 200
+
+
+def test_an_expectation_of_http_1_0(server: Server) -> None:
+    """It is not answered, as HTTP/1.0 knows no such word (RFC 9110, section 10.1.1)."""
+    sent = post(event(), b"Expect: 100-continue").replace(b"HTTP/1.1", b"HTTP/1.0")
+    with wire.connect(server.http) as link:
+        link.sendall(sent[: -len(event())])
+        link.sendall(event())
+        assert link.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 @pytest.mark.parametrize("body", [event(), b"[%s]" % event(), b""])
