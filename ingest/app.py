@@ -163,13 +163,12 @@ class _Intake(msgspec.Struct, eq=False, gc=False):
         if isinstance(part, Refusal):
             self._refuse(part)
             return
-        size = len(part)
-        self._size += size
-        fits = app.room.fits(self._owner, 0, size)
-        app.room.take(self._owner, 0, size)
+        self._size += len(part)
         self._parts.append(part)
-        if self._size > app.rules.request_limit_bytes or not fits:
-            self._refuse(answers.OVERLOADED if not fits else answers.REQUEST_TOO_LARGE)
+        if not app.room.take(self._owner, 0, len(part)):
+            self._refuse(answers.OVERLOADED)
+        elif self._size > app.rules.request_limit_bytes:
+            self._refuse(answers.REQUEST_TOO_LARGE)
 
     def end(self) -> None:
         """Take the whole body (steps 3 to 7)."""
@@ -202,25 +201,24 @@ class _Intake(msgspec.Struct, eq=False, gc=False):
     def _count_for(self, owner: str) -> bool:
         """Count the request, and what it holds, for a workspace or for strangers (step 4); false when it is refused."""
         app = self._app
-        if not (app.room.fits(owner, 1, self._size) and app.delivery.has_room(owner)):
-            return self._refuse(answers.OVERLOADED, owner)
-        if owner != STRANGER:
-            self._workspace = self._workspaces.get(owner)
-            if self._workspace.rate_per_second is not None and not self._is_within_rate(0):
-                return False
         self._owner, self._is_counted = owner, True
-        app.room.take(owner, 1, self._size)
-        return True
+        if not (app.room.take(owner, 1, self._size) and app.delivery.has_room(owner)):
+            return self._refuse(answers.OVERLOADED)
+        if owner == STRANGER:
+            return True
+        self._workspace = self._workspaces.get(owner)
+        return self._workspace.rate_per_second is None or self._is_within_rate(0)
 
     def _is_within_rate(self, events: int) -> bool:
         """Take events from a workspace's rate; false when it is over it, and the request refused."""
         wait_s = self._app.buckets.take(self._workspace, events)
-        return not wait_s or self._answer(answers.rate_limited(wait_s), self._workspace.name)
+        return not wait_s or self._answer(answers.rate_limited(wait_s))
 
     def _admit(self, whole: bytes) -> None:
         """Admit, and publish (steps 6 and 7)."""
         app, workspace, events = self._app, self._workspace, admission.events_of(self._call, whole)
-        if not self._is_within_rate(1 if isinstance(events, Refusal) else max(1, len(events.events))):
+        count = 1 if isinstance(events, Refusal) else max(1, len(events.events))
+        if workspace.rate_per_second is not None and not self._is_within_rate(count):
             return
         self._received_at_ms = now_ms = time.time_ns() // 1_000_000
         if isinstance(events, Refusal):
@@ -270,13 +268,13 @@ class _Intake(msgspec.Struct, eq=False, gc=False):
         codec, now_ms = app.rules.rejected, self._received_at_ms
         app.delivery.reject(name, [admission.rejected_value(codec, *event, name, now_ms) for event in refused])
 
-    def _refuse(self, refusal: Refusal, owner: str = STRANGER) -> bool:
-        return self._answer(answers.refused(refusal), owner)
+    def _refuse(self, refusal: Refusal) -> bool:
+        return self._answer(answers.refused(refusal))
 
-    def _answer(self, answer: Answer, owner: str = STRANGER) -> bool:
+    def _answer(self, answer: Answer) -> bool:
         """Answer, and let go of what is held; false, for those who ask whether to go on."""
-        if answer.code in _LIMITS and (owner or self._owner):
-            self._app.metrics.limited[owner or self._owner, answer.code] += 1
+        if answer.code in _LIMITS and self._owner != STRANGER:
+            self._app.metrics.limited[self._owner, answer.code] += 1
         self.leave()
         self._reply(answer)
         return False

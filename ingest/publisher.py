@@ -9,7 +9,6 @@ by no workspace more than it leaves free.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -91,6 +90,7 @@ class Publisher:
         self._waiters: set[_Waiter] = set()
         self._ended: list[tuple[_Waiter, Outcome]] = []
         self._polling, self._quiet, self._swept = False, 0, 0.0
+        self._soon: asyncio.Handle | None = None
         self._last_error = ""
         self._refused_at: dict[str, float] = {}  # when it is said again that a topic may not be written
         self._seen = False  # until the topics were seen once, producing could make the broker create them, wrongly
@@ -111,24 +111,23 @@ class Publisher:
 
     def publish(self, workspace: str, records: Sequence[Record], headers: Headers, deadline: float, done: Done) -> None:
         """As the port says."""
+        waiter = self._waiter(self._topics.events, workspace, records, deadline, done)
         if not self._seen:
             done(Outcome.UNREADY)
-            return
-        waiter = self._waiter(self._topics.events, workspace, records, deadline, done)
-        if not self._fits(waiter):
+        elif self._fits(waiter, part=1):
+            self._waiters.add(waiter)
+            self._produce(waiter, records, headers)
+        else:
             done(Outcome.FULL)
-            return
-        self._waiters.add(waiter)
-        self._produce(records, headers, waiter)
 
     def reject(self, workspace: str, values: Sequence[bytes]) -> None:
         """As the port says."""
         records = [(b"", value) for value in values]
         waiter = self._waiter(self._topics.rejected, workspace, records, 0, None)
-        if not self._seen or not self._fits(waiter, part=2):
+        if self._seen and self._fits(waiter, part=2):
+            self._produce(waiter, records, [])
+        else:
             self._metrics.rejections_dropped += len(values)
-            return
-        self._produce(records, [], waiter)
 
     async def close(self, seconds: float) -> None:
         """As the port says."""
@@ -144,14 +143,17 @@ class Publisher:
     def _waiter(
         self, topic: str, workspace: str, records: Sequence[Record], deadline: float, done: Done | None
     ) -> _Waiter:
-        count, size = len(records), sum(map(len, chain.from_iterable(records)))
+        count, size = len(records), 0
+        for key, value in records:
+            size += len(key) + len(value)
         return _Waiter(topic, workspace, count, count, size, deadline, done, self._finish)
 
-    def _fits(self, waiter: _Waiter, part: int = 1) -> bool:
+    def _fits(self, waiter: _Waiter, part: int) -> bool:
         """Whether a request's records go into a part of the queue. An empty queue takes any."""
-        return not self._queue.count or self._queue.fits(waiter.workspace, waiter.messages, waiter.size, part)
+        queue = self._queue
+        return not queue.count or queue.fits(waiter.workspace, waiter.messages, waiter.size, part)
 
-    def _produce(self, records: Sequence[Record], headers: Headers, waiter: _Waiter) -> None:
+    def _produce(self, waiter: _Waiter, records: Sequence[Record], headers: Headers) -> None:
         self._queue.take(waiter.workspace, waiter.messages, waiter.size)
         produce, topic, delivered, produced = self._producer.produce, waiter.topic, waiter.delivered, 0
         try:
@@ -162,6 +164,8 @@ class Publisher:
             # Beyond the bounds, or the producer is done for. The rest was never produced: no callback will come.
             waiter.left = produced
             self._finish(waiter, _kafka_error(error))
+        if not self._soon:
+            self._soon = self._loop.call_soon(self._poll_soon)
         if not self._polling:
             self._polling = True
             self._quiet = 0
@@ -186,21 +190,31 @@ class Publisher:
             log.error("topic.refused", topic=topic, advice=f"grant Write on topic {topic}")
 
     def _poll(self) -> None:
-        """Take what librdkafka has to tell, and answer in bulk those who waited for it."""
-        self._quiet = 0 if self._producer.poll(0) else self._quiet + 1
+        """Poll while anything is in flight."""
+        self._quiet = 0 if self._answer() else self._quiet + 1
         now = self._loop.time()
         if now - self._swept > _SWEEP_SECONDS:
             self._swept = now
             self._ended += [(waiter, Outcome.LATE) for waiter in self._waiters if waiter.deadline <= now]
+        self._polling = self._queue.count > 0
+        if self._polling:
+            self._loop.call_later(_POLL_SECONDS if self._quiet < _QUIET_POLLS else _IDLE_POLL_SECONDS, self._poll)
+
+    def _poll_soon(self) -> None:
+        """Poll once more, behind what the loop has at hand: under load a timer is late."""
+        self._soon = None
+        self._answer()
+
+    def _answer(self) -> int:
+        """Take what librdkafka has to tell, answer in bulk those who waited for it, and return how much it was."""
+        told = self._producer.poll(0)
         ended, self._ended = self._ended, []
         for waiter, outcome in ended:
             done, waiter.done = waiter.done, None
             if done is not None:
                 self._waiters.discard(waiter)
                 done(outcome)
-        self._polling = self._queue.count > 0
-        if self._polling:
-            self._loop.call_later(_POLL_SECONDS if self._quiet < _QUIET_POLLS else _IDLE_POLL_SECONDS, self._poll)
+        return told
 
     def _erred(self, error: KafkaError) -> None:
         self._last_error = error.str()

@@ -27,16 +27,17 @@ class Room:
             size += held[1]
         return count <= self.most // part - self.count and size <= self.most_size // part - self.size
 
-    def take(self, owner: str, count: int, size: int) -> None:
-        """Hold so much more for an owner, whether it fits or not."""
-        self.count += count
-        self.size += size
+    def take(self, owner: str, count: int, size: int) -> bool:
+        """Hold so much more for an owner, whether it fits or not; return whether it does."""
         held = self._by_owner.get(owner)
         if held is None:
-            self._by_owner[owner] = [count, size]
-        else:
-            held[0] += count
-            held[1] += size
+            held = self._by_owner[owner] = [0, 0]
+        held[0] += count
+        held[1] += size
+        fits = held[0] <= self.most - self.count and held[1] <= self.most_size - self.size
+        self.count += count
+        self.size += size
+        return fits
 
     def give(self, owner: str, count: int, size: int) -> None:
         """Let go of so much that an owner holds."""

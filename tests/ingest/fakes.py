@@ -45,7 +45,7 @@ class FakeDelivery:
         elif self.gated:
             self._waiting.append(partial(done, outcome))
         else:
-            loop.call_soon(done, outcome)
+            done(outcome)
 
     def open_gate(self) -> None:
         """Deliver what waits."""
