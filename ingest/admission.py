@@ -64,4 +64,4 @@ def admit(events: Events, received_at_ms: int, workspace: Workspace) -> None:
 def rejected_value(codec: avro.Codec, event: bytes, rejection: Rejection, workspace: str, received_at_ms: int) -> bytes:
     """Return the `RejectedEvent` that an event refused here becomes."""
     nowhere = (None, None)  # it has no partition and no offset yet
-    return codec.pack((rejection.reason.value, rejection.message, "ingest", workspace, event, received_at_ms, *nowhere))
+    return codec.pack(rejection.reason.value, rejection.message, "ingest", workspace, event, received_at_ms, *nowhere)
