@@ -11,29 +11,30 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from rich.console import Console
-from rich.table import Table
 
-from daymark.local.kafka import Kafka
-from daymark.local.preparation import prepare
 from daymark.simulation.audience import Plan, events
 from ingest import answers
 from schemas.reasons import Reason
 from schemas.topics import Topics
 from schemas.workspace import digest
+from tests.bench import ground
+from tests.bench.figures import Row, sheets, shown
 from tests.bench.ingest_client import Address, Client, Driven, Load
-from tests.flows import Process, Road
+from tests.flows import Process, Road, wait_until
 
+PART: Final = "ingest"
+INGEST, CONSTANT = "ingest", "constant answer"
 TOPICS: Final = Topics("bench-ingest.")
 KEY, LIMITED = "bench", "limited"
 BATCH: Final = 100  # events
@@ -51,13 +52,6 @@ class Run:
     p50_ms: float | None = None
     p99_ms: float | None = None
     client_us: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """The runs of each case, by name."""
-
-    runs: Mapping[str, list[Run]] = field(default_factory=dict)
 
 
 class Rig:
@@ -79,6 +73,7 @@ class Rig:
         for process in (self.ingest, self.constant):
             stack.callback(process.end)
         self.ingest.wait_for("kafka.reached")
+        wait_until(self._has_leaders, "the topics made just now have leaders")
         self._addresses = {process.pid: _address(process) for process in (self.ingest, self.constant)}
 
     def run(self, server: Process, load: Load, records: int) -> Run:
@@ -89,12 +84,18 @@ class Rig:
         assert self._written() - before == records * driven.answers, "Kafka does not have what was answered for"
         return Run(driven.per_second, cpu_us, _rss_mb(server.pid), *_times(driven), driven.cpu_s / driven.answers * 1e6)
 
+    def _has_leaders(self) -> bool:
+        try:
+            return self._written() == 0
+        except KafkaException:
+            return False
+
     def _written(self) -> int:
         places = [TopicPartition(TOPICS.events, number) for number in range(_partitions())]
         return sum(self._consumer.get_watermark_offsets(place, 10, cached=False)[1] for place in places)
 
 
-def run(kafka: str, runs: int = 3, seconds: float = 4.0) -> Figures:
+def run(kafka: str, runs: int = 3, seconds: float = 4.0) -> list[Row]:
     """Measure on a Kafka of which nobody else asks anything.
 
     Args:
@@ -104,14 +105,14 @@ def run(kafka: str, runs: int = 3, seconds: float = 4.0) -> Figures:
     """
     bodies = _bodies()
     singles, batches = _singles(bodies), _batches(bodies)
-    figures: dict[str, list[Run]] = {}
+    found: dict[tuple[str, str], list[Run]] = {}
     with ExitStack() as stack:
         rig = Rig(stack, kafka)
 
-        def measure(name: str, server: Process, load: Load, records: int) -> Run:
-            found = rig.run(server, load, records)
-            figures.setdefault(name, []).append(found)
-            return found
+        def measure(case: str, load: Load, records: int) -> Run:
+            one = rig.run(rig.ingest, load, records)
+            found.setdefault((INGEST, case), []).append(one)
+            return one
 
         accepted = (_OK, b'{"success":true}')
         taken = (_OK, b'{"success":true,"accepted":%d,"rejected":[]}' % BATCH)
@@ -122,45 +123,42 @@ def run(kafka: str, runs: int = 3, seconds: float = 4.0) -> Figures:
             rig.run(rig.constant, Load(singles, *accepted, 256, seconds / 4), 0)
         for _ in range(runs):
             for connections in (64, 256):
-                load = Load(singles, *accepted, connections, seconds)
-                measure(f"constant answer, {connections} connections", rig.constant, load, 0)
-                rate = measure(f"one event, {connections} connections", rig.ingest, load, 1).per_second
-            half = Load(singles, *accepted, 256, seconds, rate / 2)
-            measure("one event, half of that rate", rig.ingest, half, 1)
-            measure(f"batches of {BATCH}", rig.ingest, Load(batches, *taken, 32, seconds), BATCH)
+                load, case = Load(singles, *accepted, connections, seconds), f"one event, {connections} connections"
+                found.setdefault((CONSTANT, case), []).append(rig.run(rig.constant, load, 0))
+                rate = measure(case, load, 1).per_second
+            measure("one event, half of that rate", Load(singles, *accepted, 256, seconds, rate / 2), 1)
+            measure(f"batches of {BATCH}", Load(batches, *taken, 32, seconds), BATCH)
             for name, load in _refusals(bodies, seconds / 4).items():
-                measure(name, rig.ingest, load, 0)
-    return Figures(figures)
+                measure(name, load, 0)
+    return list(_rows(found))
+
+
+def _rows(found: Mapping[tuple[str, str], Sequence[Run]]) -> Iterator[Row]:
+    for (contender, case), runs in found.items():
+        yield Row(PART, contender, "rate", "answers/s", tuple(run.per_second for run in runs), case)
+        yield Row(PART, contender, "own CPU", "µs an answer", tuple(run.cpu_us for run in runs), case)
+        for name, times in (("p50", [run.p50_ms for run in runs]), ("p99", [run.p99_ms for run in runs])):
+            if None not in times:
+                yield Row(PART, contender, name, "ms", tuple(time for time in times if time is not None), case)
+        yield Row(PART, contender, "memory", "MB", tuple(run.rss_mb for run in runs), case)
+        if contender == INGEST and (CONSTANT, case) in found:
+            both = list(zip(runs, found[CONSTANT, case], strict=True))
+            cpu = tuple(own.cpu_us / other.cpu_us for own, other in both)
+            yield Row(PART, contender, "CPU beside a constant answer", "times", cpu, case)
+            rate = tuple(own.per_second / other.per_second for own, other in both)
+            yield Row(PART, contender, "rate beside it", "times", rate, case)
 
 
 def main() -> None:
-    """Measure on an embedded Kafka and print the table."""
-    parser = argparse.ArgumentParser(prog="make bench PART=ingest", description=__doc__)
+    """Measure on an embedded Kafka and print the tables."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.ingest", description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4, help="of each run")
-    parser.add_argument("--kafka", default="", help="bootstrap servers; an embedded Kafka without")
     arguments = parser.parse_args()
-    with ExitStack() as stack:
-        figures = run(arguments.kafka or _embedded(stack), arguments.runs, arguments.seconds)
-    Console().print(table(figures))
-
-
-def table(figures: Figures) -> Table:
-    """Return the figures for people."""
-    shown = Table(
-        "minimum / median / maximum", "a second", "CPU µs each", "p50 ms", "p99 ms", "memory, MB", "client µs"
-    )
-    for name, runs in figures.runs.items():
-        columns = (
-            _spread([run.per_second for run in runs], ",.0f"),
-            _spread([run.cpu_us for run in runs], ".1f"),
-            _spread([run.p50_ms for run in runs if run.p50_ms is not None], ".1f"),
-            _spread([run.p99_ms for run in runs if run.p99_ms is not None], ".1f"),
-            _spread([run.rss_mb for run in runs], ".0f"),
-            _spread([run.client_us for run in runs], ".1f"),
-        )
-        shown.add_row(name, *columns)
-    return shown
+    with ground.opened() as here:
+        rows = run(here.kafka, arguments.runs, arguments.seconds)
+    for sheet in sheets(PART, rows):
+        Console().print(shown(sheet))
 
 
 def _refusals(bodies: Sequence[bytes], seconds: float) -> dict[str, Load]:
@@ -203,14 +201,6 @@ def _request(body: bytes, key: str = KEY, path: bytes = b"/v1/identify") -> byte
     return head % (path, base64.b64encode(f"{key}:".encode()), len(body)) + body
 
 
-def _embedded(stack: ExitStack) -> str:
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="daymark-bench-")))
-    kafka = Kafka(prepare(Path("~/.cache")), folder / "kafka")
-    stack.callback(kafka.stop)
-    kafka.start()
-    return kafka.bootstrap
-
-
 def _partitions() -> int:
     return next(topic.partitions for topic in TOPICS.all() if topic.name == TOPICS.events)
 
@@ -242,12 +232,6 @@ def _cpu_s(pid: int) -> float:
 def _rss_mb(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
-
-
-def _spread(figures: Sequence[float], form: str) -> str:
-    if not figures:
-        return "-"
-    return " / ".join(format(figure, form) for figure in (min(figures), statistics.median(figures), max(figures)))
 
 
 if __name__ == "__main__":
