@@ -129,13 +129,13 @@ def test_the_plot_shows_each_contender_with_its_unit() -> None:
 def test_one_part_as_a_command(kafka: str, redis_url: str, tmp_path: Path) -> None:
     """JSON alone on stdout, the same in the folder asked for, and a plot beside it."""
     environ = {**os.environ, "DAYMARK_TEST_KAFKA": kafka, "DAYMARK_TEST_REDIS": redis_url}
-    words = ["--part", "isolation", "--runs", "1", "--seconds", "0.5", "--json", "--output", str(tmp_path)]
+    words = ["--part", "start", "--runs", "1", "--seconds", "0.5", "--json", "--output", str(tmp_path)]
     done = _bench(*words, environ=environ)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found == json.loads((tmp_path / "latest.json").read_text())
-    assert found["parts"]["isolation"]["parts"] == f"the given Kafka ({kafka}) and Redis"
-    assert {row["case"] for row in found["parts"]["isolation"]["rows"]} >= {"no flood", "a flood of mistakes: 400"}
+    assert found["parts"]["start"]["parts"] == f"the given Kafka ({kafka}) and Redis"
+    assert {row["measure"] for row in found["parts"]["start"]["rows"]} >= {"exec to first commit", "at rest"}
     assert (tmp_path / "latest.svg").exists()
 
 
