@@ -27,6 +27,9 @@ CONFIG: Final[Mapping[str, Any]] = {
     "isolation.level": "read_committed",
     "fetch.queue.backoff.ms": 20,  # the default, 1000, stalls a partition whenever its queue is full
     "fetch.wait.max.ms": 100,
+    # A start waits for brokers, one after the other, and for its predecessor's transaction: look often at first.
+    "reconnect.backoff.ms": 20,
+    "retry.backoff.ms": 20,
     "queued.max.messages.kbytes": 32768,
     "max.poll.interval.ms": 300_000,
 }
