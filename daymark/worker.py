@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import click
@@ -92,9 +93,9 @@ def transactional_id(settings: Settings) -> str:
 
 
 def _session(settings: Settings) -> Session:
+    """Open a session: producer, look at the topics, membership. Each goes on in the background beside the next."""
     config = client_config(settings)
     topics = _Topics(config, settings.topics)
-    topics.check()
     producer = {
         **config,
         "transactional.id": transactional_id(settings),
@@ -104,6 +105,8 @@ def _session(settings: Settings) -> Session:
     }
     sink = Sink(producer, settings.topics.events, settings.transaction_timeout_ms / 1000)
     try:
+        topics.check()  # before the group is joined: a worker that is refused disturbs nobody
+        sink.poll()
         source = Source(
             {**config, **_membership(settings)}, settings.topics.events, settings.batch_records, topics.mark
         )
@@ -144,10 +147,8 @@ class _Topics:
             Fatal: the partitions do not match, or Kafka refuses us.
         """
         topics = self._topics
-        partitions = {
-            name: len(self._describe(name).partitions)
-            for name in (topics.events, topics.interactions, topics.traits, topics.rejected)
-        }
+        found = self._describe(topics.events, topics.interactions, topics.traits, topics.rejected)
+        partitions = {name: len(topic.partitions) for name, topic in found.items()}
         events = partitions[topics.events]
         for name in (topics.interactions, topics.traits):
             if partitions[name] < events:
@@ -159,15 +160,20 @@ class _Topics:
     def mark(self) -> bytes | None:
         """Return four bytes that tell one incarnation of the raw topic from another; None while nobody can tell."""
         try:
-            identity: int = self._describe(self._topics.events).topic_id.get_most_significant_bits()
+            topic = self._topics.events
+            identity: int = self._describe(topic)[topic].topic_id.get_most_significant_bits()
         except KafkaAway:
             return None
         return identity.to_bytes(8, "big", signed=True)[:_MARK_BYTES]
 
-    def _describe(self, name: str) -> Any:
+    def _describe(self, *names: str) -> dict[str, Any]:
         self._refusal = None
+        asked = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=_ANSWER_S)
+        return {name: self._described(name, asked[name]) for name in names}
+
+    def _described(self, name: str, answer: Future[Any]) -> Any:
         try:
-            return self._admin.describe_topics(TopicCollection([name]), request_timeout=_ANSWER_S)[name].result()
+            return answer.result()
         except KafkaException as error:
             fault = error.args[0]
             self._troubles.note(fault)

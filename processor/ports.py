@@ -40,11 +40,15 @@ class SourcePort(Protocol):
 class SinkPort(Protocol):
     """A transactional producer."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether what an earlier one under the same name left open is ended."""
+
     def commit(self, outputs: Sequence[Output], batch: Batch) -> None:
         """Write outputs and a batch's offsets, all or nothing."""
 
     def poll(self) -> None:
-        """Serve what the driver has to say."""
+        """Serve what the driver has to say, and go on getting ready."""
 
     def close(self) -> None:
         """Let go of the producer."""

@@ -23,11 +23,13 @@ CONFIG: Final[Mapping[str, Any]] = {
     "partitioner": PARTITIONER,
     "compression.type": "lz4",
     "linger.ms": 5,
+    "reconnect.backoff.ms": 20,  # half of it lies between the connections to two brokers
     "queue.buffering.max.messages": 250_000,  # over twice the largest batch
     "queue.buffering.max.kbytes": 262_144,
 }
 
 _ONCE_S = 5.0  # how long one call may wait before we look whether to go on
+_READY_S = 10.0  # how long a producer may take until it is ready
 _LOST_BROKER = {"_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE"}
 _REFUSED = {"TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED"}
 
@@ -43,23 +45,27 @@ class Sink:
         topic: str,
         budget_s: float,
         producer: Callable[..., Producer] = Producer,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Make a producer, and end what an earlier one under the same transactional id left open.
+        """Make a producer, which connects in the background; `poll` makes it ready.
 
         Args:
             config: the producer's, with transactional id.
             topic: the raw events, whose offsets are committed.
             budget_s: how long a call may be tried again: a transaction's time-out.
             producer: makes the driver's producer from its settings.
-
-        Raises:
-            SessionLost, Fatal: it cannot be had.
+            clock: seconds, monotonic.
         """
         self._topic, self._budget_s = topic, budget_s
         self._troubles = Troubles("producer")
-        self._make = producer
+        self._make, self._clock = producer, clock
         self._config = {**CONFIG, **config, "error_cb": self._on_error}
         self._renew()
+
+    @property
+    def ready(self) -> bool:
+        """Whether what an earlier producer of the same transactional id left open is ended."""
+        return self._ready
 
     def commit(self, outputs: Sequence[Output], batch: Batch) -> None:
         """Write outputs and a batch's offsets, all or nothing.
@@ -69,12 +75,14 @@ class Sink:
             SessionLost: nobody knows; this sink is of no more use.
             Fatal: Kafka refuses us.
         """
-        self.poll()
+        self._producer.poll(0)
         if self._troubled:
             # A broker went away. librdkafka may keep it as the group's coordinator, and wait for it without end
             # (librdkafka issues 5456 and 5511): a new producer asks anew.
             self.close()
             self._renew()
+        if not self._ready:
+            self._make_ready(_ONCE_S)
         offsets = [TopicPartition(self._topic, partition, offset) for partition, offset in batch.next_offsets().items()]
         try:
             self._try(self._producer.begin_transaction)
@@ -86,8 +94,18 @@ class Sink:
             raise
 
     def poll(self) -> None:
-        """Serve what the producer has to say; idle workers call it now and then."""
+        """Serve what the producer has to say and get it ready, without waiting; idle workers call it now and then.
+
+        Where an earlier one left something open it takes half a second, since librdkafka asks again no sooner: time in
+        which a worker joins its group and reads. That order is safe: until what was left is ended the group tells
+        nobody the offsets in it, and who is no member any more commits none.
+
+        Raises:
+            SessionLost, Fatal: the producer cannot be had.
+        """
         self._producer.poll(0)
+        if not self._ready:
+            self._make_ready(0)
 
     def close(self) -> None:
         """Let go of the producer; Kafka aborts what is open when the next one begins."""
@@ -104,9 +122,22 @@ class Sink:
             raise SessionLost(str(error)) from error
 
     def _renew(self) -> None:
-        self._troubled = False
+        self._troubled, self._ready = False, False
         self._producer = self._make(self._config)
-        self._try(self._producer.init_transactions, _ONCE_S, budget_s=0)  # again and again is the worker's to say
+        self._ready_by = self._clock() + _READY_S
+
+    def _make_ready(self, wait_s: float) -> None:
+        """Go on making the producer ready, for so long; a call that was made before is taken up."""
+        try:
+            self._producer.init_transactions(wait_s)
+        except KafkaException as error:
+            code = error.args[0]
+            if not code.retriable():
+                raise _fault(code) from error
+            if wait_s or self._clock() > self._ready_by:  # again and again is the worker's to say
+                raise KafkaAway(f"Kafka: {code.str()}") from error
+        else:
+            self._ready = True
 
     def _on_error(self, error: KafkaError) -> None:
         self._troubled = self._troubled or error.name() in _LOST_BROKER
@@ -146,9 +177,9 @@ class Sink:
                 except KafkaException as error:
                     raise _fault(error.args[0]) from error
 
-    def _try(self, call: Callable[..., Any], *arguments: Any, budget_s: float | None = None) -> None:
+    def _try(self, call: Callable[..., Any], *arguments: Any) -> None:
         """Make a call, and again while the driver says that it may be made again and the budget lasts."""
-        deadline = time.monotonic() + (self._budget_s if budget_s is None else budget_s)
+        deadline = self._clock() + self._budget_s
         while True:
             try:
                 call(*arguments)
@@ -156,7 +187,7 @@ class Sink:
                 code = error.args[0]
                 if not code.retriable() or code.txn_requires_abort():
                     raise _fault(code) from error
-                if time.monotonic() > deadline:
+                if self._clock() > deadline:
                     raise KafkaAway(f"Kafka: {code.str()}") from error
             else:
                 return

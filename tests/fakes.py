@@ -187,14 +187,14 @@ class FakeSink:
 
     def __init__(self, kafka: FakeKafka, turns: Turns, transactional_id: str = "slot") -> None:
         self._kafka, self._turns, self._id = kafka, turns, transactional_id
-        self._epoch = -1
-        self._renew()
+        self._epoch, self.ready = -1, False
 
     def commit(self, outputs: Sequence[Output], batch: Batch) -> None:
         kafka, half = self._kafka, outputs[: len(outputs) // 2]
         try:
             if self._turns.next("begin").renews:
-                self._renew()
+                self.ready = False
+            self.poll()
             epoch = self._epoch
             self._do(
                 "produce",
@@ -208,7 +208,10 @@ class FakeSink:
             raise
 
     def poll(self) -> None:
-        """Nothing to serve."""
+        """Fence whoever had the id before, if that is not done: as late as the real one may be."""
+        if not self.ready:
+            self._do("init", self._init)
+            self.ready = True
 
     def close(self) -> None:
         self._turns.next("close sink")
@@ -223,11 +226,8 @@ class FakeSink:
         except Aborted as error:
             raise SessionLost(str(error)) from error
 
-    def _renew(self) -> None:
-        def init() -> None:
-            self._epoch = self._kafka.init(self._id)
-
-        self._do("init", init)
+    def _init(self) -> None:
+        self._epoch = self._kafka.init(self._id)
 
     def _do(self, call: str, effect: Callable[[], None], half: Callable[[], None] | None = None) -> None:
         answer = self._turns.next(call)
@@ -265,6 +265,7 @@ def sessions(kafka: FakeKafka, faults: Faults, most: int, idle: Callable[[], Non
     def open_session() -> Session:
         _raise(faults.next("open"))
         sink = FakeSink(kafka, faults)
+        sink.poll()
         return Session(FakeSource(kafka, faults, most, idle), sink)
 
     return open_session

@@ -151,6 +151,17 @@ def move_on(source: SourcePort, other: SourcePort) -> None:
     wait_until(shared, "the partitions are shared out", every_s=0)
 
 
+def ready(sink: SinkPort) -> SinkPort:
+    """Poll a sink until it has fenced those before it."""
+
+    def is_ready() -> bool:
+        sink.poll()
+        return sink.ready
+
+    wait_until(is_ready, "the sink is ready")
+    return sink
+
+
 def commit(ground: Ground, batch: Batch, values: Sequence[bytes] = (b"result",)) -> None:
     ground.sink().commit([ground.output(value) for value in values], batch)
 
@@ -174,8 +185,8 @@ def test_going_back_reads_again(ground: Ground) -> None:
 def test_a_producer_is_fenced_by_its_successor(ground: Ground) -> None:
     """Under one transactional id the older producer commits nothing; under another it does."""
     source = ground.source()
-    batch, older = read_all(source), ground.sink()
-    ground.sink()
+    batch, older = read_all(source), ready(ground.sink())
+    ready(ground.sink())
     with pytest.raises(SessionLost):
         older.commit([ground.output(b"older")], batch)
     assert (ground.written(), ground.committed()) == ([], 0)

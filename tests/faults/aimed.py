@@ -117,7 +117,7 @@ def place(aim: Aim) -> None:
     _around(Source, "next_batch", at("polling"), batched)
     _around(Claims, "claim", before_claim, at("claimed"))
     _around(Source, "committed", nothing, at("noted"))
-    Sink.__init__.__defaults__ = (AimedProducer,)  # what it makes its producer with
+    Sink.__init__.__defaults__ = (AimedProducer, time.monotonic)  # what it makes its producer with
 
 
 def main() -> None:

@@ -151,6 +151,7 @@ def test_a_full_queue_is_waited_for(producers: FakeProducers) -> None:
     """The driver is given time to send, then takes the same record; the others keep their order."""
     found = sink(producers)
     producers.plans.plan("produce", BufferError("full"), BufferError("full"))
+    found.poll()
     before = len(producers.calls)
     found.commit(OUTPUTS, BATCH)
     assert producers.calls[before + 1 :] == [
@@ -187,6 +188,7 @@ def test_a_producer_that_lost_a_broker_is_renewed(producers: FakeProducers, code
 def test_a_broker_lost_since_the_last_batch_is_heard_of_before_the_next(producers: FakeProducers) -> None:
     """Also when nobody polled in the meantime."""
     found = sink(producers)
+    found.poll()
     producers.complaints.append(KafkaError._TRANSPORT)
     found.commit([], BATCH)
     assert len(producers.configs) == 2
@@ -200,18 +202,42 @@ def test_other_complaints_renew_nothing(producers: FakeProducers) -> None:
     assert len(producers.configs) == 1
 
 
+def test_a_producer_gets_ready_beside_other_work(producers: FakeProducers) -> None:
+    """Each poll takes up what the last one began, and none waits; the first commit does what is left of it."""
+    producers.plans.plan("init", *[PASSING] * 2)
+    found = sink(producers)
+    assert not found.ready
+    found.poll()
+    found.poll()
+    assert not found.ready
+    found.commit([], BATCH)
+    assert found.ready
+    assert producers.told("poll") == [("init",), ("init",), ("init",), ("begin",), SENT, ("commit",)]
+
+
 def test_a_producer_that_cannot_be_had_is_kafka_away(producers: FakeProducers) -> None:
-    """At once: how often to try again is the worker's to say. The same for a renewed one, and nothing is begun."""
+    """How often to try again is the worker's to say. The same for a renewed one, and nothing is begun."""
     producers.plans.plan("init", *[PASSING] * 100)
     with pytest.raises(KafkaAway):
-        sink(producers)
+        sink(producers).commit([], BATCH)
     producers.plans = type(producers.plans)()
     found = sink(producers)
+    found.poll()
     producers.complaints.append(KafkaError._TRANSPORT)
     producers.plans.plan("init", *[PASSING] * 100)
     with pytest.raises(KafkaAway):
         found.commit([], BATCH)
     assert ("begin",) not in producers.calls
+
+
+def test_an_idle_worker_whose_producer_never_gets_ready_starts_over(producers: FakeProducers) -> None:
+    """A coordinator that does not answer is not waited for without end."""
+    now = iter((0.0, 9.0, 11.0))
+    producers.plans.plan("init", *[PASSING] * 100)
+    found = Sink({"transactional.id": "slot"}, TOPIC, 60.0, producers.make, lambda: next(now))
+    found.poll()
+    with pytest.raises(KafkaAway):
+        found.poll()
 
 
 @pytest.mark.parametrize("step", ["purge", "flush"])
