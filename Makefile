@@ -44,9 +44,13 @@ faults: $(READY) ## Hurt every part in every way under load, then audit; some mi
 	@$(BIN)/python -m tests.faults --seconds 75 --every 1 --rate 500
 	@$(BIN)/python -m tests.faults --seconds 30 --empty
 
+.PHONY: storm
+storm: $(READY) ## Kill a worker every second for SECONDS (ten minutes) at half load; judge each recovery, then audit.
+	@$(BIN)/python -m tests.faults --storm --mode static --seconds $(or $(filter-out 0,$(SECONDS)),600)
+
 .PHONY: soak
 soak: $(READY) ## Do so again with new seeds for SECONDS (an hour), and print a tally.
-	@$(BIN)/python -m tests.faults --seconds 75 --every 1 --rate 500 --soak $(or $(SECONDS),3600)
+	@$(BIN)/python -m tests.faults --seconds 75 --every 1 --rate 500 --soak $(or $(filter-out 0,$(SECONDS)),3600)
 
 .PHONY: bench
 bench: $(READY) ## Measure every part beside what one would pick instead; PART=ingest for one, EVENTS=1000000, PUBLISH=1.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.faults import ground
+from tests.faults import capacity, ground
 from tests.faults.breaks import BREAKS
 from tests.faults.cast import MODES, Options
 from tests.faults.ground import Ground
@@ -23,6 +23,8 @@ from tests.faults.tally import Tally
 # How often workers are hurt. A classic group settles only when nobody dies for a while; a static member comes back to
 # what it had.
 _EVERY_S = {"classic": 3.0, "static": 0.7, "consumer": 1.5}
+_RATE = 1500.0
+_STORM_WORKERS = 6  # in turn, so that each has some seconds to live
 
 _SHOWN = Console(stderr=True)
 
@@ -35,7 +37,8 @@ def main() -> None:
     total = Tally()
     with _ground(arguments, folder) as where, Nursery.running() as nursery:
         _say(f"runs on {where.says}; logs in {folder}")
-        for options in _runs(arguments):
+        for wanted in _runs(arguments):
+            options = wanted if arguments.rate else _at_half_load(wanted, where, nursery, folder)
             own = Path(tempfile.mkdtemp(prefix=f"seed-{options.seed}-", dir=folder))
             _say(
                 f"seed {options.seed}, {options.mode} membership, {options.seconds:.0f} s, {options.rate:,.0f} events/s"
@@ -63,16 +66,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=1, help="how many, each with the next seed")
     parser.add_argument("--soak", type=float, metavar="SECONDS", help="as many runs as begin within so many seconds")
     parser.add_argument(
-        "--rate", type=float, default=1500, help="events a second, about half of what the machine can do"
+        "--rate",
+        type=float,
+        help="events a second.  [default: 1500; of a storm, half of what the workers are seen to do]",
     )
     parser.add_argument("--mode", choices=MODES, help="membership of the workers; by default it changes with the seed")
     parser.add_argument("--session", type=float, default=6, help="seconds until a silent worker is taken for dead")
-    parser.add_argument("--every", type=float, help="seconds between two faults of workers, in the mean")
+    parser.add_argument("--every", type=float, help="seconds between two faults of workers, in the mean; of a storm, 1")
     parser.add_argument("--away", type=float, default=20, help="most seconds that all of Kafka is away")
-    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--workers", type=int, help="how many  [default: 4; of a storm, 6]")
     parser.add_argument("--kafka", help="bootstrap servers of a Kafka to run on; it is not hurt")
     parser.add_argument("--redis", help="URL of the store to run on; it is not hurt")
-    parser.add_argument("--storm", action="store_true", help="only kill a worker every second, and measure recovery")
+    parser.add_argument("--storm", action="store_true", help="only kill a worker every second, in turn, and judge")
     parser.add_argument("--empty", action="store_true", help="let the store come back empty, and judge by ids alone")
     parser.add_argument(
         "--break", dest="broken", choices=sorted(BREAKS), default="", help="break the protocol on purpose"
@@ -82,13 +87,17 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if bool(arguments.kafka) != bool(arguments.redis):
         parser.error("give both of --kafka and --redis, or none")
+    if not arguments.storm:
+        arguments.rate = arguments.rate or _RATE
     return arguments
 
 
 def _ground(arguments: argparse.Namespace, folder: Path) -> AbstractContextManager[Ground]:
     if arguments.kafka:
         return ground.given(arguments.kafka, arguments.redis)
-    return ground.embedded(Path(tempfile.mkdtemp(prefix="parts-", dir=folder)), arguments.session)
+    return ground.embedded(
+        Path(tempfile.mkdtemp(prefix="parts-", dir=folder)), arguments.session, straight=arguments.storm
+    )
 
 
 def _runs(arguments: argparse.Namespace) -> Iterator[Options]:
@@ -99,18 +108,26 @@ def _runs(arguments: argparse.Namespace) -> Iterator[Options]:
         yield Options(
             seed,
             arguments.seconds,
-            arguments.rate,
+            arguments.rate or 0.0,
             mode,
             session_s=arguments.session,
-            workers=arguments.workers,
+            workers=arguments.workers or (_STORM_WORKERS if arguments.storm else 4),
             ingests=0 if arguments.storm else 2,
             away_s=arguments.away,
-            worker_every_s=arguments.every or _EVERY_S[mode],
+            worker_every_s=arguments.every or (1.0 if arguments.storm else _EVERY_S[mode]),
             storm=arguments.storm,
             empties=arguments.empty,
             broken=arguments.broken,
         )
         number += 1
+
+
+def _at_half_load(options: Options, where: Ground, nursery: Nursery, folder: Path) -> Options:
+    """Return options with half of the rate that the fleet is seen to take."""
+    own = Path(tempfile.mkdtemp(prefix="capacity-", dir=folder))
+    found = capacity.measure(options, where, nursery, own)
+    _say(f"{options.workers} workers that are not hurt take {found:,.0f} events/s: half of that is the load")
+    return options._replace(rate=round(found / 2))
 
 
 def _show(total: Tally, *, as_json: bool) -> None:

@@ -16,6 +16,7 @@ from tests.flows import Road
 
 MODES: Final = ("classic", "static", "consumer")
 _PROCESS: Final = program("-m", "daymark", "process")
+_STATIC_S, _TAKEN_OVER_S = 3.0, 2.0
 
 
 class Options(NamedTuple):
@@ -23,7 +24,8 @@ class Options(NamedTuple):
 
     `rate` is in events a second. `mode` is the membership: classic, static (a group instance id each) or consumer
     (KIP-848).
-    `storm` kills a worker every second and does nothing else. `broken` names a deliberate fault in the protocol.
+    `storm` kills workers in turn, one every `worker_every_s`, and does nothing else. `broken` names a deliberate fault
+    in the protocol.
     """
 
     seed: int
@@ -39,9 +41,20 @@ class Options(NamedTuple):
     empties: bool = False
     broken: str = ""
 
+    @property
+    def limit_s(self) -> float:
+        """For how many seconds a killed worker's partitions may stand still.
+
+        A static member's successor takes up its place at once; for others the group waits until the session is over.
+        """
+        return _STATIC_S if self.mode == "static" else self.session_s + _TAKEN_OVER_S
+
 
 class Cast:
-    """The processes of one run. All workers but the last can be aimed at; the last and the guest are as released."""
+    """The processes of one run.
+
+    All workers but the last can be aimed at; the last and the guest are as released, and so are all of a storm.
+    """
 
     def __init__(self, options: Options, where: Ground, nursery: Nursery, road: Road, folder: Path) -> None:
         self._options, self._where, self._nursery, self._road, self._folder = options, where, nursery, road, folder
@@ -61,8 +74,11 @@ class Cast:
             "FAULTS_WORKER": name,
             "FAULTS_BREAK": self._options.broken,
         }
-        plain = number == self._options.workers - 1 > 0 and not self._options.broken
-        start = _PROCESS if plain else self._nursery.bear_worker
+        start: Start = self._nursery.bear_aimed
+        if self._options.storm:  # a start of Python each second would take CPU that is the load's
+            start = self._nursery.bear_worker
+        elif number == self._options.workers - 1 > 0 and not self._options.broken:
+            start = _PROCESS
         return self._member(name, start, {**self._slot_environ(slot), **aims})
 
     def _slot_environ(self, slot: str, *, is_static: bool = True) -> dict[str, str]:

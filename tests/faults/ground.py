@@ -69,10 +69,13 @@ class Cluster(Kafka):
 
 
 @contextmanager
-def embedded(folder: Path, session_s: float) -> Iterator[Ground]:
+def embedded(folder: Path, session_s: float, *, straight: bool = False) -> Iterator[Ground]:
     """Start three nodes and a Valkey of one's own, with proxies before them.
 
-    `session_s` is after how many seconds the brokers take a silent member of KIP-848 for dead: theirs to say.
+    Args:
+        folder: for their data.
+        session_s: after how many seconds the brokers take a silent member of KIP-848 for dead: theirs to say.
+        straight: workers go past the proxies, which take CPU that is theirs where no road is hurt.
     """
     with ExitStack() as stack:
         proxy = stack.enter_context(Proxy.running())
@@ -97,10 +100,10 @@ def embedded(folder: Path, session_s: float) -> Iterator[Ground]:
         yield Ground(
             says=f"{_NODES} embedded Kafka nodes and a Valkey",
             kafka=cluster.bootstrap,
-            kafka_of_workers=_bootstrap(of["WORKERS"]),
+            kafka_of_workers=cluster.bootstrap if straight else _bootstrap(of["WORKERS"]),
             kafka_of_ingest=_bootstrap(of["INGEST"]),
             redis=valkey.url,
-            redis_of_workers=_url(store),
+            redis_of_workers=valkey.url if straight else _url(store),
             proxy=proxy,
             links={
                 "worker - Redis": [store],

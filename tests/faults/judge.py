@@ -23,7 +23,7 @@ from schemas.workspace import DEFAULT
 
 _DAY_MS = 86_400_000
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-_READ_S = 300.0
+_SILENT_S = 120.0
 
 _Place = tuple[int, int]  # partition, offset
 _ContactDay = tuple[str, str, int]
@@ -162,10 +162,13 @@ def read(kafka: str, topic: str) -> Iterator[Message]:
     try:
         partitions = list(consumer.list_topics(topic, 30).topics[topic].partitions)
         consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
-        unfinished, deadline = set(partitions), time.monotonic() + _READ_S
+        unfinished, deadline = set(partitions), time.monotonic() + _SILENT_S
         while unfinished:
             assert time.monotonic() < deadline, f"{topic} could not be read to its end"
-            for message in consumer.consume(5000, 0.2):
+            messages = consumer.consume(5000, 0.2)
+            if messages:
+                deadline = time.monotonic() + _SILENT_S
+            for message in messages:
                 if message.error():
                     unfinished.discard(message.partition())
                 else:

@@ -41,11 +41,15 @@ def plan(seed: int, events: int, *, invalid: float) -> Plan:
 
 
 class Stream:
-    """Events straight into the topic as ingest puts them there, at a steady rate, from a thread."""
+    """Events straight into the topic as ingest puts them there, at a steady rate, from a thread.
+
+    `most` bounds how many are begun; None: the rate alone does.
+    """
 
     def __init__(self, kafka: str, topic: str, rate: float, sync: Plan) -> None:
         self.sent = 0
         self.error: Exception | None = None
+        self.most: int | None = None
         self._topic, self._rate = topic, rate
         self._events = audience.events(sync)
         # Longer than any outage: what is begun arrives, once and in its order.
@@ -76,6 +80,7 @@ class Stream:
         try:
             while not self._ended.wait(_TICK_S):
                 due = int((time.monotonic() - began) * self._rate)  # a tick that came late is made up for
+                due = due if self.most is None else max(begun, min(due, self.most))
                 for event in itertools.islice(self._events, due - begun):
                     self._produce(event)
                 begun = due

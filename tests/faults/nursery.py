@@ -1,7 +1,8 @@
 """Workers by the dozen: a process that has loaded the program once and forks a worker from it when one is asked for.
 
 Starting Python and its drivers takes most of a second of CPU; a fork takes hundredths, so that a kill costs next to
-nothing. What runs in the fork is `aimed.main` or `daymark ingest`, in an environment and with a log of its own.
+nothing. What runs in the fork is `aimed.main`, `daymark process` or `daymark ingest`, in an environment and with a log
+of its own.
 
 `Nursery` is the asking side. `python -m tests.faults.nursery` is the other: a line of JSON asks for a worker, "born
 PID" and "ended PID STATUS" are the answers; it ends with its standard input, and its workers with it.
@@ -90,8 +91,12 @@ class Nursery:
                 process.wait(30)
                 nursery._thread.join(10)
 
-    def bear_worker(self, environ: Mapping[str, str], log: Path) -> Infant:
+    def bear_aimed(self, environ: Mapping[str, str], log: Path) -> Infant:
         """Start a worker that can be aimed at in an environment; what it says is appended to a log."""
+        return self._bear("aimed", environ, log)
+
+    def bear_worker(self, environ: Mapping[str, str], log: Path) -> Infant:
+        """Start a worker as released likewise."""
         return self._bear("process", environ, log)
 
     def bear_ingest(self, environ: Mapping[str, str], log: Path) -> Infant:
@@ -183,7 +188,7 @@ def _live(asked: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(asked["environ"])
     random.seed()
-    if asked["name"] == "process":
+    if asked["name"] == "aimed":
         aimed.main()
     else:
         sys.argv = ["daymark", asked["name"]]

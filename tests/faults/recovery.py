@@ -1,10 +1,11 @@
 """How long a killed worker's partitions stand still: from the kill until their committed offsets advance again."""
 
 import json
+import math
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -14,13 +15,68 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from schemas.topics import Topics
 
 _EVERY_S = 0.1
+# A commit that was on its way at the kill shows within so many seconds. Nothing that comes after can commit so soon.
+_ON_ITS_WAY_S = 0.25
 
 
-class Standstill(NamedTuple):
-    """One kill: when, and for how long each of the worker's partitions stood still; None: to the end."""
+class Killed(NamedTuple):
+    """A worker's kill: when (monotonic seconds), and the partitions that it held."""
 
-    at_s: float
-    partitions: dict[int, float | None]
+    at: float
+    partitions: Collection[int]
+
+
+class Recovery(NamedTuple):
+    """What came of the partitions of killed workers.
+
+    Attributes:
+        seconds: of each kill that is judged: for how long the slowest of its partitions stood still.
+        late: the kills with a partition that stood still for longer than the limit, in words.
+        cut_short: partitions whose next holder was killed in its turn before the limit was over: judged from that kill.
+        empty: kills of workers that held no partition.
+    """
+
+    seconds: list[float]
+    late: list[str]
+    cut_short: int
+    empty: int
+
+
+def judge(kills: Sequence[Killed], advances: Sequence[Sequence[float]], limit_s: float) -> Recovery:
+    """Judge every kill.
+
+    Args:
+        kills: in the order of time.
+        advances: for each partition when its committed offset was seen to have advanced, in that order.
+        limit_s: how long a partition may stand still.
+    """
+    found = Recovery([], [], 0, 0)
+    cut_short = 0
+    for number, kill in enumerate(kills):
+        stood: dict[int, float] = {}
+        for partition in kill.partitions:
+            seconds = _standstill(kill.at, advances[partition])
+            if seconds > limit_s and _is_hit_again(kills[number + 1 :], partition, kill.at + limit_s):
+                cut_short += 1
+            else:
+                stood[partition] = seconds
+        slowest = max(stood.values(), default=None)
+        if slowest is not None:
+            found.seconds.append(slowest)
+        late = {partition: round(seconds, 1) for partition, seconds in stood.items() if seconds > limit_s}
+        found.late.extend(
+            [f"kill {number + 1}: partitions stood still, by number, for seconds: {late}"] if late else []
+        )
+    return found._replace(cut_short=cut_short, empty=sum(not kill.partitions for kill in kills))
+
+
+def _standstill(killed_at: float, advances: Sequence[float]) -> float:
+    place = bisect_right(advances, killed_at + _ON_ITS_WAY_S)
+    return advances[place] - killed_at if place < len(advances) else math.inf
+
+
+def _is_hit_again(kills: Iterable[Killed], partition: int, until: float) -> bool:
+    return any(kill.at <= until and partition in kill.partitions for kill in kills)
 
 
 class Watch:
@@ -44,14 +100,15 @@ class Watch:
         self._thread.join(30)
         self._consumer.close()
 
-    def standstill(self, killed_at: float, partitions: Sequence[int]) -> Standstill:
-        """Return how long the partitions of a worker stood still after its kill at `killed_at` (monotonic)."""
-        found: dict[int, float | None] = {}
-        for partition in partitions:
-            advances = self.advances[partition]
-            place = bisect_right(advances, killed_at)
-            found[partition] = advances[place] - killed_at if place < len(advances) else None
-        return Standstill(killed_at, found)
+    @property
+    def committed(self) -> int:
+        """How many records the group had committed when it was last looked at."""
+        return sum(max(offset, 0) for offset in self._offsets)
+
+    @property
+    def moves(self) -> bool:
+        """Whether something was committed in every partition."""
+        return all(self.advances)
 
     def longest_gap(self) -> float:
         """Return the longest time in which nothing at all was committed."""

@@ -3,28 +3,28 @@
 The loop is a thin shell: it strikes what is due, undoes what is over and starts what has ended.
 """
 
+import math
 import re
 import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from confluent_kafka import KafkaException
 
 from daymark.cli import COMMANDS
 from schemas.topics import PARTITIONS, Topics
-from tests.faults import ground, judge, load, schedule
+from tests.faults import ground, judge, load, recovery, schedule
 from tests.faults.breaks import BREAKS
 from tests.faults.cast import Cast, Options, shots_file
 from tests.faults.fleet import Member
 from tests.faults.ground import Ground
 from tests.faults.injection import Injector, Undo, aim_file
 from tests.faults.nursery import Nursery
-from tests.faults.recovery import Watch, held
+from tests.faults.recovery import Killed, Watch, held
 from tests.faults.schedule import Fault, Kind, Scope
 from tests.faults.tally import Tally
 from tests.flows import Road
@@ -36,13 +36,6 @@ _WORDS = re.compile(
     rb'"event": "((?:batch\.(?:aborted|dropped)|session\.lost|kafka\.away|claims\.away|worker\.(?:failed|crashed)'
     rb"|partitions\.lost))\""
 )
-
-
-class Killed(NamedTuple):
-    """A worker's kill: when, and what it held."""
-
-    at: float
-    partitions: Sequence[int]
 
 
 class Run:
@@ -81,7 +74,9 @@ class Run:
             self._cast.addresses, load.plan(-options.seed, events, invalid=0), 4 if options.ingests else 0, 0.2
         )
         try:
-            self._strike_all(stream)
+            if options.storm:
+                self._wait(lambda: watch.moves and stream.sent - watch.committed < options.rate, "the workers keep up")
+            self._strike_all(stream, watch)
             stream.end()
             sender.end()
             self._say("all faults are undone")
@@ -102,7 +97,7 @@ class Run:
         ground.remove_topics(where, topics)
         return self._tally
 
-    def _strike_all(self, stream: load.Stream) -> None:
+    def _strike_all(self, stream: load.Stream, watch: Watch) -> None:
         options = self._options
         faults = self._faults()
         began = said = time.monotonic()
@@ -110,10 +105,12 @@ class Run:
             while faults and began + faults[0].at_s <= now:
                 self._strike(faults.pop(0), now)
             self._look(now)
+            self._tally.most_behind = max(self._tally.most_behind, stream.sent - watch.committed)
             if now - said >= _SAY_EVERY_S:
                 said = now
                 self._say(
-                    f"{now - began:.0f} of {options.seconds:.0f} s: {self._kills()} kills, {stream.sent:,} events"
+                    f"{now - began:.0f} of {options.seconds:.0f} s: {self._kills()} kills, {stream.sent:,} events, "
+                    f"{stream.sent - watch.committed:,} of them to commit"
                 )
             time.sleep(_EVERY_S)
         for _, undo in self._undos:
@@ -188,9 +185,7 @@ class Run:
         tally.links.update({f"{kind}: {name}": count for (kind, name), count in self._injector.links.items()})
         tally.answers.update(sender.answers)
         self._note_words()
-        for killed in self._killed:
-            found = watch.standstill(killed.at, killed.partitions).partitions.values()
-            tally.recovery_s += [max(known)] if (known := [each for each in found if each is not None]) else []
+        self._judge_recovery(watch)
         tally.longest_gap_s = watch.longest_gap()
         truth, finding = judge.judge(self._where.kafka, self._topics)
         tally.note(finding)
@@ -202,6 +197,14 @@ class Run:
             tally.troubles.append(f"seed {options.seed}: {tally.acknowledged_lost} answered 200 are lost")
         if "audit" in COMMANDS and not options.empties:
             self._audit()
+
+    def _judge_recovery(self, watch: Watch) -> None:
+        tally, options = self._tally, self._options
+        found = recovery.judge(self._killed, watch.advances, options.limit_s)
+        tally.recovery_s = [seconds for seconds in found.seconds if seconds < math.inf]
+        tally.late, tally.cut_short, tally.empty_handed = len(found.late), found.cut_short, found.empty
+        if options.storm:
+            tally.troubles += [f"seed {options.seed}: {late}; {options.limit_s:g} s are allowed" for late in found.late]
 
     def _note_words(self) -> None:
         for member in (*self._workers.members, *self._ingests.members, self._guest):
@@ -224,7 +227,7 @@ class Run:
     def _faults(self) -> list[Fault]:
         options = self._options
         if options.storm:
-            return schedule.storm(options.seconds, options.workers)
+            return schedule.storm(options.seconds - options.limit_s, options.worker_every_s, options.workers)
         if options.broken:
             wants = BREAKS[options.broken]
             return schedule.drill(options.seed, options.seconds, self._scope(), wants.kinds, wants.steps)

@@ -115,9 +115,9 @@ def plan(seed: int, seconds: float, scope: Scope) -> list[Fault]:
     )
 
 
-def storm(seconds: float, workers: int) -> list[Fault]:
-    """Return a kill every second, of the workers in turn, after some seconds to settle."""
-    return [Fault(float(second), Kind.KILL, second % workers) for second in range(5, int(seconds))]
+def storm(seconds: float, every_s: float, workers: int) -> list[Fault]:
+    """Return a kill every so many seconds, of the workers in turn."""
+    return [Fault(number * every_s, Kind.KILL, number % workers) for number in range(int(seconds / every_s))]
 
 
 def drill(seed: int, seconds: float, scope: Scope, kinds: Sequence[Kind], steps: Sequence[str]) -> list[Fault]:

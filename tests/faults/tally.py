@@ -11,10 +11,17 @@ from rich.table import Table
 from tests.faults.judge import Finding
 from tests.faults.schedule import Kind
 
+_LARGEST = {"longest_gap_s", "most_behind", "capacity"}
+
 
 @dataclass
 class Tally:
-    """One run, or several added up. `steps` counts what was hit, by "step act"; `said` the workers' own words."""
+    """One run, or several added up.
+
+    `steps` counts what was hit, by "step act"; `said` the workers' own words. `recovery_s` has for each kill how long
+    the slowest of the worker's partitions stood still, but for those `cut_short` by the kill of the one that had taken
+    them over; `late` counts the kills after which one did so for too long. `capacity` is in events a second.
+    """
 
     runs: int = 0
     seconds: float = 0.0
@@ -30,7 +37,12 @@ class Tally:
     audits: int = 0
     troubles: list[str] = field(default_factory=list)
     recovery_s: list[float] = field(default_factory=list)
+    late: int = 0
+    cut_short: int = 0
+    empty_handed: int = 0
     longest_gap_s: float = 0.0
+    most_behind: int = 0
+    capacity: float = 0.0
 
     @property
     def kills(self) -> int:
@@ -43,8 +55,8 @@ class Tally:
             mine = getattr(self, name)
             if isinstance(value, Counter):
                 mine.update(value)
-            elif name == "longest_gap_s":
-                self.longest_gap_s = max(mine, value)
+            elif name in _LARGEST:
+                setattr(self, name, max(mine, value))
             else:
                 setattr(self, name, mine + value)
 
@@ -75,8 +87,18 @@ class Tally:
                 f"standstill of a killed worker's partitions, {name}": f"{value:.1f} s"
                 for name, value in percentiles(self.recovery_s).items()
             }
-            rows = {"workers killed that held partitions": f"{len(self.recovery_s):,}", **rows}
-            yield _table("Recovery", {**rows, "longest time without any commit": f"{self.longest_gap_s:.1f} s"})
+            yield _table(
+                "Recovery",
+                {
+                    "kills judged": len(self.recovery_s),
+                    **rows,
+                    "kills after which it took too long": self.late,
+                    "partitions whose next holder was killed in time": self.cut_short,
+                    "workers killed that held no partition": self.empty_handed,
+                    "longest time without any commit": f"{self.longest_gap_s:.1f} s",
+                    "most events that were yet to commit": self.most_behind,
+                },
+            )
 
 
 def percentiles(seconds: Sequence[float]) -> dict[str, float]:

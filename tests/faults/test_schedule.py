@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.faults.schedule import NETWORK, NODES, STEPS, STORE, Fault, Kind, Scope, plan
+from tests.faults.schedule import NETWORK, NODES, STEPS, STORE, Fault, Kind, Scope, plan, storm
 
 SCOPE = Scope(links=4)
 SEEDS = st.integers(0, 2**32)
@@ -60,3 +60,12 @@ def test_stops_outlast_the_session() -> None:
 
 def _is_past(fault: Fault, scope: Scope) -> bool:
     return fault.lasts_s > scope.session_s
+
+
+def test_a_storm_kills_each_worker_in_its_turn() -> None:
+    """One at a time, so that each lives as long as the others."""
+    faults = storm(600, 1.0, 6)
+    assert [fault.at_s for fault in faults] == list(range(600))
+    assert {fault.kind for fault in faults} == {Kind.KILL}
+    assert [fault.target for fault in faults[:7]] == [0, 1, 2, 3, 4, 5, 0]
+    assert [fault.at_s for fault in storm(30, 10.0, 2)] == [0, 10, 20]
