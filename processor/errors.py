@@ -116,6 +116,7 @@ _ADVICE: Final = {
     "SASL_AUTHENTICATION_FAILED": _NOBODY,
     "GROUP_AUTHORIZATION_FAILED": "grant Read on group {group}",
     "TOPIC_AUTHORIZATION_FAILED": "grant {right} on topic {topic}",
+    "TRANSACTIONAL_ID_AUTHORIZATION_FAILED": "grant Write on transactional_id {transactional_id}",
 }
 
 
@@ -125,7 +126,7 @@ def told(name: str, said: str, **things: str) -> str:
     Args:
         name: of the error code.
         said: the driver's words.
-        things: that were asked for: group, or topic and the right that is needed there.
+        things: that were asked for: group, topic and the right that is needed there, transactional_id.
     """
     advice = _ADVICE.get(name)
     return f"Kafka: {said.rstrip('.')}; {advice.format(**things)}" if advice else f"Kafka: {said}"

@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from processor.errors import Aborted, Fatal, Fault, KafkaAway, SessionLost, place
+from processor.errors import Aborted, Fatal, Fault, KafkaAway, SessionLost, place, told
 from processor.records import Batch, Output
 from processor.troubles import Troubles
 from schemas.topics import PARTITIONER
@@ -59,6 +59,7 @@ class Sink:
         self._topic, self._budget_s = topic, budget_s
         self._troubles = Troubles("producer")
         self._make, self._clock = producer, clock
+        self._outputs: Sequence[Output] = ()  # of the transaction at hand
         self._config = {**CONFIG, **config, "error_cb": self._on_error}
         self._renew()
 
@@ -75,6 +76,7 @@ class Sink:
             SessionLost: nobody knows; this sink is of no more use.
             Fatal: Kafka refuses us.
         """
+        self._outputs = outputs
         self._producer.poll(0)
         if self._troubled:
             # A broker went away. librdkafka may keep it as the group's coordinator, and wait for it without end
@@ -96,9 +98,8 @@ class Sink:
     def poll(self) -> None:
         """Serve what the producer has to say and get it ready, without waiting; idle workers call it now and then.
 
-        Where an earlier one left something open it takes half a second, since librdkafka asks again no sooner: time in
-        which a worker joins its group and reads. That order is safe: until what was left is ended the group tells
-        nobody the offsets in it, and who is no member any more commits none.
+        What an earlier one left open takes a while to end: time in which a worker joins its group and reads. That order
+        is safe: until it is ended the group tells nobody the offsets in it, and who is no member any more commits none.
 
         Raises:
             SessionLost, Fatal: the producer cannot be had.
@@ -133,7 +134,7 @@ class Sink:
         except KafkaException as error:
             code = error.args[0]
             if not code.retriable():
-                raise _fault(code) from error
+                raise self._fault(code) from error
             if wait_s or self._clock() > self._ready_by:  # again and again is the worker's to say
                 raise KafkaAway(f"Kafka: {code.str()}") from error
         else:
@@ -175,7 +176,7 @@ class Sink:
                 except BufferError:
                     self._producer.poll(0.1)
                 except KafkaException as error:
-                    raise _fault(error.args[0]) from error
+                    raise self._fault(error.args[0]) from error
 
     def _try(self, call: Callable[..., Any], *arguments: Any) -> None:
         """Make a call, and again while the driver says that it may be made again and the budget lasts."""
@@ -186,17 +187,19 @@ class Sink:
             except KafkaException as error:
                 code = error.args[0]
                 if not code.retriable() or code.txn_requires_abort():
-                    raise _fault(code) from error
+                    raise self._fault(code) from error
                 if self._clock() > deadline:
                     raise KafkaAway(f"Kafka: {code.str()}") from error
             else:
                 return
 
-
-def _fault(error: KafkaError) -> Fault:
-    said = f"Kafka: {error.str()}"
-    if error.name() in _REFUSED:
-        return Fatal(f"{said}; the worker's rights want a look")
-    if error.txn_requires_abort():
-        return Aborted(said)
-    return Fatal(said) if place(error.name()) is Fatal and not error.fatal() else SessionLost(said)
+    def _fault(self, error: KafkaError) -> Fault:
+        """Return what an error of the driver means for the transaction at hand."""
+        written = ", ".join(sorted({output.topic for output in self._outputs}))
+        things = {"topic": written, "group": "DAYMARK_GROUP", "transactional_id": str(self._config["transactional.id"])}
+        said = told(error.name(), error.str(), right="Write", **things)
+        if error.name() in _REFUSED:
+            return Fatal(said)
+        if error.txn_requires_abort():
+            return Aborted(said)
+        return Fatal(said) if place(error.name()) is Fatal and not error.fatal() else SessionLost(said)

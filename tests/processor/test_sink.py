@@ -127,17 +127,20 @@ def test_a_lost_producer_loses_the_session(producers: FakeProducers, step: str, 
 
 @pytest.mark.parametrize("step", ["init", *STEPS])
 @pytest.mark.parametrize(
-    "error",
+    ("error", "advice"),
     [
-        failure(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, fatal=True),
-        failure(KafkaError.TOPIC_AUTHORIZATION_FAILED, txn_requires_abort=True),
-        failure(KafkaError.GROUP_AUTHORIZATION_FAILED, txn_requires_abort=True),
+        (failure(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, fatal=True), "Write on transactional_id slot"),
+        (
+            failure(KafkaError.TOPIC_AUTHORIZATION_FAILED, txn_requires_abort=True),
+            "Write on topic interactions, rejected",
+        ),
+        (failure(KafkaError.GROUP_AUTHORIZATION_FAILED, txn_requires_abort=True), "Read on group"),
     ],
 )
-def test_a_refusal_is_fatal(producers: FakeProducers, step: str, error: Exception) -> None:
-    """No new session gives a worker the rights it lacks."""
+def test_a_refusal_is_fatal(producers: FakeProducers, step: str, error: Exception, advice: str) -> None:
+    """No new session gives a worker the rights it lacks; what it lacks is named."""
     producers.plans.plan(step, error)
-    with pytest.raises(Fatal, match="rights"):
+    with pytest.raises(Fatal, match=f"grant {advice}"):
         sink(producers).commit(OUTPUTS, BATCH)
 
 
