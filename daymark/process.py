@@ -1,5 +1,6 @@
 """`daymark process`: one worker, or N of them."""
 
+import gc
 import os
 import signal
 import sys
@@ -35,8 +36,10 @@ def command(workers: int) -> None:
     if workers == 1:
         _work(settings)
         return
+    from daymark import worker  # noqa: F401, PLC0415  once for all: who is started again need not load it
     from daymark.workers import supervise  # noqa: PLC0415
 
+    gc.freeze()  # what is loaded stays, and is shared
     sys.exit(supervise(workers, lambda number: _life(settings, number)))
 
 
@@ -62,24 +65,29 @@ def _work(settings: Settings) -> None:
     # Before anything slow is loaded or connected: a SIGTERM in the first second meets a handler.
     signal.signal(signal.SIGTERM, stopping.stop)
     signal.signal(signal.SIGINT, stopping.stop)
+    gc.disable()  # loading leaves nothing to collect
     from daymark.worker import serve  # noqa: PLC0415  loads the drivers
 
+    gc.enable()
     try:
-        serve(settings, settings.admin or _ADMIN, stopping.arm)
+        serve(settings, settings.admin or _ADMIN, stopping.arm, lambda: stopping.asked)
     finally:
         stopping.done()
 
 
 class _Stopping:
-    """What SIGTERM does: stop the worker when there is one, and leave for good when it takes too long."""
+    """What SIGTERM does: stop the worker when there is one, and leave for good when it takes too long.
+
+    `asked` says whether it came.
+    """
 
     def __init__(self) -> None:
-        self._asked = False
+        self.asked = False
         self._worker: Worker | None = None
         self._timer: threading.Timer | None = None
 
     def stop(self, _number: int, _frame: FrameType | None) -> None:
-        self._asked = True
+        self.asked = True
         if self._worker is not None:
             self._worker.stop()
         if self._timer is None:
@@ -89,7 +97,7 @@ class _Stopping:
 
     def arm(self, worker: "Worker") -> None:
         self._worker = worker
-        if self._asked:
+        if self.asked:
             worker.stop()
 
     def done(self) -> None:

@@ -1,8 +1,10 @@
 """The wiring of one worker: settings -> the parts of processor."""
 
 import gc
+import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any
 
 import click
@@ -29,19 +31,20 @@ from schemas import avro
 from schemas.topics import Topics
 from schemas.workspace import Workspaces
 
-_ANSWER_S = 2.0
+_ANSWER_S, _LOOK_S = 2.0, 0.1
 _MARK_BYTES = 4
 
 log = structlog.get_logger()
 
 
-def serve(settings: Settings, admin: Address, arm: Callable[[Worker], None]) -> None:
+def serve(settings: Settings, admin: Address, arm: Callable[[Worker], None], is_told: Callable[[], bool]) -> None:
     """Run a worker until it is stopped.
 
     Args:
         settings: of this process.
         admin: where health and metrics are served.
         arm: told the worker before it runs, so that signals reach it.
+        is_told: whether it is to leave: nothing that is not begun is waited for then.
 
     Raises:
         ClickException: it cannot start, or cannot go on.
@@ -50,12 +53,13 @@ def serve(settings: Settings, admin: Address, arm: Callable[[Worker], None]) -> 
     workspaces = _workspaces(settings)
     claims = Claims(settings.redis, settings.claim_key, Lifetimes(settings.claim_days, settings.clock_days))
     worker = Worker(
-        lambda: _session(settings),
+        lambda: _session(settings, is_told),
         claims,
         workspaces=workspaces,
         topics=settings.topics,
         codecs=_codecs(settings),
         breaker=Breaker(settings.rejected_percent, settings.rejected_records),
+        sleep=lambda seconds: _sleep(seconds, is_told),
     )
     # What is loaded stays; batches leave no cycles behind. The collector took a twentieth of a worker's time.
     gc.freeze()
@@ -63,7 +67,8 @@ def serve(settings: Settings, admin: Address, arm: Callable[[Worker], None]) -> 
     end, port = _health(admin)
     arm(worker)
     log.info("worker.started", group=settings.group, slot=settings.slot, admin=f"{admin.host}:{port}")
-    _warn(settings, claims)
+    # Beside the start: a store that does not answer would hold it up for seconds.
+    threading.Thread(target=_warn, args=[settings, claims], name="policy", daemon=True).start()
     try:
         worker.run()
     except Fatal as error:
@@ -76,6 +81,13 @@ def serve(settings: Settings, admin: Address, arm: Callable[[Worker], None]) -> 
         end()
         claims.close()
     log.info("worker.stopped")
+
+
+def _sleep(seconds: float, is_told: Callable[[], bool]) -> None:
+    """Wait, but no longer than until the worker is told to leave."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not is_told():
+        time.sleep(min(left, _LOOK_S))
 
 
 def _workspaces(settings: Settings) -> Callable[[], Workspaces]:
@@ -92,10 +104,10 @@ def transactional_id(settings: Settings) -> str:
     return f"daymark-{settings.topics.prefix}{settings.group}-{settings.slot}"
 
 
-def _session(settings: Settings) -> Session:
+def _session(settings: Settings, is_told: Callable[[], bool]) -> Session:
     """Open a session: producer, look at the topics, membership. Each goes on in the background beside the next."""
     config = client_config(settings)
-    topics = _Topics(config, settings.topics)
+    topics = _Topics(config, settings.topics, is_told)
     producer = {
         **config,
         "transactional.id": transactional_id(settings),
@@ -134,8 +146,8 @@ def _membership(settings: Settings) -> dict[str, Any]:
 class _Topics:
     """Looks at the topics that a worker reads and writes."""
 
-    def __init__(self, config: dict[str, Any], topics: Topics) -> None:
-        self._topics, self._troubles = topics, Troubles("admin")
+    def __init__(self, config: dict[str, Any], topics: Topics, is_told: Callable[[], bool]) -> None:
+        self._topics, self._is_told, self._troubles = topics, is_told, Troubles("admin")
         self._refusal: KafkaError | None = None  # that the last question met; a client only says that it timed out
         self._admin = AdminClient(config | {"error_cb": self._on_error})
 
@@ -172,6 +184,9 @@ class _Topics:
         return {name: self._described(name, asked[name]) for name in names}
 
     def _described(self, name: str, answer: Future[Any]) -> Any:
+        while not wait([answer], _LOOK_S).done:
+            if self._is_told():
+                raise KafkaAway(f"{name} is not looked at: told to leave")
         try:
             return answer.result()
         except KafkaException as error:

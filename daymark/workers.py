@@ -1,7 +1,7 @@
 """`--workers N`: processes of one part, and the parent that starts a dead one again.
 
-The parent loads no driver: it forks before any is there, and waits for signals. A worker that a killed parent leaves
-behind ends in order, as on SIGTERM: it would hold the slot or the port of its successor.
+The parent makes no client: it forks before any thread is there, and waits for signals. A worker that a killed parent
+leaves behind ends in order, as on SIGTERM: it would hold the slot or the port of its successor.
 """
 
 import os
