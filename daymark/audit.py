@@ -82,9 +82,10 @@ def command(**options: Any) -> None:
         raise click.UsageError("--since must be before --until.")
     started = time.monotonic()
     tally, group = Tally(options["examples"]), options["group"] or found.group
-    clients = _clients(found, group)
+    heard = cluster.Heard()
+    clients = _clients(found, group, heard)
     try:
-        planned = _scope(clients, found, Period(options["since"], options["until"]))
+        planned = _scope(clients, found, Period(options["since"], options["until"]), heard)
         with tempfile.TemporaryDirectory(prefix="daymark-audit-", dir=options["temporary"]) as folder:
             read = _audit(clients, found, planned, Path(folder), tally, replays=not options["no_replays"])
     except KafkaException as error:
@@ -100,17 +101,17 @@ def command(**options: Any) -> None:
         raise click.ClickException("what is committed is not what the events demand; see above")
 
 
-def _clients(found: settings.Settings, group: str) -> Clients:
+def _clients(found: settings.Settings, group: str, heard: cluster.Heard) -> Clients:
     ours = client_config(found) | cluster.QUIET
     return Clients(
-        Consumer({**ours, **reading.CONFIG, "group.id": group}),
+        Consumer({**ours, **reading.CONFIG, "group.id": group, "error_cb": heard}),
         Consumer({**ours, **reading.UNCOMMITTED, "group.id": group}),
         AdminClient(ours),
     )
 
 
-def _scope(clients: Clients, found: settings.Settings, period: Period) -> Scope:
-    known = cluster.ask(clients.committed, found.kafka).topics
+def _scope(clients: Clients, found: settings.Settings, period: Period, heard: cluster.Heard) -> Scope:
+    known = cluster.ask(clients.committed, found.kafka, heard=heard).topics
     names = [topic.name for topic in found.topics.all()]
     missing = [name for name in names if name not in known]
     if missing:

@@ -234,11 +234,12 @@ def _to_topic(events: Iterator[Event], options: dict[str, Any], tally: Tally) ->
     from daymark.simulation import records  # noqa: PLC0415
 
     found = settings.from_environment()
-    timeout_ms = {"message.timeout.ms": int(options["patience"] * 1000)}
-    producer = Producer(client_config(found) | cluster.QUIET | records.CONFIG | timeout_ms)
+    heard = cluster.Heard()
+    own = {"message.timeout.ms": int(options["patience"] * 1000), "error_cb": heard}
+    producer = Producer(client_config(found) | cluster.QUIET | records.CONFIG | own)
     pace = Pace(options["rate"], time.monotonic())
     try:
-        if found.topics.events not in cluster.ask(producer, found.kafka).topics:
+        if found.topics.events not in cluster.ask(producer, found.kafka, heard=heard).topics:
             raise click.ClickException(f"there is no topic {found.topics.events}; `daymark topics` makes it.")
         destination = records.Destination(found.topics.events, _workspace(options))
         records.publish(events, producer, destination, pace, tally)

@@ -14,10 +14,12 @@ from uuid import UUID
 
 import click
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import ClusterMetadata  # type: ignore[attr-defined]  # public, but not marked so
 
 from daymark import cluster, registry, settings
 from daymark.kafka import client_config
 from schemas import avro
+from schemas.topics import Topics
 
 _KINDS = ("interactions", "traits", "rejected")
 
@@ -50,12 +52,14 @@ def command(
     Ctrl-C ends it. With --count and --timeout the exit status is 1 when fewer came in time.
     """
     found = settings.from_environment()
-    consumer = Consumer(client_config(found) | cluster.QUIET | _CONFIG)
+    heard = cluster.Heard()
+    consumer = Consumer(client_config(found) | cluster.QUIET | _CONFIG | {"error_cb": heard})
     until = time.monotonic() + timeout if timeout else None
     show, shown = (as_json if as_lines else as_text), 0
     by_id = registry.lookup(found.schema_registry) if found.schema_registry else None
     try:
-        consumer.assign(_places(consumer, found, kinds, from_beginning=from_beginning))
+        known = cluster.ask(consumer, found.kafka, heard=heard)
+        consumer.assign(_places(consumer, known, found.topics, kinds, from_beginning=from_beginning))
         click.echo("Waiting for what commits; Ctrl-C ends it.", err=True)
         for message in _messages(consumer, until):
             click.echo(line(message, show, by_id))
@@ -88,15 +92,15 @@ def line(message: Message, show: Show, by_id: Callable[[int], avro.Schema] | Non
 
 
 def _places(
-    consumer: Consumer, found: settings.Settings, kinds: tuple[str, ...], *, from_beginning: bool
+    consumer: Consumer, cluster_has: ClusterMetadata, topics: Topics, kinds: tuple[str, ...], *, from_beginning: bool
 ) -> list[TopicPartition]:
     """Return every partition of the topics, and where to begin in it."""
     names = {
-        "interactions": found.topics.interactions,
-        "traits": found.topics.traits,
-        "rejected": found.topics.rejected,
+        "interactions": topics.interactions,
+        "traits": topics.traits,
+        "rejected": topics.rejected,
     }
-    known = cluster.ask(consumer, found.kafka).topics
+    known = cluster_has.topics
     missing = [names[kind] for kind in kinds or _KINDS if names[kind] not in known]
     present = [names[kind] for kind in kinds or _KINDS if names[kind] in known]
     if not present or (kinds and missing):

@@ -44,7 +44,7 @@ SASL = {
 WORDS = {
     "topic": "Topic authorization failed; grant {operation} on topic {name}",
     "group": "Group authorization failed; grant {operation} on group {name}",
-    "transactional_id": "Transactional Id authorization failed",
+    "transactional_id": "Transactional Id authorization failed; grant {operation} on transactional_id {name}",
 }
 
 
@@ -148,15 +148,30 @@ def test_ingest_that_may_not_write(parts: Secured) -> None:
         ingest.end()
 
 
-@pytest.mark.parametrize("command", ["ingest", "process", "topics"])
+@pytest.mark.parametrize("command", ["ingest", "process", "topics", "tail", "audit", "simulate --to topic"])
 def test_an_unknown_user(parts: Secured, command: str) -> None:
     """Where Kafka does not know the user or the password, that is what is said; only ingest goes on trying."""
-    process = parts.start("nobody", command)
+    process = parts.start("nobody", *command.split())
     try:
         process.wait_for("uthentication failed", 15)
         assert command == "ingest" or process.wait(15) == 1
     finally:
         process.end()
+
+
+def test_an_audit(parts: Secured) -> None:
+    """It sees all that it must with the rights of README's table."""
+    worker = parts.start("process", "process")
+    try:
+        worker.wait_for("partitions.assigned")
+    finally:
+        worker.end()
+    audit = parts.start("audit", "audit")
+    try:
+        assert audit.wait() == 0, audit.said
+        assert "Contact-days" in audit.said
+    finally:
+        audit.end()
 
 
 @pytest.mark.parametrize(
