@@ -90,7 +90,7 @@ class Road:
         try:
             partitions = list(consumer.list_topics(self.topics.events, 10).topics[self.topics.events].partitions)
             found = consumer.committed([TopicPartition(self.topics.events, partition) for partition in partitions], 20)
-            return sum(self._end(consumer, place) - max(place.offset, 0) for place in found)
+            return sum(log_end(consumer, place) - max(place.offset, 0) for place in found)
         finally:
             consumer.close()
 
@@ -120,10 +120,6 @@ class Road:
     def start(self, *command: str, **settings: str) -> "Process":
         """Start a command of Daymark in this road's environment."""
         return Process([sys.executable, "-m", "daymark", *command], {**self.environment, **settings})
-
-    @staticmethod
-    def _end(consumer: Consumer, place: TopicPartition) -> int:
-        return int(consumer.get_watermark_offsets(place, 10, cached=False)[1])
 
 
 class Process:
@@ -214,6 +210,21 @@ def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEA
     while not condition():
         assert time.monotonic() < deadline, f"in {deadline_s} s it did not come true that {what}"
         time.sleep(every_s)
+
+
+def log_end(consumer: Consumer, place: TopicPartition) -> int:
+    """Return where the next record of a partition will be. One just made has no leader for a moment: ask again."""
+    found: list[int] = []
+
+    def answers() -> bool:
+        try:
+            found[:] = [consumer.get_watermark_offsets(place, 10, cached=False)[1]]
+        except KafkaException:
+            return False
+        return True
+
+    wait_until(answers, f"the end of {place.topic} {place.partition} is told")
+    return found[0]
 
 
 def visit(contact: int, day: int = 1, name: str = "visit") -> tuple[str, bytes]:

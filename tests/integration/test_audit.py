@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from daymark import audit
 from schemas import avro
 from schemas.topics import Topics
-from tests.flows import Committed, Road, visit
+from tests.flows import Committed, Road, log_end, visit
 
 AUDIENCE = ("--contacts", "300", "--days", "2", "--repeat", "1.5", "--retries", "0.05", "--invalid", "0.05")
 
@@ -57,7 +57,7 @@ def commit_all(road: Road) -> None:
         topic = road.topics.events
         places = [TopicPartition(topic, number) for number in consumer.list_topics(topic, 10).topics[topic].partitions]
         for place in places:
-            place.offset = consumer.get_watermark_offsets(place, 10)[1]
+            place.offset = log_end(consumer, place)
         consumer.commit(offsets=places, asynchronous=False)
     finally:
         consumer.close()
