@@ -5,7 +5,7 @@ record that set it, and only moves forward. Both are asked in one call a batch.
 
 A key is "d" or "t", a cluster's hash tag of one of 64 buckets, and 16 bytes of keyed BLAKE2b: no personal data. An
 owner is a raw record's own coordinates, marked with its topic's incarnation: 12 bytes, so that key and owner fit the
-64-byte allocation of an entry (85 bytes with the tables, measured; 14 bytes would make it 100).
+64-byte allocation of an entry (84 to 103 bytes with the tables, measured; 14 bytes of owner would add 15).
 """
 
 import hashlib
