@@ -77,7 +77,7 @@ class Sink:
             Fatal: Kafka refuses us.
         """
         self._outputs = outputs
-        self._producer.poll(0)
+        self._serve()
         if self._troubled:
             # A broker went away. librdkafka may keep it as the group's coordinator, and wait for it without end
             # (librdkafka issues 5456 and 5511): a new producer asks anew.
@@ -104,7 +104,7 @@ class Sink:
         Raises:
             SessionLost, Fatal: the producer cannot be had.
         """
-        self._producer.poll(0)
+        self._serve()
         if not self._ready:
             self._make_ready(0)
 
@@ -115,6 +115,12 @@ class Sink:
             self._producer.flush(_ONCE_S)
         except KafkaException as error:
             log.warning("producer.closed_badly", error=error.args[0].str())
+
+    def _serve(self) -> None:
+        try:
+            self._producer.poll(0)
+        except KafkaException as error:  # of an idle producer, what is fatal is raised here
+            raise self._fault(error.args[0]) from error
 
     def _abort(self) -> None:
         try:

@@ -37,4 +37,4 @@ def commit_late(self: Sink, outputs: Sequence[Output], batch: Batch) -> None:
 if "--continue" in sys.argv:
     signal.signal(signal.SIGCONT, note)
 Sink.commit = commit_late  # type: ignore[method-assign]
-serve(from_environment(), Address("127.0.0.1", 0), lambda _: None)
+serve(from_environment(), Address("127.0.0.1", 0), lambda _: None, lambda: False)

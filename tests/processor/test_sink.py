@@ -209,12 +209,11 @@ def test_a_producer_gets_ready_beside_other_work(producers: FakeProducers) -> No
     """Each poll takes up what the last one began, and none waits; the first commit does what is left of it."""
     producers.plans.plan("init", *[PASSING] * 2)
     found = sink(producers)
-    assert not found.ready
-    found.poll()
-    found.poll()
-    assert not found.ready
-    found.commit([], BATCH)
-    assert found.ready
+    ready = []
+    for step in (found.poll, found.poll, lambda: found.commit([], BATCH)):
+        step()
+        ready.append(found.ready)
+    assert ready == [False, False, True]
     assert producers.told("poll") == [("init",), ("init",), ("init",), ("begin",), SENT, ("commit",)]
 
 
@@ -231,6 +230,22 @@ def test_a_producer_that_cannot_be_had_is_kafka_away(producers: FakeProducers) -
     with pytest.raises(KafkaAway):
         found.commit([], BATCH)
     assert ("begin",) not in producers.calls
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (failure(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, fatal=True), Fatal),
+        (FENCED, SessionLost),
+    ],
+)
+def test_what_befalls_an_idle_producer_is_told(
+    producers: FakeProducers, error: Exception, fault: type[Exception]
+) -> None:
+    """The driver raises what is fatal from its poll."""
+    producers.plans.plan("poll", error)
+    with pytest.raises(fault):
+        sink(producers).poll()
 
 
 def test_an_idle_worker_whose_producer_never_gets_ready_starts_over(producers: FakeProducers) -> None:
