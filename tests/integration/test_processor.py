@@ -78,6 +78,18 @@ def test_sigterm_in_the_first_moment(road: Road) -> None:
         process.end()
 
 
+def test_sigterm_while_kafka_is_away(road: Road) -> None:
+    """A worker that waits for Kafka leaves in order, too."""
+    process = road.start("process", DAYMARK_KAFKA="127.0.0.1:1")
+    try:
+        process.wait_for("worker.started")
+        process.signal(signal.SIGTERM)
+        assert process.wait() == 0
+        assert "worker.stopped" in process.said
+    finally:
+        process.end()
+
+
 def test_workers_join_and_leave_under_load(road: Road) -> None:
     """Two and three workers come and go, some by SIGKILL, while events flow: nothing is lost, nothing doubled."""
     contacts, rounds = 500, 6
