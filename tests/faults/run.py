@@ -66,7 +66,8 @@ class Run:
         options, where, topics = self._options, self._where, self._topics
         ground.make_topics(where, topics, PARTITIONS)
         watch = Watch(where.kafka, topics, self._road.group, PARTITIONS)
-        events = round(options.rate * options.seconds)
+        # A storm begins when the workers keep up: until then the stream flows, and it must outlast the last kill.
+        events = round(options.rate * (options.seconds + (_SETTLE_S if options.storm else 0)))
         self._workers.start()
         self._ingests.start()
         stream = load.Stream(where.kafka, topics.events, options.rate, load.plan(options.seed, events, invalid=0.02))
