@@ -1,5 +1,6 @@
 """A Kafka that may be killed: one node and three."""
 
+import time
 import uuid
 from collections.abc import Callable
 
@@ -22,7 +23,11 @@ def make_topic(cluster: Kafka) -> None:
 
 
 def send(cluster: Kafka, values: list[bytes]) -> None:
-    """Send in one transaction; its end is the acknowledgement."""
+    """Send in one transaction and return when its end is in the log, which comes some ms after its acknowledgement.
+
+    Kafka 4.3.1 that loses a partition's only replica between the two takes the partition for deleted when it is back,
+    calls the transaction complete and leaves it open there: see the limits in README.md.
+    """
     config = {"bootstrap.servers": cluster.bootstrap, "transactional.id": uuid.uuid4().hex}
     with Producer(config) as producer:
         producer.init_transactions(60)
@@ -30,6 +35,16 @@ def send(cluster: Kafka, values: list[bytes]) -> None:
         for value in values:
             producer.produce(TOPIC, value)
         producer.commit_transaction(60)
+    deadline = time.monotonic() + 60
+    while _end(cluster, "read_committed") != _end(cluster, "read_uncommitted"):
+        assert time.monotonic() < deadline, "the transaction does not end"
+
+
+def _end(cluster: Kafka, isolation_level: str) -> int:
+    config = {"bootstrap.servers": cluster.bootstrap, "group.id": "unused", "isolation.level": isolation_level}
+    with Consumer(config) as consumer:
+        _, end = consumer.get_watermark_offsets(TopicPartition(TOPIC, 0), 60, cached=False)
+        return int(end)
 
 
 def read(cluster: Kafka, count: int) -> list[bytes | None]:
@@ -44,9 +59,8 @@ def read(cluster: Kafka, count: int) -> list[bytes | None]:
             messages += [message for message in came if not message.error()]
             if len(messages) == count:
                 break
-        else:  # what a failure is made of: no record below the last stable offset, or an error of the consumer
-            place = consumer.get_watermark_offsets(TopicPartition(TOPIC, 0), 10, cached=False)
-            raise AssertionError(f"{len(messages)} of {count} records, offsets {place}, errors {errors}")
+        else:
+            raise AssertionError(f"{len(messages)} of {count} records, errors {errors}")
         return [message.value() for message in messages]
 
 
