@@ -35,7 +35,7 @@ CONFIG: Final[Mapping[str, Any]] = {
 }
 
 IDLE_S: Final = 0.25  # `consume` is deaf to signals: how long SIGTERM may wait
-_FILL_S = 0.01  # how long a batch waits for more once it has begun
+_FILL_S, _FEW = 0.01, 100  # how long a batch of fewer records waits for more: a transaction costs as much as so many
 _CALL_S = 10.0
 _ASK_EVERY_S = 1.0  # how often the topic's incarnation is looked at
 
@@ -139,9 +139,9 @@ class Source:
 
     def _consume(self, most: int) -> list[Record]:
         self._revoked.clear()
-        messages = self._consumer.consume(1, IDLE_S)
-        if messages and most > 1:
-            messages += self._consumer.consume(most - 1, _FILL_S)
+        messages = self._consumer.consume(most, 0) or self._consumer.consume(1, IDLE_S)
+        if messages and len(messages) < min(most, _FEW):
+            messages += self._consumer.consume(most - len(messages), _FILL_S)
         if self._fault is not None:
             raise self._fault
         return self._in_order(messages, self._assigned - self._given_back(messages))

@@ -36,6 +36,7 @@ class FakeConsumer:
         self.script: list[Message | Callable[[FakeConsumer], None]] = []
         self.plans = Plans()
         self.calls: Calls = []
+        self.waits: list[float] = []  # how long each call of `consume` would wait
         self.membership, self.member = "membership", "member"
         self.blank_soon = False  # the member id goes while the membership is asked for
         self.group_offsets: Offsets = {}
@@ -55,7 +56,8 @@ class FakeConsumer:
     def rebalance(self, callback: str, partitions: Iterable[int]) -> None:
         self._callbacks[callback](self, [TopicPartition(TOPIC, partition) for partition in partitions])
 
-    def consume(self, most: int, _timeout: float) -> list[Message]:
+    def consume(self, most: int, timeout: float) -> list[Message]:
+        self.waits.append(timeout)
         messages: list[Message] = []
         while self.script and (len(messages) < most or not isinstance(self.script[0], Message)):
             step = self.script.pop(0)

@@ -31,6 +31,13 @@ def test_a_batch_holds_what_is_there(member: Member) -> None:
     assert small.read() == [(0, 2)]
 
 
+@pytest.mark.parametrize(("there", "waited"), [(0, True), (99, True), (100, False)])
+def test_only_a_small_batch_waits_for_more(member: Member, there: int, *, waited: bool) -> None:
+    """A worker that is behind takes what has come meanwhile; one that is not makes no transaction of every record."""
+    assert len(member.read(came(0), *messages(0, *range(there)))) == there
+    assert any(member.driver.waits) is waited
+
+
 def test_the_consumer_leaves_offsets_to_the_transaction(member: Member) -> None:
     """It commits nothing by itself, reads what is committed, and is told of what it loses."""
     config = member.driver.config
