@@ -23,6 +23,8 @@ CONFIG: Final[Mapping[str, Any]] = {
     "partitioner": PARTITIONER,
     "compression.type": "lz4",
     "linger.ms": 5,
+    # A transaction begun before the end of the last is in the log is told to try again: by default after 100 ms.
+    "retry.backoff.ms": 10,
     "reconnect.backoff.ms": 20,  # half of it lies between the connections to two brokers
     "queue.buffering.max.messages": 250_000,  # over twice the largest batch
     "queue.buffering.max.kbytes": 262_144,
