@@ -4,7 +4,7 @@ Invariant: the same batch, the same workspaces and the same answer of the claims
 """
 
 from collections.abc import Callable, Collection, Mapping
-from typing import NamedTuple, assert_never
+from typing import NamedTuple
 
 from processor import metrics, outputs
 from processor.breaker import Breaker
@@ -127,7 +127,7 @@ def _counted(read: _Read, decision: _Decision) -> tuple[dict[str, int], dict[str
 
 def _read(batch: Batch, workspaces: Workspaces) -> _Read:
     read = _Read([], [], [], [], {}, [])
-    known = read.workspaces
+    known, records, identifies = read.workspaces, read.records, read.identifies
     for record in batch.records:
         name = record.workspace
         workspace = known.get(name)
@@ -135,16 +135,13 @@ def _read(batch: Batch, workspaces: Workspaces) -> _Read:
             workspace = known[name] = workspaces.get(name)
         received_at_ms = record.appended_ms if record.received_at_ms is None else record.received_at_ms
         found = segment.read(record.value, received_at_ms, workspace)
-        match found:
-            case Identify():
-                read.records.append(record)
-                read.identifies.append(found)
-                if found.changes:
-                    read.updates.extend(_updates(record, found, batch.incarnation))
-            case Rejection():
-                read.rejections.append((record, found))
-            case _:
-                assert_never(found)
+        if isinstance(found, Rejection):
+            read.rejections.append((record, found))
+            continue
+        records.append(record)
+        identifies.append(found)
+        if found.changes:
+            read.updates.extend(_updates(record, found, batch.incarnation))
     unknown = {name for name in known if name != DEFAULT and name not in workspaces}
     if unknown:
         read.unknown.extend(record for record in batch.records if record.workspace in unknown)
