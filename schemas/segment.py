@@ -46,10 +46,9 @@ def read(
         return reasons.MALFORMED_JSON
     found = usual.read(body, workspace)
     if found is None:
-        tolerated = wild.read(body, workspace, type_required=type_required)
-        if isinstance(tolerated, Rejection):
-            return tolerated
-        found = tolerated
+        found = wild.read(body, workspace, type_required=type_required)
+    if isinstance(found, Rejection):
+        return found
     return reasons.TIMESTAMP_IN_FUTURE if found.timestamp_ms > received_at_ms + _FUTURE_MS else found
 
 

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import msgspec
 
-from schemas import contact, properties, timestamps
+from schemas import contact, properties, reasons, timestamps
 from schemas.identify import Change, Identify, is_text
 from schemas.lookup import present
+from schemas.reasons import Rejection
 from schemas.workspace import Workspace
 
 _Text = str | None
@@ -88,7 +89,7 @@ class _Event(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_only=True)
     projectId: _Text = None  # noqa: N815
     receivedAt: _Text = None  # noqa: N815
     sentAt: _Text = None  # noqa: N815
-    timestamp: str
+    timestamp: _Text = None
     traits: dict[str, Any]
     type: str
     url: _Text = None
@@ -101,34 +102,36 @@ _decode = msgspec.json.Decoder(_Event).decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def read(body: bytes, workspace: Workspace) -> Identify | None:
-    """Return the identify that an event is; None: the tolerant path must tell."""
+def read(body: bytes, workspace: Workspace) -> Identify | Rejection | None:
+    """Return the identify that an event is, or why it is none; None: the tolerant path must tell."""
     if workspace.format is not None or not (body.isascii() or _is_utf8(body)):
         return None
     try:
         event = _decode(body)
-        changes = _memberships(event, workspace.audiences) if workspace.audiences else ()
     except _UNREADABLE:
         return None
-    context: Any = event.context
-    url, page = event.url, event.page
-    if context is not None:
-        if context.personas is not None:
-            computed = _computed(event.traits, context.personas)
-            if computed is None:
-                return None
-            changes = computed
-        if context.page is not None:
-            page = page if page is not None and is_text(page.url) else context.page
-    if page is not None and is_text(page.url):
-        url = page.url
-    address, name, message_id = event.traits.get("email"), event.event, event.messageId
+    if event.type != "identify" and event.type.lower() != "identify":
+        return reasons.UNSUPPORTED_TYPE
+    address = event.traits.get("email")
     email = contact.normalise(address) if type(address) is str else None
     if email is None:
         email = _spelled_email(event.traits)
-    timestamp_ms = timestamps.parse(event.timestamp)
-    if email is None or timestamp_ms is None or (event.type != "identify" and event.type.lower() != "identify"):
+        if email is None:
+            return _without_email(event)
+    timestamp = event.timestamp
+    timestamp_ms = None if timestamp is None else timestamps.parse(timestamp)
+    if timestamp_ms is None:
+        return reasons.MISSING_TIMESTAMP if timestamp is None else reasons.INVALID_TIMESTAMP
+    changes = _changes(event, workspace.audiences)
+    if changes is None:
         return None
+    context: Any = event.context
+    url, page = event.url, event.page
+    if context is not None and context.page is not None:
+        page = page if page is not None and is_text(page.url) else context.page
+    if page is not None and is_text(page.url):
+        url = page.url
+    name, message_id = event.event, event.messageId
     return Identify(
         email,
         timestamp_ms,
@@ -143,6 +146,23 @@ def _spelled_email(traits: dict[str, Any]) -> str | None:
     """Return the first e-mail address under any spelling of its key, such as "EMAIL"."""
     addresses = (value for value in present(traits, (("email",),)) if type(value) is str)
     return next(filter(None, map(contact.normalise, addresses)), None)
+
+
+def _without_email(event: _Event) -> Rejection | None:
+    """Return why an event without an address in its traits is refused; None: there may be one in its context."""
+    context: Any = event.context
+    if context is not None and context.traits:
+        return None
+    said = next(present(event.traits, (("email",),)), None)
+    return reasons.MISSING_EMAIL if said is None else reasons.INVALID_EMAIL
+
+
+def _changes(event: _Event, audiences: tuple[str, ...]) -> tuple[Change, ...] | None:
+    """Return the properties that an event sets; None: the tolerant path must tell."""
+    context: Any = event.context
+    if context is not None and context.personas is not None:
+        return _computed(event.traits, context.personas)
+    return _memberships(event, audiences) if audiences else ()
 
 
 def _computed(traits: dict[str, Any], computed: _Personas) -> tuple[Change, ...] | None:
@@ -163,11 +183,14 @@ def _membership(name: str, kind: str, *, member: bool) -> tuple[Change, ...]:
     return (properties.change(name, member, kind),)
 
 
-def _memberships(event: _Event, audiences: tuple[str, ...]) -> tuple[Change, ...]:
+def _memberships(event: _Event, audiences: tuple[str, ...]) -> tuple[Change, ...] | None:
     found: dict[str, object] = {"traits": event.traits}
     context: Any = event.context
     if context is not None and context.traits:
-        found["context"] = {"traits": msgspec.json.decode(context.traits)}
+        try:
+            found["context"] = {"traits": msgspec.json.decode(context.traits)}
+        except _UNREADABLE:
+            return None
     return properties.read(found, audiences)
 
 

@@ -58,7 +58,7 @@ def test_the_fast_path_is_not_taken_in(more: bytes, found: dict[str, str]) -> No
 def test_the_fast_path_is_the_tolerant_one_on_any_event(body: bytes, workspace: Workspace) -> None:
     """Any casing, place, duplicate, escape, order, white space or type: the same answer, properties included."""
     found = usual.read(body, workspace)
-    event(f"fast, {len(found.changes)} changes" if found else "tolerant")
+    event(_told(found))
     _is_same(found, wild.read(body, workspace, type_required=False))
 
 
@@ -66,7 +66,7 @@ def test_the_fast_path_is_the_tolerant_one_on_any_event(body: bytes, workspace: 
 def test_the_fast_path_is_the_tolerant_one_on_damaged_events(body: bytes) -> None:
     """Damage that the typed decode does not see, in fields that it skips, is seen all the same."""
     found = usual.read(body, PLAIN)
-    event("fast" if found else "tolerant")
+    event(_told(found))
     _is_same(found, wild.read(body, PLAIN, type_required=False))
 
 
@@ -80,7 +80,9 @@ def test_the_fast_path_is_taken_often() -> None:
     def sample(body: bytes) -> None:
         found = usual.read(body, PLAIN)
         taken["fast" if found else "tolerant"] += 1
-        if found:
+        if isinstance(found, Rejection):
+            taken[found.reason] += 1
+        elif found:
             taken[_url_place(body) if found.url else "no url"] += 1
             taken["changes"] += len(found.changes)
 
@@ -104,6 +106,24 @@ def test_the_fast_path_is_taken_often() -> None:
 def test_the_fast_path_answers_for_what_is_sent_most(event_in: bytes) -> None:
     """The recommended format, and what SDKs and Engage send, take the fast path."""
     assert usual.read(event_in, PLAIN) == wild.read(event_in, PLAIN, type_required=True)
+
+
+@pytest.mark.parametrize(
+    ("event_in", "reason"),
+    [
+        (b'{"type":"track","timestamp":"2020-05-31","traits":{"email":"a@b.c"}}', "unsupported_type"),
+        (b'{"type":"identify","timestamp":"2020-05-31","traits":{"name":"a"}}', "missing_email"),
+        (b'{"type":"identify","timestamp":"2020-05-31","traits":{"email":"a","EMAIL":1}}', "invalid_email"),
+        (b'{"type":"identify","traits":{"email":"a@b.c"}}', "missing_timestamp"),
+        (b'{"type":"identify","timestamp":"soon","traits":{"email":"a@b.c"}}', "invalid_timestamp"),
+    ],
+)
+def test_the_fast_path_refuses_what_is_refused_most(event_in: bytes, reason: str) -> None:
+    """A refusal is told without the tolerant path, and is the one that it would tell."""
+    found = usual.read(event_in, PLAIN)
+    assert isinstance(found, Rejection)
+    assert found == wild.read(event_in, PLAIN, type_required=True)
+    assert found.reason == reason
 
 
 @pytest.mark.parametrize("name", ["sdk-segment-python-2.4.0", "sdk-segment-node-3.1.0", "engage-audience-entered"])
@@ -139,7 +159,13 @@ def test_what_is_read_is_fit_to_be_kept(body: bytes) -> None:
             assert text is None or text.encode().strip()
 
 
-def _is_same(found: segment.Identify | None, reference: segment.Identify | Rejection) -> None:
+def _told(found: segment.Identify | Rejection | None) -> str:
+    if isinstance(found, Rejection):
+        return found.reason
+    return f"fast, {len(found.changes)} changes" if found else "tolerant"
+
+
+def _is_same(found: segment.Identify | Rejection | None, reference: segment.Identify | Rejection) -> None:
     # By their texts: 1, 1.0 and true are equal in Python, and three values in contact.traits.
     assert found is None or repr(found) == repr(reference)
 
