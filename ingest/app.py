@@ -15,6 +15,7 @@ is answered 200 before Kafka has it.
 Owns routes and order. Does not know Kafka, HTTP's framing or the environment.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -233,12 +234,13 @@ class _Intake(msgspec.Struct, eq=False, gc=False):
             deadline = self._began + ANSWER_SECONDS
             app.delivery.publish(workspace.name, events.records, headers, deadline, self._delivered)
         else:
-            self._conclude(events)
+            # Behind what the loop has at hand, like the admitted: an answer that goes alone wakes its client alone.
+            asyncio.get_running_loop().call_soon(self._delivered, Outcome.DELIVERED)
 
     def _delivered(self, outcome: Outcome) -> None:
-        """Answer once it is known what became of the admitted."""
+        """Answer once it is known what became of the admitted, if there were any."""
         events, delivered = self._events, outcome is Outcome.DELIVERED
-        assert events is not None  # noqa: S101  there were some to publish
+        assert events is not None  # noqa: S101  they were looked at
         self._app.metrics.events[ACCEPTED if delivered else FAILED,] += len(events.records)
         if not delivered:
             self._refuse(answers.OVERLOADED if outcome is Outcome.FULL else answers.UNAVAILABLE)

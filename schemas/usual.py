@@ -99,6 +99,7 @@ class _Event(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_only=True)
 
 
 _decode = msgspec.json.Decoder(_Event).decode
+_skip = msgspec.json.Decoder(msgspec.Raw).decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -108,8 +109,8 @@ def read(body: bytes, workspace: Workspace) -> Identify | Rejection | None:
         return None
     try:
         event = _decode(body)
-    except _UNREADABLE:
-        return None
+    except _UNREADABLE as error:
+        return _unreadable(body, error)
     if event.type != "identify" and event.type.lower() != "identify":
         return reasons.UNSUPPORTED_TYPE
     address = event.traits.get("email")
@@ -140,6 +141,20 @@ def read(body: bytes, workspace: Workspace) -> Identify | Rejection | None:
         message_id if message_id and not message_id.isspace() else None,
         changes,
     )
+
+
+def _unreadable(body: bytes, error: Exception) -> Rejection | None:
+    """Return why what the typed decode cannot read is refused; None: the tolerant path must tell."""
+    # An escape may be half a character, which msgspec refuses and JSON does not.
+    if isinstance(error, msgspec.ValidationError) or b"\\u" in body:
+        return None
+    try:
+        _skip(body)
+    except msgspec.DecodeError:
+        return reasons.MALFORMED_JSON
+    except RecursionError:
+        pass
+    return None
 
 
 def _spelled_email(traits: dict[str, Any]) -> str | None:
