@@ -5,6 +5,7 @@ A new reason is added to the contract first.
 """
 
 from enum import StrEnum
+from typing import final
 
 import msgspec
 
@@ -23,6 +24,7 @@ class Reason(StrEnum):
     TIMESTAMP_IN_FUTURE = "timestamp_in_future"
 
 
+@final
 class Rejection(msgspec.Struct, frozen=True):
     """An event that cannot be taken, with a message that Segment shows to its customer."""
 

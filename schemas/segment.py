@@ -47,7 +47,7 @@ def read(
     found = usual.read(body, workspace)
     if found is None:
         found = wild.read(body, workspace, type_required=type_required)
-    if isinstance(found, Rejection):
+    if type(found) is Rejection:  # on every event: isinstance costs 0.1 µs more
         return found
     return reasons.TIMESTAMP_IN_FUTURE if found.timestamp_ms > received_at_ms + _FUTURE_MS else found
 

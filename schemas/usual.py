@@ -109,30 +109,28 @@ def read(body: bytes, workspace: Workspace) -> Identify | Rejection | None:
         return None
     try:
         event = _decode(body)
+        changes = _memberships(event, workspace.audiences) if workspace.audiences else ()
     except _UNREADABLE as error:
         return _unreadable(body, error)
-    if event.type != "identify" and event.type.lower() != "identify":
-        return reasons.UNSUPPORTED_TYPE
-    address = event.traits.get("email")
+    context: Any = event.context
+    url, page = event.url, event.page
+    if context is not None:
+        if context.personas is not None:
+            computed = _computed(event.traits, context.personas)
+            if computed is None:
+                return None
+            changes = computed
+        if context.page is not None:
+            page = page if page is not None and is_text(page.url) else context.page
+    if page is not None and is_text(page.url):
+        url = page.url
+    address, name, message_id = event.traits.get("email"), event.event, event.messageId
     email = contact.normalise(address) if type(address) is str else None
     if email is None:
         email = _spelled_email(event.traits)
-        if email is None:
-            return _without_email(event)
-    timestamp = event.timestamp
-    timestamp_ms = None if timestamp is None else timestamps.parse(timestamp)
-    if timestamp_ms is None:
-        return reasons.MISSING_TIMESTAMP if timestamp is None else reasons.INVALID_TIMESTAMP
-    changes = _changes(event, workspace.audiences)
-    if changes is None:
-        return None
-    context: Any = event.context
-    url, page = event.url, event.page
-    if context is not None and context.page is not None:
-        page = page if page is not None and is_text(page.url) else context.page
-    if page is not None and is_text(page.url):
-        url = page.url
-    name, message_id = event.event, event.messageId
+    timestamp_ms = timestamps.parse(event.timestamp)
+    if email is None or timestamp_ms is None or (event.type != "identify" and event.type.lower() != "identify"):
+        return _refused(event, email)
     return Identify(
         email,
         timestamp_ms,
@@ -157,27 +155,23 @@ def _unreadable(body: bytes, error: Exception) -> Rejection | None:
     return None
 
 
-def _spelled_email(traits: dict[str, Any]) -> str | None:
-    """Return the first e-mail address under any spelling of its key, such as "EMAIL"."""
-    addresses = (value for value in present(traits, (("email",),)) if type(value) is str)
-    return next(filter(None, map(contact.normalise, addresses)), None)
-
-
-def _without_email(event: _Event) -> Rejection | None:
-    """Return why an event without an address in its traits is refused; None: there may be one in its context."""
+def _refused(event: _Event, email: str | None) -> Rejection | None:
+    """Return why an event that lacks something is refused; None: the tolerant path must tell."""
+    if event.type.lower() != "identify":
+        return reasons.UNSUPPORTED_TYPE
+    if email is not None:
+        return reasons.MISSING_TIMESTAMP if event.timestamp is None else reasons.INVALID_TIMESTAMP
     context: Any = event.context
-    if context is not None and context.traits:
+    if context is not None and context.traits:  # there may be an address
         return None
     said = next(present(event.traits, (("email",),)), None)
     return reasons.MISSING_EMAIL if said is None else reasons.INVALID_EMAIL
 
 
-def _changes(event: _Event, audiences: tuple[str, ...]) -> tuple[Change, ...] | None:
-    """Return the properties that an event sets; None: the tolerant path must tell."""
-    context: Any = event.context
-    if context is not None and context.personas is not None:
-        return _computed(event.traits, context.personas)
-    return _memberships(event, audiences) if audiences else ()
+def _spelled_email(traits: dict[str, Any]) -> str | None:
+    """Return the first e-mail address under any spelling of its key, such as "EMAIL"."""
+    addresses = (value for value in present(traits, (("email",),)) if type(value) is str)
+    return next(filter(None, map(contact.normalise, addresses)), None)
 
 
 def _computed(traits: dict[str, Any], computed: _Personas) -> tuple[Change, ...] | None:
@@ -198,14 +192,11 @@ def _membership(name: str, kind: str, *, member: bool) -> tuple[Change, ...]:
     return (properties.change(name, member, kind),)
 
 
-def _memberships(event: _Event, audiences: tuple[str, ...]) -> tuple[Change, ...] | None:
+def _memberships(event: _Event, audiences: tuple[str, ...]) -> tuple[Change, ...]:
     found: dict[str, object] = {"traits": event.traits}
     context: Any = event.context
     if context is not None and context.traits:
-        try:
-            found["context"] = {"traits": msgspec.json.decode(context.traits)}
-        except _UNREADABLE:
-            return None
+        found["context"] = {"traits": msgspec.json.decode(context.traits)}
     return properties.read(found, audiences)
 
 
