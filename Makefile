@@ -45,8 +45,8 @@ faults: $(READY) ## Hurt every part in every way under load, then audit; some mi
 	@$(BIN)/python -m tests.faults --seconds 30 --empty
 
 .PHONY: storm
-storm: $(READY) ## Kill a worker every second for SECONDS (ten minutes) at half load; judge each recovery, then audit.
-	@$(BIN)/python -m tests.faults --storm --mode static --seconds $(or $(filter-out 0,$(SECONDS)),600)
+storm: $(READY) ## Kill a worker every second for SECONDS (600) at half load; judge each recovery; audit. MODE=consumer: KIP-848.
+	@$(BIN)/python -m tests.faults --storm --mode $(or $(MODE),static) --seconds $(or $(filter-out 0,$(SECONDS)),600)
 
 .PHONY: soak
 soak: $(READY) ## Do so again with new seeds for SECONDS (an hour), and print a tally.

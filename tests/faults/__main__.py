@@ -24,7 +24,8 @@ from tests.faults.tally import Tally
 # what it had.
 _EVERY_S = {"classic": 3.0, "static": 0.7, "consumer": 1.5}
 _RATE = 1500.0
-_STORM_WORKERS = 6  # in turn, so that each has some seconds to live
+# In turn, so that each has some seconds to live; those who join anew need some of them to be given anything.
+_STORM_WORKERS = {"classic": 6, "static": 6, "consumer": 8}
 
 _SHOWN = Console(stderr=True)
 
@@ -74,7 +75,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--session", type=float, default=6, help="seconds until a silent worker is taken for dead")
     parser.add_argument("--every", type=float, help="seconds between two faults of workers, in the mean; of a storm, 1")
     parser.add_argument("--away", type=float, default=20, help="most seconds that all of Kafka is away")
-    parser.add_argument("--workers", type=int, help="how many  [default: 4; of a storm, 6]")
+    parser.add_argument("--workers", type=int, help="how many  [default: 4; of a storm, 6, by the new protocol 8]")
     parser.add_argument("--kafka", help="bootstrap servers of a Kafka to run on; it is not hurt")
     parser.add_argument("--redis", help="URL of the store to run on; it is not hurt")
     parser.add_argument("--storm", action="store_true", help="only kill a worker every second, in turn, and judge")
@@ -111,7 +112,7 @@ def _runs(arguments: argparse.Namespace) -> Iterator[Options]:
             arguments.rate or 0.0,
             mode,
             session_s=arguments.session,
-            workers=arguments.workers or (_STORM_WORKERS if arguments.storm else 4),
+            workers=arguments.workers or (_STORM_WORKERS[mode] if arguments.storm else 4),
             ingests=0 if arguments.storm else 2,
             away_s=arguments.away,
             worker_every_s=arguments.every or (1.0 if arguments.storm else _EVERY_S[mode]),

@@ -60,13 +60,18 @@ def program(*arguments: str) -> Start:
 
 
 class Member:
-    """One process that is kept running: a worker or an ingest. `ends` counts how it has ended, by exit status."""
+    """One process that is kept running: a worker or an ingest. `ends` counts how it has ended, by exit status.
+
+    To Kafka each of its lives is a client of its own, named `client`.
+    """
 
     def __init__(self, name: str, start: Start, environ: Mapping[str, str], folder: Path) -> None:
         self.name = name
         self.ends: Counter[int] = Counter()
         self.log = folder / f"{name}.log"
+        self.client = ""
         self.wanted = False
+        self._lives = 0
         self._start = start
         self._environ = {**_plain_environ(), **environ, "PYTHONPATH": str(Path(__file__).parents[2])}
         self._child: Life | None = None
@@ -102,7 +107,9 @@ class Member:
             self._child = None
             self._due = time.monotonic() + (_FAILED_PAUSE_S if status > 0 else _PAUSE_S)
         if self.wanted and self._child is None and time.monotonic() >= self._due:
-            self._child = self._start(self._environ, self.log)
+            self._lives += 1
+            self.client = f"{self.name}-{self._lives}"
+            self._child = self._start({**self._environ, "DAYMARK_KAFKA_CLIENT_ID": self.client}, self.log)
 
     def ask_to_end(self) -> None:
         """Tell it to leave, and don't start it again."""

@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -20,10 +20,13 @@ _ON_ITS_WAY_S = 0.25
 
 
 class Killed(NamedTuple):
-    """A worker's kill: when (monotonic seconds), and the partitions that it held."""
+    """A worker's kill: when, and its partitions, each with the time from which it was the dead one's.
+
+    Times are in monotonic seconds: the kill's own for what it held, a later one for what the group gave to the dead.
+    """
 
     at: float
-    partitions: Collection[int]
+    partitions: Mapping[int, float]
 
 
 class Recovery(NamedTuple):
@@ -32,7 +35,7 @@ class Recovery(NamedTuple):
     Attributes:
         seconds: of each kill that is judged: for how long the slowest of its partitions stood still.
         late: the kills with a partition that stood still for longer than the limit, in words.
-        cut_short: partitions whose next holder was killed in its turn before the limit was over: judged from that kill.
+        cut_short: partitions that went, before the limit was over, to another one killed: judged from its kill.
         empty: kills of workers that held no partition.
     """
 
@@ -54,8 +57,8 @@ def judge(kills: Sequence[Killed], advances: Sequence[Sequence[float]], limit_s:
     cut_short = 0
     for number, kill in enumerate(kills):
         stood: dict[int, float] = {}
-        for partition in kill.partitions:
-            seconds = _standstill(kill.at, advances[partition])
+        for partition, since in kill.partitions.items():
+            seconds = _moves_again(since, advances[partition]) - kill.at
             if seconds > limit_s and _is_hit_again(kills[number + 1 :], partition, kill.at + limit_s):
                 cut_short += 1
             else:
@@ -70,13 +73,13 @@ def judge(kills: Sequence[Killed], advances: Sequence[Sequence[float]], limit_s:
     return found._replace(cut_short=cut_short, empty=sum(not kill.partitions for kill in kills))
 
 
-def _standstill(killed_at: float, advances: Sequence[float]) -> float:
-    place = bisect_right(advances, killed_at + _ON_ITS_WAY_S)
-    return advances[place] - killed_at if place < len(advances) else math.inf
+def _moves_again(since: float, advances: Sequence[float]) -> float:
+    place = bisect_right(advances, since + _ON_ITS_WAY_S)
+    return advances[place] if place < len(advances) else math.inf
 
 
 def _is_hit_again(kills: Iterable[Killed], partition: int, until: float) -> bool:
-    return any(kill.at <= until and partition in kill.partitions for kill in kills)
+    return any(kill.at <= until and kill.partitions.get(partition, math.inf) <= until for kill in kills)
 
 
 class Watch:

@@ -18,6 +18,7 @@ from confluent_kafka import KafkaException
 from daymark.cli import COMMANDS
 from schemas.topics import PARTITIONS, Topics
 from tests.faults import ground, judge, load, recovery, schedule
+from tests.faults.books import Books
 from tests.faults.breaks import BREAKS
 from tests.faults.cast import Cast, Options, shots_file
 from tests.faults.fleet import Member
@@ -49,7 +50,7 @@ class Run:
         self._road = Road(where.kafka, where.redis, self._topics, secrets.token_bytes(16))
         self._tally = Tally(runs=1, seconds=options.seconds)
         self._undos: list[tuple[float, Undo]] = []
-        self._killed: list[Killed] = []
+        self._killed: list[tuple[str, Killed]] = []  # each with the client that it was
         self._since: dict[str, int] = {}  # where the log of a worker's present life begins
         self._shots = shots_file(folder)
         self._shots.touch()
@@ -66,6 +67,7 @@ class Run:
         options, where, topics = self._options, self._where, self._topics
         ground.make_topics(where, topics, PARTITIONS)
         watch = Watch(where.kafka, topics, self._road.group, PARTITIONS)
+        books = Books(where.kafka, self._road.group, topics.events)
         # A storm begins when the workers keep up: until then the stream flows, and it must outlast the last kill.
         events = round(options.rate * (options.seconds + (_SETTLE_S if options.storm else 0)))
         self._workers.start()
@@ -90,11 +92,12 @@ class Run:
         finally:
             sender.give_up()
             watch.end()
+            books.end()
             self._workers.end()
             self._ingests.end()
             self._guest.ask_to_end()
             self._guest.wait_ended()
-        self._conclude(watch, sender)
+        self._conclude(watch, books, sender)
         ground.remove_topics(where, topics)
         return self._tally
 
@@ -167,7 +170,8 @@ class Run:
 
     def _note_kill(self, member: Member, now: float) -> None:
         if member.running or member.log.exists():
-            self._killed.append(Killed(now, sorted(held(member.log, self._since.get(member.name, 0)))))
+            partitions = held(member.log, self._since.get(member.name, 0))
+            self._killed.append((member.client, Killed(now, dict.fromkeys(sorted(partitions), now))))
 
     def _kills(self) -> int:
         done = self._injector.done
@@ -180,13 +184,13 @@ class Run:
             self._look(time.monotonic())
             time.sleep(0.2)
 
-    def _conclude(self, watch: Watch, sender: load.Sender) -> None:
+    def _conclude(self, watch: Watch, books: Books, sender: load.Sender) -> None:
         tally, options = self._tally, self._options
         tally.faults.update({str(kind): count for kind, count in self._injector.done.items()})
         tally.links.update({f"{kind}: {name}": count for (kind, name), count in self._injector.links.items()})
         tally.answers.update(sender.answers)
         self._note_words()
-        self._judge_recovery(watch)
+        self._judge_recovery(watch, books)
         tally.longest_gap_s = watch.longest_gap()
         truth, finding = judge.judge(self._where.kafka, self._topics)
         tally.note(finding)
@@ -199,9 +203,10 @@ class Run:
         if "audit" in COMMANDS and not options.empties:
             self._audit()
 
-    def _judge_recovery(self, watch: Watch) -> None:
+    def _judge_recovery(self, watch: Watch, books: Books) -> None:
         tally, options = self._tally, self._options
-        found = recovery.judge(self._killed, watch.advances, options.limit_s)
+        kills = [Killed(kill.at, {**books.given(client, kill.at), **kill.partitions}) for client, kill in self._killed]
+        found = recovery.judge(kills, watch.advances, options.limit_s)
         tally.recovery_s = [seconds for seconds in found.seconds if seconds < math.inf]
         tally.late, tally.cut_short, tally.empty_handed = len(found.late), found.cut_short, found.empty
         if options.storm:

@@ -19,8 +19,8 @@ class Tally:
     """One run, or several added up.
 
     `steps` counts what was hit, by "step act"; `said` the workers' own words. `recovery_s` has for each kill how long
-    the slowest of the worker's partitions stood still, but for those `cut_short` by the kill of the one that had taken
-    them over; `late` counts the kills after which one did so for too long. `capacity` is in events a second.
+    the slowest of the worker's partitions stood still, but for those `cut_short` by the kill of the one that the
+    group gave them to; `late` counts the kills after which one did so for too long. `capacity` is in events a second.
     """
 
     runs: int = 0
@@ -93,7 +93,7 @@ class Tally:
                     "kills judged": len(self.recovery_s),
                     **rows,
                     "kills after which it took too long": self.late,
-                    "partitions whose next holder was killed in time": self.cut_short,
+                    "partitions that went to another one killed": self.cut_short,
                     "workers killed that held no partition": self.empty_handed,
                     "longest time without any commit": f"{self.longest_gap_s:.1f} s",
                     "most events that were yet to commit": self.most_behind,
