@@ -74,8 +74,8 @@ $(TOOLS): requirements-tools.txt $(READY)
 	@touch $@
 
 .PHONY: fuzz
-fuzz: $(TOOLS) ## Fuzz the event reader: RUNS=1000000 inputs, or for SECONDS=600.
-	@$(BIN)/python -m tests.edge.fuzz .fuzz -runs=$(RUNS) -max_total_time=$(SECONDS) -print_final_stats=1
+fuzz: $(TOOLS) ## Fuzz the event reader, or TARGET=batches: RUNS=1000000 inputs, or for SECONDS=600.
+	@$(BIN)/python -m tests.edge.fuzz $(or $(TARGET),events) .fuzz -runs=$(RUNS) -max_total_time=$(SECONDS) -print_final_stats=1
 
 .PHONY: audit-dependencies
 audit-dependencies: $(TOOLS) ## Ask osv.dev for known vulnerabilities of everything that is locked.

@@ -112,23 +112,33 @@ def _with_defaults(event: bytes, defaults: Defaults) -> bytes:
     for name, default in defaults.items():
         own = _fields(fields[name]) if name in fields else {}
         if own is not None and not default.keys() <= own.keys():
-            fields[name] = msgspec.Raw(msgspec.json.encode(default | own))
+            fields[name] = msgspec.Raw(_object(default | own))
             lacking = True
-    return msgspec.json.encode(fields) if lacking else event
+    return _object(fields) if lacking else event
+
+
+def _object(fields: dict[str, msgspec.Raw]) -> bytes:
+    try:
+        return msgspec.json.encode(fields)
+    except UnicodeEncodeError:  # a name with half a character, which JSON's text may have
+        return b"{%s}" % b",".join(b"%s:%s" % (json.dumps(name).encode(), value) for name, value in fields.items())
 
 
 # What follows reads JSON that msgspec's grammar refuses but schemas tolerates inside an event: lone surrogate escapes.
 # The standard scanner tells where a value ends; numbers stay text, as they may be of any length.
 
-_scan = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
+_JSON = json.JSONDecoder(parse_int=str, parse_float=str)
+_scan = _JSON.raw_decode
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def _take_wild_apart(body: bytes) -> Parts | Refusal:
-    if _first(body) != b"{":
-        return answers.REASONS[Reason.MALFORMED_JSON]
     try:
-        fields = dict(_items(body.decode(), "{}"))
+        text = body.decode()
+        if _first(body) != b"{":
+            _JSON.decode(text)  # raises, unless it is another value
+            return answers.REASONS[Reason.NOT_AN_OBJECT]
+        fields = dict(_items(text, "{}"))
         if not fields.get("batch", "").startswith("["):
             return answers.MISSING_BATCH
         events = [element.encode() for _, element in _items(fields["batch"], "[]")]
@@ -147,11 +157,9 @@ def _take_wild_list_apart(body: bytes) -> Parts | Refusal:
 
 def _wild_fields(value: bytes) -> dict[str, msgspec.Raw] | None:
     try:
-        fields = {name: msgspec.Raw(field.encode()) for name, field in _items(value.decode(), "{}")}
-        msgspec.json.encode(fields)  # refuses names with lone surrogates
+        return {name: msgspec.Raw(field.encode()) for name, field in _items(value.decode(), "{}")}
     except (ValueError, RecursionError):
         return None
-    return fields
 
 
 def _items(text: str, brackets: str) -> Iterator[tuple[str, str]]:

@@ -1,14 +1,16 @@
-"""Coverage-guided fuzzing of the event reader: `make fuzz`, or `python -m tests.edge.fuzz FOLDER -runs=N`.
+"""Coverage-guided fuzzing of what reads events and batches: `make fuzz`, `python -m tests.edge.fuzz TARGET FOLDER …`.
 
 libFuzzer, through atheris, keeps every input that reaches something new; half of the mutations know what JSON is made
-of. The oracle is `reading.check`. What it finds fault with is left as `crash-*` in the folder: mend it, and put the
-input into tests/schemas/corpus, which tests/schemas/test_fuzz_corpus.py replays.
+of. The oracles are `reading.check` and `batching.check`. What they find fault with is left as `crash-*` in the folder:
+mend it, and put an event into tests/schemas/corpus, which tests/schemas/test_fuzz_corpus.py replays, a batch into
+tests/ingest/test_batch.py.
 """
 
 import importlib
 import random
 import re
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,9 @@ try:
 except ModuleNotFoundError:
     sys.exit("fuzzing wants atheris: Linux on x86-64, and Python 3.11 to 3.13")
 
-with atheris.instrument_imports(include=["schemas"], enable_loader_override=False):
+with atheris.instrument_imports(include=["schemas", "ingest.batch"], enable_loader_override=False):
     from tests import examples, strategies
-    from tests.edge import reading
+    from tests.edge import batching, reading
 
 CORPUS = Path(__file__).parents[1] / "schemas" / "corpus"
 MOST_BYTES = 33 * 1024  # somewhat over the limit of an event
@@ -28,7 +30,7 @@ _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[-+.\w]+|[{}\[\],:]', re.DOTALL)
 _KEYS = (
     *("type", "timestamp", "traits", "email", "context", "page", "url", "event", "messageId", "userId"),
     *("personas", "computation_key", "computation_class", "vip", "big_spender", "audience", "trait", "journey_step"),
-    *("contact", "mail", "time", "path", "tags", "properties", "library", "userAgent"),
+    *("contact", "mail", "time", "path", "tags", "properties", "library", "userAgent", "batch", "integrations"),
 )
 _TOKENS: list[bytes] = [
     token.encode("utf-8", "surrogatepass")
@@ -66,18 +68,35 @@ def _with_token(data: bytes, chance: random.Random) -> bytes:
 
 
 def main(arguments: list[str]) -> None:
-    """Run libFuzzer on a folder, its options after it; the examples and the corpus are where it begins."""
-    folder = Path(arguments[0])
-    seeds = folder / "seeds"
-    seeds.mkdir(parents=True, exist_ok=True)
-    for example in examples.load():
-        (seeds / example.name).write_bytes(example.body.rstrip(b" "))
-    found = folder / "found"
-    found.mkdir(exist_ok=True)
-    options = [f"-artifact_prefix={folder}/", f"-max_len={MOST_BYTES}", "-timeout=10", *arguments[1:]]
-    atheris.Setup([sys.argv[0], *options, str(found), str(CORPUS), str(seeds)], reading.check, custom_mutator=mutate)
+    """Run libFuzzer on a target and in a folder, its options after them."""
+    target, folder = arguments[0], Path(arguments[1]) / arguments[0]
+    seeds, found = folder / "seeds", folder / "found"
+    for needed in (seeds, found):
+        needed.mkdir(parents=True, exist_ok=True)
+    for name, body in _SEEDS[target]():
+        (seeds / name).write_bytes(body)
+    options = [f"-artifact_prefix={folder}/", f"-max_len={MOST_BYTES}", "-timeout=10", *arguments[2:]]
+    atheris.Setup([sys.argv[0], *options, str(found), str(seeds)], _CHECKS[target], custom_mutator=mutate)
     atheris.Fuzz()
 
+
+def _events() -> Iterator[tuple[str, bytes]]:
+    """Yield the examples and the corpus."""
+    for example in examples.load():
+        yield example.name, example.body.rstrip(b" ")
+    for path in CORPUS.iterdir():
+        yield path.name, path.read_bytes()
+
+
+def _batches() -> Iterator[tuple[str, bytes]]:
+    """Yield each of those in a list, and in a batch with defaults."""
+    for name, body in _events():
+        yield f"{name}.list", b"[" + body + b", 1]"
+        yield f"{name}.batch", b'{"context": {"a": 1}, "batch": [' + body + b'], "integrations": {}}'
+
+
+_SEEDS: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {"events": _events, "batches": _batches}
+_CHECKS: dict[str, Callable[[bytes], object]] = {"events": reading.check, "batches": batching.check}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -112,10 +112,10 @@ class Run:
             self._tally.most_behind = max(self._tally.most_behind, stream.sent - watch.committed)
             if now - said >= _SAY_EVERY_S:
                 said = now
-                self._say(
-                    f"{now - began:.0f} of {options.seconds:.0f} s: {self._kills()} kills, {stream.sent:,} events, "
-                    f"{stream.sent - watch.committed:,} of them to commit"
-                )
+                # Where ingest adds events of its own, nobody has counted what is still to commit.
+                behind = "" if options.ingests else f", {stream.sent - watch.committed:,} of them to commit"
+                done = f"{now - began:.0f} of {options.seconds:.0f} s"
+                self._say(f"{done}: {self._kills()} kills, {stream.sent:,} events{behind}")
             time.sleep(_EVERY_S)
         for _, undo in self._undos:
             undo()

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from ingest import answers, batch
 from ingest.answers import Refusal
 from ingest.batch import Parts
+from schemas.reasons import Reason
+from tests.edge import batching
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -45,6 +47,14 @@ def test_both_readers_agree(drawn: tuple[list[bytes], bytes]) -> None:
     assert batch.take_apart(b'{"batch":%s,"x":%s}' % (text, CUT_EMOJI)) == Parts(events, {})
 
 
+@given(batches(), JSON, JSON)
+def test_a_batch_is_what_python_reads(drawn: tuple[list[bytes], bytes], context: Any, integrations: Any) -> None:
+    """Events, defaults, refusals: as Python's reader of JSON has them."""
+    head = json.dumps({"context": context, "integrations": integrations})[:-1].encode()
+    for body in (drawn[1], head + b',"batch":' + drawn[1] + b"}", head + b"}", json.dumps(context).encode()):
+        batching.check(body)
+
+
 @given(st.binary() | st.builds(lambda text, at: text[1][:at], batches(), st.integers(0, 20)))
 def test_total(body: bytes) -> None:
     """Any bytes at all are a batch or are refused."""
@@ -64,7 +74,7 @@ def test_total(body: bytes) -> None:
         (5, 5),
         ("\ud83d", "\ud83d"),
         ({"x": "\ud83d"}, {"x": "\ud83d", "context": {"a": 1}}),
-        ({"\ud83d": 1}, {"\ud83d": 1}),
+        ({"\ud83d": 1}, {"\ud83d": 1, "context": {"a": 1}}),
     ],
 )
 def test_defaults(event: Any, expected: Any) -> None:
@@ -104,3 +114,20 @@ def _merged(body: bytes) -> Any:
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (CUT_EMOJI, answers.REASONS[Reason.NOT_AN_OBJECT]),
+        (
+            rb'{"batch":[{"\ud83d":1,"context":{"\ud83d":2}}],"context":{"a":3}}',
+            [rb'{"\ud83d":1,"context":{"a":3,"\ud83d":2}}'],
+        ),
+    ],
+)
+def test_what_fuzzing_found(body: bytes, expected: Refusal | list[bytes]) -> None:
+    """Half a character is JSON: alone it is no object, and as a name it keeps no defaults away."""
+    batching.check(body)
+    parts = batch.take_apart(body)
+    assert (parts if isinstance(parts, Refusal) else batch.merged(parts)) == expected
