@@ -47,14 +47,17 @@ def main() -> None:
             tally = Run(options, where, nursery, own, _say).make()
             total.add(tally)
             found, kills = tally.found, tally.kills
+            doubled = (
+                "emitted again under their id, as a store that came back empty must" if options.empties else "doubled"
+            )
             _say(
                 f"seed {options.seed}: {kills} kills, {found['events']:,} events, "
-                f"{found['lost']} lost, {found['doubled']} doubled"
+                f"{found['lost']} lost, {found['doubled']:,} {doubled}"
             )
             (folder / "tally.json").write_text(json.dumps(total.values(), indent=1))
             if not tally.troubles and not arguments.keep:
                 shutil.rmtree(own)
-    _show(total, as_json=arguments.json)
+    _show(total, "no contact-day has two ids" if arguments.empty else "nothing doubled", as_json=arguments.json)
     if not total.troubles and not arguments.keep:
         shutil.rmtree(folder)
     sys.exit(bool(total.troubles))
@@ -131,7 +134,7 @@ def _at_half_load(options: Options, where: Ground, nursery: Nursery, folder: Pat
     return options._replace(rate=round(found / 2))
 
 
-def _show(total: Tally, *, as_json: bool) -> None:
+def _show(total: Tally, clean: str, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(total.values()) + "\n")
     else:
@@ -139,7 +142,7 @@ def _show(total: Tally, *, as_json: bool) -> None:
             Console().print(table)
     for trouble in total.troubles:
         _say(trouble)
-    _say("nothing lost, nothing doubled" if not total.troubles else f"{len(total.troubles)} troubles")
+    _say(f"nothing lost, {clean}" if not total.troubles else f"{len(total.troubles)} troubles")
 
 
 def _say(text: str) -> None:
