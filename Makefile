@@ -40,9 +40,9 @@ test-sdks: $(READY) ## Run published SDKs against Daymark; installs them in a ca
 	@$(BIN)/python -m pytest -m sdk
 
 .PHONY: faults
-faults: $(READY) ## Hurt every part in every way under load, then audit; some minutes.
-	@$(BIN)/python -m tests.faults --seconds 75 --every 1 --rate 500
-	@$(BIN)/python -m tests.faults --seconds 30 --empty
+faults: $(READY) ## Hurt every part in every way under load, then audit; some minutes. CONTAINERS=1: parts in containers.
+	@$(BIN)/python -m tests.faults --seconds 75 --every 1 --rate 500 $(if $(CONTAINERS),--containers)
+	@$(BIN)/python -m tests.faults --seconds 30 --empty $(if $(CONTAINERS),--containers)
 
 .PHONY: storm
 storm: $(READY) ## Kill a worker every second for SECONDS (600) at half load; judge each recovery; audit. MODE=consumer: KIP-848.

@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -32,6 +33,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Learn which parts this run gets; xdist's workers are told by the process that leads them."""
     worker: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker is None:
+        # A shell without job control lets what it runs in the background ignore SIGINT, and so would all that we start.
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         config.stash[PARTS] = parts.choose(os.environ, Path(tempfile.mkdtemp(prefix="daymark-tests-")))
     else:
         kind, folder, watched_pid, given = worker["daymark_parts"]

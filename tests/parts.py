@@ -52,7 +52,7 @@ def choose(environ: Mapping[str, str], folder: Path) -> Parts:
         return Parts("given", folder, os.getpid(), Addresses(kafka, redis))
     if kafka or redis:
         raise pytest.UsageError("set both of DAYMARK_TEST_KAFKA and DAYMARK_TEST_REDIS, or none")
-    return Parts("testcontainers" if _engine_answers(environ) else "embedded", folder, os.getpid(), None)
+    return Parts("testcontainers" if engine_answers(environ) else "embedded", folder, os.getpid(), None)
 
 
 def describe(parts: Parts) -> str:
@@ -92,7 +92,7 @@ def _start(parts: Parts, ready: Path) -> None:
         time.sleep(_POLL_S)
 
 
-def _engine_answers(environ: Mapping[str, str]) -> bool:
+def engine_answers(environ: Mapping[str, str]) -> bool:
     """Ask a Docker engine for a sign of life; faster than to load its client."""
     engine = urlsplit(environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
     local = engine.scheme == "unix"

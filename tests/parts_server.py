@@ -20,9 +20,8 @@ from daymark.local.kafka import Kafka
 from daymark.local.preparation import prepare
 from daymark.local.properties import Node, server_properties
 from daymark.local.valkey import Valkey
+from tests import images
 
-_KAFKA_IMAGE = "apache/kafka:4.1.0"
-_VALKEY_IMAGE = "valkey/valkey:9"
 _READY_S = 120
 _POLL_S = 0.2
 
@@ -75,7 +74,7 @@ def _kafka_container() -> Iterator[str]:
     # The same port inside and outside: the broker sends transaction markers to itself by its advertised address.
     listeners = {"listeners": f"PLAINTEXT://0.0.0.0:{port},CONTROLLER://127.0.0.1:9093"}
     settings = server_properties(node, [node], listeners)
-    container = DockerContainer(_KAFKA_IMAGE).with_bind_ports(port, port)
+    container = DockerContainer(images.KAFKA).with_bind_ports(port, port)
     container.with_envs(**{f"KAFKA_{name.upper().replace('.', '_')}": text for name, text in settings.items()})
     with container:
         bootstrap = f"{ports.LOOPBACK}:{port}"
@@ -89,7 +88,7 @@ def _valkey_container() -> Iterator[str]:
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy  # noqa: PLC0415
 
     port = ports.choose()
-    container = DockerContainer(_VALKEY_IMAGE).with_bind_ports(6379, port)
+    container = DockerContainer(images.VALKEY).with_bind_ports(6379, port)
     container.with_command("valkey-server --appendonly yes --maxmemory-policy noeviction")
     with container.waiting_for(LogMessageWaitStrategy("Ready to accept connections")):
         yield f"redis://{ports.LOOPBACK}:{port}/0"

@@ -81,6 +81,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, help="how many  [default: 4; of a storm, 6, by the new protocol 8]")
     parser.add_argument("--kafka", help="bootstrap servers of a Kafka to run on; it is not hurt")
     parser.add_argument("--redis", help="URL of the store to run on; it is not hurt")
+    parser.add_argument("--containers", action="store_true", help="run Kafka and the store in containers")
     parser.add_argument("--storm", action="store_true", help="only kill a worker every second, in turn, and judge")
     parser.add_argument("--empty", action="store_true", help="let the store come back empty, and judge by ids alone")
     parser.add_argument(
@@ -91,6 +92,8 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if bool(arguments.kafka) != bool(arguments.redis):
         parser.error("give both of --kafka and --redis, or none")
+    if arguments.kafka and arguments.containers:
+        parser.error("either --containers or --kafka and --redis")
     if not arguments.storm:
         arguments.rate = arguments.rate or _RATE
     return arguments
@@ -99,7 +102,9 @@ def _arguments() -> argparse.Namespace:
 def _ground(arguments: argparse.Namespace, folder: Path) -> AbstractContextManager[Ground]:
     if arguments.kafka:
         return ground.given(arguments.kafka, arguments.redis)
-    return ground.embedded(
+    if arguments.containers:
+        return ground.in_containers(arguments.session, straight=arguments.storm)
+    return ground.on_this_machine(
         Path(tempfile.mkdtemp(prefix="parts-", dir=folder)), arguments.session, straight=arguments.storm
     )
 

@@ -1,4 +1,4 @@
-"""What a run of faults stands on: three embedded Kafka nodes and a Valkey, or addresses that were given.
+"""What a run of faults stands on: three Kafka nodes and a Valkey, embedded or in containers, or addresses given.
 
 Owns the parts and the proxies between them and the processes under test. Workers and ingest reach each node by
 listeners of their own, whose advertised addresses are proxies; the run itself, and the nodes among themselves, go
@@ -7,7 +7,7 @@ straight.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,11 +16,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from daymark.local import ports
-from daymark.local.kafka import Kafka
 from daymark.local.preparation import prepare
-from daymark.local.properties import Node
-from daymark.local.valkey import Valkey
 from schemas.topics import Topics
+from tests.faults import contained, embedded
+from tests.faults.hurtable import Cluster, Store
 from tests.faults.proxy import Link, Proxy
 
 _LISTENERS = ("WORKERS", "INGEST")
@@ -39,37 +38,11 @@ class Ground:
     redis_of_workers: str
     proxy: Proxy
     links: Mapping[str, Sequence[Link]]
-    cluster: Kafka | None = None
-    valkey: Valkey | None = None
+    cluster: Cluster | None = None
+    valkey: Store | None = None
 
 
-class Cluster(Kafka):
-    """Nodes with two more listeners each, advertised at the ports of proxies."""
-
-    def announce(self, ports_of: Mapping[tuple[int, str], tuple[int, int]]) -> None:
-        """Say, for each node and listener, the port it listens on and the one that it tells its clients."""
-        self._ports = ports_of
-
-    def _format(self, nodes: Sequence[Node]) -> None:
-        # The first thing after the settings are written: of two lines Java takes the later one.
-        for node in nodes:
-            own = [(name, self._ports[node.number, name]) for name in _LISTENERS]
-            listens = [f"{name}://{ports.LOOPBACK}:{port}" for name, (port, _) in own]
-            tells = [f"{name}://{ports.LOOPBACK}:{port}" for name, (_, port) in own]
-            plain, controller = f"PLAINTEXT://{ports.LOOPBACK}:{node.port}", node.controller_port
-            protocols = [f"{name}:PLAINTEXT" for name in ("PLAINTEXT", "CONTROLLER", *_LISTENERS)]
-            with (node.home / "server.properties").open("a") as file:
-                file.write(
-                    f"listeners={','.join([plain, f'CONTROLLER://{ports.LOOPBACK}:{controller}', *listens])}\n"
-                    f"advertised.listeners={','.join([plain, *tells])}\n"
-                    f"listener.security.protocol.map={','.join(protocols)}\n"
-                    "inter.broker.listener.name=PLAINTEXT\n"
-                )
-        super()._format(nodes)
-
-
-@contextmanager
-def embedded(folder: Path, session_s: float, *, straight: bool = False) -> Iterator[Ground]:
+def on_this_machine(folder: Path, session_s: float, *, straight: bool = False) -> AbstractContextManager[Ground]:
     """Start three nodes and a Valkey of one's own, with proxies before them.
 
     Args:
@@ -77,17 +50,26 @@ def embedded(folder: Path, session_s: float, *, straight: bool = False) -> Itera
         session_s: after how many seconds the brokers take a silent member of KIP-848 for dead: theirs to say.
         straight: workers go past the proxies, which take CPU that is theirs where no road is hurt.
     """
+    cluster = embedded.Cluster(prepare(_cache()), folder / "kafka", nodes=_NODES, settings=_settings(session_s))
+    return _own("embedded", cluster, embedded.Store(folder / "valkey"), straight=straight)
+
+
+def in_containers(session_s: float, *, straight: bool = False) -> AbstractContextManager[Ground]:
+    """Start the same in containers; the proxies, as the workers, are outside."""
+    contained.check_engine()
+    return _own("in containers", contained.Cluster(_NODES, _settings(session_s)), contained.Store(), straight=straight)
+
+
+def _settings(session_s: float) -> dict[str, str]:
+    return {"group.consumer.session.timeout.ms": str(round(session_s * 1000))}
+
+
+@contextmanager
+def _own(kind: str, cluster: Cluster, valkey: Store, *, straight: bool) -> Iterator[Ground]:
     with ExitStack() as stack:
         proxy = stack.enter_context(Proxy.running())
-        valkey = Valkey(folder / "valkey")
         stack.callback(valkey.kill)
         valkey.start()
-        cluster = Cluster(
-            prepare(_cache()),
-            folder / "kafka",
-            nodes=_NODES,
-            settings={"group.consumer.session.timeout.ms": str(round(session_s * 1000))},
-        )
         stack.callback(cluster.discard)
         roads: dict[tuple[int, str], Link] = {}
         for number in range(1, _NODES + 1):
@@ -98,7 +80,7 @@ def embedded(folder: Path, session_s: float, *, straight: bool = False) -> Itera
         store = _road_to(proxy, valkey.url)
         of = {name: [roads[number, name] for number in range(1, _NODES + 1)] for name in _LISTENERS}
         yield Ground(
-            says=f"{_NODES} embedded Kafka nodes and a Valkey",
+            says=f"{_NODES} Kafka nodes and a Valkey, {kind}",
             kafka=cluster.bootstrap,
             kafka_of_workers=cluster.bootstrap if straight else _bootstrap(of["WORKERS"]),
             kafka_of_ingest=_bootstrap(of["INGEST"]),

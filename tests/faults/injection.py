@@ -4,7 +4,6 @@ Owns no time: `strike` does a fault now and returns what undoes it. Invariant: n
 run did not start.
 """
 
-import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,11 +15,10 @@ from typing import Final
 import redis
 from confluent_kafka import KafkaException
 
-from daymark.local.kafka import Kafka
-from daymark.local.valkey import Valkey
 from tests.faults import ground
 from tests.faults.fleet import Fleet, Member
 from tests.faults.ground import Ground
+from tests.faults.hurtable import Cluster, Store
 from tests.faults.schedule import NETWORK, NODES, Fault, Kind
 
 Undo = Callable[[], None]
@@ -69,12 +67,12 @@ class Injector:
         return self._workers.members[:-1] or self._workers.members
 
     @property
-    def _cluster(self) -> Kafka:
+    def _cluster(self) -> Cluster:
         assert self._where.cluster is not None, "a Kafka that was given is not hurt"
         return self._where.cluster
 
     @property
-    def _valkey(self) -> Valkey:
+    def _valkey(self) -> Store:
         assert self._where.valkey is not None, "a store that was given is not hurt"
         return self._where.valkey
 
@@ -129,7 +127,7 @@ class Injector:
 
         return heal
 
-    def _strike_nodes(self, cluster: Kafka, fault: Fault) -> Undo:
+    def _strike_nodes(self, cluster: Cluster, fault: Fault) -> Undo:
         victims = [1, 2, 3] if fault.kind is Kind.ALL_NODES else [self._victim(fault)]
         self.done[fault.kind] += 1
         for number in victims:
@@ -146,21 +144,19 @@ class Injector:
                 found = ground.leader(self._where.kafka, "__transaction_state", name)
         return found if found and found > 0 else fault.target  # -1: it has no leader just now
 
-    def _strike_store(self, valkey: Valkey, kind: Kind) -> Undo:
+    def _strike_store(self, valkey: Store, kind: Kind) -> Undo:
         self.done[kind] += 1
         if kind in {Kind.STORE_KILL, Kind.STORE_EMPTY}:
             valkey.kill()
             if kind is Kind.STORE_EMPTY:
                 valkey.wipe()
             return valkey.launch
-        with redis.Redis.from_url(self._where.redis) as client:
-            if kind is Kind.STORE_FREEZE:
-                pid = int(client.info("server")["process_id"])
-                _signal_store(pid, signal.SIGSTOP)
-                return lambda: _signal_store(pid, signal.SIGCONT)
-            ill, well = _COMMANDS[kind]
-            client.execute_command(*ill)
-            return lambda: self._tell_store(well)
+        if kind is Kind.STORE_FREEZE:
+            valkey.freeze()
+            return valkey.thaw
+        ill, well = _COMMANDS[kind]
+        self._tell_store(ill)
+        return lambda: self._tell_store(well)
 
     def _tell_store(self, command: Sequence[str]) -> None:
         with redis.Redis.from_url(self._where.redis) as client:
@@ -180,8 +176,3 @@ _COMMANDS: Final[dict[Kind, tuple[Sequence[str], Sequence[str]]]] = {
 def aim_file(folder: Path, worker: str) -> Path:
     """Return where a worker finds its aim."""
     return folder / f"{worker}.aim"
-
-
-def _signal_store(pid: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)

@@ -1,0 +1,6 @@
+"""The images that tests run: those of docker-compose.yml."""
+
+from typing import Final
+
+KAFKA: Final = "apache/kafka:4.1.0"
+VALKEY: Final = "valkey/valkey:9"
