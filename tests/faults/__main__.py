@@ -47,9 +47,7 @@ def main() -> None:
             tally = Run(options, where, nursery, own, _say).make()
             total.add(tally)
             found, kills = tally.found, tally.kills
-            doubled = (
-                "emitted again under their id, as a store that came back empty must" if options.empties else "doubled"
-            )
+            doubled = "emitted again under their id, since the store came back empty" if options.empties else "doubled"
             _say(
                 f"seed {options.seed}: {kills} kills, {found['events']:,} events, "
                 f"{found['lost']} lost, {found['doubled']:,} {doubled}"

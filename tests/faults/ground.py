@@ -68,6 +68,7 @@ def _settings(session_s: float) -> dict[str, str]:
 def _own(kind: str, cluster: Cluster, valkey: Store, *, straight: bool) -> Iterator[Ground]:
     with ExitStack() as stack:
         proxy = stack.enter_context(Proxy.running())
+        stack.callback(valkey.wipe)
         stack.callback(valkey.kill)
         valkey.start()
         stack.callback(cluster.discard)
