@@ -111,11 +111,11 @@ def _clients(found: settings.Settings, group: str, heard: cluster.Heard) -> Clie
 
 
 def _scope(clients: Clients, found: settings.Settings, period: Period, heard: cluster.Heard) -> Scope:
-    known = cluster.ask(clients.committed, found.kafka, heard=heard).topics
     names = [topic.name for topic in found.topics.all()]
+    known = cluster.showing(names, lambda: cluster.ask(clients.committed, found.kafka, heard=heard)).topics
     missing = [name for name in names if name not in known]
     if missing:
-        raise click.ClickException(f"there is no topic {', '.join(missing)}; `daymark topics` makes it.")
+        raise cluster.NoTopic(missing)
     return scope(clients, found.topics, {name: sorted(known[name].partitions) for name in names}, period)
 
 

@@ -1,6 +1,7 @@
 """What a cluster has, asked by commands that a person waits for: an answer or a clear error, soon."""
 
 import time
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
 import click
@@ -8,12 +9,14 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ClusterMetadata  # type: ignore[attr-defined]  # public, but not marked so
 
 ANSWER_S: Final = 8.0  # for so long a cluster is given, if it is not to be waited for
+NEWS_S: Final = 2.0  # within that, the news of a new topic has long got around
 
 # Commands say themselves what went wrong; librdkafka's own lines would come between.
 QUIET: Final[dict[str, Any]] = {"log_level": 0, "reconnect.backoff.max.ms": 1000}
 
 _REFUSED = {"_AUTHENTICATION", "_SSL"}
 _ONCE_S = 1.0  # of one question: Ctrl-C is not heard meanwhile
+_AGAIN_S = 0.1
 
 
 class Client(Protocol):
@@ -50,6 +53,13 @@ class Unreachable(click.ClickException):
     """No broker answers."""
 
 
+class NoTopic(click.ClickException):
+    """Topics that are needed are not there."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__(f"there is no topic {', '.join(names)}; `daymark topics` makes it.")
+
+
 def ask(client: Client, brokers: str, wait_s: float = 0.0, heard: Heard | None = None) -> ClusterMetadata:
     """Return what the cluster has.
 
@@ -75,3 +85,21 @@ def ask(client: Client, brokers: str, wait_s: float = 0.0, heard: Heard | None =
                 ) from None
         else:
             return found
+
+
+def showing(names: Iterable[str], look: Callable[[], ClusterMetadata], within_s: float = NEWS_S) -> ClusterMetadata:
+    """Return what the cluster has once it shows these topics, or what it had at the end.
+
+    A topic is made before each broker has heard of it: who asks at once may be told that it is not there.
+
+    Args:
+        names: of the topics.
+        look: asks the cluster.
+        within_s: after so many seconds without one of them it is not there.
+    """
+    wanted, until = set(names), time.monotonic() + within_s
+    while True:
+        found = look()
+        if time.monotonic() > until or wanted <= found.topics.keys():
+            return found
+        time.sleep(_AGAIN_S)

@@ -239,9 +239,11 @@ def _to_topic(events: Iterator[Event], options: dict[str, Any], tally: Tally) ->
     producer = Producer(client_config(found) | cluster.QUIET | records.CONFIG | own)
     pace = Pace(options["rate"], time.monotonic())
     try:
-        if found.topics.events not in cluster.ask(producer, found.kafka, heard=heard).topics:
-            raise click.ClickException(f"there is no topic {found.topics.events}; `daymark topics` makes it.")
-        destination = records.Destination(found.topics.events, _workspace(options))
+        events_topic = found.topics.events
+        known = cluster.showing((events_topic,), lambda: cluster.ask(producer, found.kafka, heard=heard)).topics
+        if events_topic not in known:
+            raise cluster.NoTopic((events_topic,))
+        destination = records.Destination(events_topic, _workspace(options))
         records.publish(events, producer, destination, pace, tally)
     except KafkaException as error:
         raise click.ClickException(f"Kafka at {found.kafka}: {error.args[0].str()}. Is DAYMARK_KAFKA right?") from None

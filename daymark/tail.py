@@ -58,8 +58,12 @@ def command(
     show, shown = (as_json if as_lines else as_text), 0
     by_id = registry.lookup(found.schema_registry) if found.schema_registry else None
     try:
-        known = cluster.ask(consumer, found.kafka, heard=heard)
-        consumer.assign(_places(consumer, known, found.topics, kinds, from_beginning=from_beginning))
+        names = _names(found.topics, kinds or _KINDS)
+        known = cluster.showing(names, lambda: cluster.ask(consumer, found.kafka, heard=heard))
+        missing = [name for name in names if name not in known.topics]
+        if missing and (kinds or len(missing) == len(names)):
+            raise cluster.NoTopic(missing)
+        consumer.assign(_places(consumer, known, names, from_beginning=from_beginning))
         click.echo("Waiting for what commits; Ctrl-C ends it.", err=True)
         for message in _messages(consumer, until):
             click.echo(line(message, show, by_id))
@@ -91,21 +95,21 @@ def line(message: Message, show: Show, by_id: Callable[[int], avro.Schema] | Non
     return show(message, schema, record)
 
 
+def _names(topics: Topics, kinds: tuple[str, ...]) -> list[str]:
+    named = {"interactions": topics.interactions, "traits": topics.traits, "rejected": topics.rejected}
+    return [named[kind] for kind in kinds]
+
+
 def _places(
-    consumer: Consumer, cluster_has: ClusterMetadata, topics: Topics, kinds: tuple[str, ...], *, from_beginning: bool
+    consumer: Consumer, known: ClusterMetadata, names: list[str], *, from_beginning: bool
 ) -> list[TopicPartition]:
-    """Return every partition of the topics, and where to begin in it."""
-    names = {
-        "interactions": topics.interactions,
-        "traits": topics.traits,
-        "rejected": topics.rejected,
-    }
-    known = cluster_has.topics
-    missing = [names[kind] for kind in kinds or _KINDS if names[kind] not in known]
-    present = [names[kind] for kind in kinds or _KINDS if names[kind] in known]
-    if not present or (kinds and missing):
-        raise click.ClickException(f"there is no topic {', '.join(missing)}; `daymark topics` makes it.")
-    places = [TopicPartition(name, number, OFFSET_BEGINNING) for name in present for number in known[name].partitions]
+    """Return every partition of those of the topics that are there, and where to begin in it."""
+    places = [
+        TopicPartition(name, number, OFFSET_BEGINNING)
+        for name in names
+        if name in known.topics
+        for number in known.topics[name].partitions
+    ]
     if not from_beginning:
         for place in places:
             # With read_committed the end is the last stable offset: what is in an open transaction now, will show.

@@ -6,7 +6,6 @@ created either, since topics with unequal partitions would have to be deleted ag
 
 import json
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -28,7 +27,6 @@ from daymark.kafka import client_config
 from schemas.topics import Topic
 
 _REQUEST_S = 30.0
-_AGAIN_S = 0.1
 _MOST_REPLICAS = 3  # by default: one may be away for maintenance, and one fail
 
 # From so many replicas on two must have a record before it counts: one broker's disk is not enough.
@@ -115,7 +113,8 @@ def settle(admin: AdminClient, metadata: ClusterMetadata, wanted: Sequence[Wante
     uneven = any(found[topic.name].partitions != topic.partitions for topic in wanted if topic.name in found)
     if missing and not uneven:
         taken = _create(admin, missing)
-        found |= _found(admin, _seen(admin, taken), taken)
+        shown = cluster.showing((topic.name for topic in missing), lambda: _look(admin), _REQUEST_S)
+        found |= _found(admin, shown, taken)
     return [_state(topic, found.get(topic.name), uneven=uneven) for topic in wanted]
 
 
@@ -155,14 +154,9 @@ def _create(admin: AdminClient, missing: Sequence[Wanted]) -> list[str]:
     return taken
 
 
-def _seen(admin: AdminClient, names: Sequence[str]) -> ClusterMetadata:
-    """Return what the cluster has once it shows these topics: the news of a new one takes a moment to get around."""
-    until = time.monotonic() + _REQUEST_S
-    while True:
-        metadata: ClusterMetadata = admin.list_topics(timeout=_REQUEST_S)
-        if time.monotonic() > until or all(name in metadata.topics for name in names):
-            return metadata
-        time.sleep(_AGAIN_S)
+def _look(admin: AdminClient) -> ClusterMetadata:
+    metadata: ClusterMetadata = admin.list_topics(timeout=_REQUEST_S)
+    return metadata
 
 
 def _set(value: str | None) -> set[str]:

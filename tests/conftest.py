@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from daymark.local import tools
 from daymark.local.kafka import Kafka
@@ -24,9 +23,9 @@ from daymark.local.preparation import prepare
 from daymark.local.valkey import Valkey
 from schemas.topics import Topics
 from tests import discretion, parts, strategies  # noqa: F401  strategies says how often hypothesis draws
+from tests.made import make
 
 PARTS = pytest.StashKey[parts.Parts]()
-PARTITIONS = 4  # of a test's topics: enough to spread, few enough to be quick
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -94,11 +93,9 @@ def claim_key() -> bytes:
 def topics(kafka: str) -> Iterator[Topics]:
     """Topics of the test's own, made; they and the groups named with their prefix are removed afterwards."""
     mine = Topics(f"t{uuid.uuid4().hex[:12]}.")
-    admin = AdminClient({"bootstrap.servers": kafka})
-    new = [NewTopic(topic.name, PARTITIONS, config=dict(topic.settings)) for topic in mine.all()]
-    for future in admin.create_topics(new).values():
-        future.result(30)
+    make(kafka, mine.all())
     yield mine
+    admin = AdminClient({"bootstrap.servers": kafka})
     made = [name for name in admin.list_topics(timeout=30).topics if name.startswith(mine.prefix)]
     for future in admin.delete_topics(made).values() if made else ():
         _done_unless(future.result, KafkaError.UNKNOWN_TOPIC_OR_PART)

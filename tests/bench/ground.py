@@ -15,18 +15,17 @@ from pathlib import Path
 import redis
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from daymark.local import processes
 from daymark.local.kafka import Kafka
 from daymark.local.preparation import prepare
 from daymark.local.valkey import Valkey
-from schemas.topics import Topics
+from schemas.topics import Topic, Topics
 from tests.flows import Road
+from tests.made import make
 
 WORKSPACE = "w"
 _ANSWER_S, _REACHED_S = 60.0, 10.0
-_REPLICAS = -1  # the broker's default
 
 
 @dataclass
@@ -41,12 +40,8 @@ class Ground:
     def road(self, name: str, partitions: int, more: Sequence[str] = ()) -> Road:
         """Make the topics of one Daymark, and more of them by their names, each with so many partitions."""
         topics = Topics(f"{self.prefix}{name}.")
-        new = [NewTopic(topic.name, partitions, _REPLICAS, config=dict(topic.settings)) for topic in topics.all()] + [
-            NewTopic(topics.prefix + other, partitions, _REPLICAS) for other in more
-        ]
-        admin = AdminClient({"bootstrap.servers": self.kafka})  # in a name: its answers go with it
-        for future in admin.create_topics(new).values():
-            future.result(_ANSWER_S)
+        others = (Topic(topics.prefix + other, partitions, {}) for other in more)
+        make(self.kafka, (*topics.all(), *others), partitions)
         return Road(self.kafka, self.redis, topics, secrets.token_bytes(16))
 
     def empty_store(self) -> None:

@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 from rich.console import Console
 
 from daymark.simulation.audience import Plan, events
@@ -32,6 +30,7 @@ from tests.bench import ground
 from tests.bench.figures import Row, sheets, shown
 from tests.bench.ingest_client import Address, Client, Driven, Load
 from tests.flows import Process, Road, wait_until
+from tests.made import make
 
 PART: Final = "ingest"
 INGEST, CONSTANT = "ingest", "constant answer"
@@ -60,7 +59,7 @@ class Rig:
     def __init__(self, stack: ExitStack, kafka: str) -> None:
         self._consumer = Consumer({"bootstrap.servers": kafka, "group.id": "bench-ingest"})
         stack.callback(self._consumer.close)
-        _make_topics(kafka)
+        make(kafka, TOPICS.all(), _partitions())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="daymark-bench-")))
         file = folder / "workspaces.toml"
         tables = [f'[workspaces.{name}]\nkeys = ["sha256:{digest(name).hex()}"]\n' for name in (KEY, LIMITED)]
@@ -203,13 +202,6 @@ def _request(body: bytes, key: str = KEY, path: bytes = b"/v1/identify") -> byte
 
 def _partitions() -> int:
     return next(topic.partitions for topic in TOPICS.all() if topic.name == TOPICS.events)
-
-
-def _make_topics(kafka: str) -> None:
-    admin = AdminClient({"bootstrap.servers": kafka})
-    topics = [NewTopic(topic.name, topic.partitions, config=dict(topic.settings)) for topic in TOPICS.all()]
-    for future in admin.create_topics(topics).values():
-        future.result(30)
 
 
 def _address(process: Process) -> Address:

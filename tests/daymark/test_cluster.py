@@ -1,6 +1,7 @@
 """A person gets an answer from a cluster, or a clear error, soon."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -58,3 +59,19 @@ def test_what_a_broker_has_against_us_is_said() -> None:
     heard = cluster.Heard()
     with pytest.raises(cluster.Unreachable, match=r"\(no such user\)"):
         cluster.ask(Hopeless(heard), "localhost:9092", 600, heard)
+
+
+def _looks(*seen: set[str]) -> Callable[[], Any]:
+    """Return what shows these topics, one look after the other, and the last for ever."""
+    rest = list(seen)
+    return lambda: SimpleNamespace(topics=dict.fromkeys(rest.pop(0) if len(rest) > 1 else rest[0]))
+
+
+def test_a_topic_just_made_is_looked_for_again() -> None:
+    found = cluster.showing(iter(("a", "b")), _looks(set(), {"b"}, {"a", "b", "c"}), within_s=60)
+    assert set(found.topics) == {"a", "b", "c"}
+
+
+def test_a_topic_that_is_not_there_is_not_waited_for_long() -> None:
+    found = cluster.showing(("a", "b"), _looks({"b"}), within_s=0.2)
+    assert set(found.topics) == {"b"}

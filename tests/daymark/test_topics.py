@@ -13,6 +13,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from daymark import cluster
 from daymark import topics as topics_command
 from daymark.topics import Found, Wanted, differences, settle, want
 from schemas.topics import Topic, Topics
@@ -57,9 +58,7 @@ def test_unequal_partitions_are_said_and_nothing_is_created(kafka: str, unmade: 
     """The topic that a broker made by itself is the usual trap."""
     admin = AdminClient({"bootstrap.servers": kafka})
     admin.create_topics([NewTopic(unmade.events, 1)])[unmade.events].result(30)
-    deadline = time.monotonic() + 30
-    while unmade.events not in admin.list_topics(timeout=30).topics:
-        assert time.monotonic() < deadline
+    cluster.showing((unmade.events,), lambda: admin.list_topics(timeout=30), within_s=30)
     result = run(kafka, unmade, "--json")
     assert result.exit_code == 1
     assert states(result) == {topic.name: "missing" for topic in unmade.all()} | {unmade.events: "differs"}

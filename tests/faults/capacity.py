@@ -12,6 +12,7 @@ from tests.faults.ground import Ground
 from tests.faults.nursery import Nursery
 from tests.faults.recovery import Watch
 from tests.flows import Road
+from tests.made import make
 
 _EVENTS = 1_000_000  # more than can come of it
 _WAITING = 20_000  # so many are kept before the fleet: never idle, never far behind
@@ -23,7 +24,7 @@ def measure(options: Options, where: Ground, nursery: Nursery, folder: Path) -> 
     """Return how many events a second go through, sent and committed, when as many are sent as the fleet takes."""
     topics = Topics(f"capacity-{secrets.token_hex(3)}.")
     road = Road(where.kafka, where.redis, topics, secrets.token_bytes(16))
-    ground.make_topics(where, topics, PARTITIONS)
+    make(where.kafka, topics.all(), PARTITIONS)
     watch = Watch(where.kafka, topics, road.group, PARTITIONS)
     workers = Cast(options, where, nursery, road, folder).workers
     stream = load.Stream(where.kafka, topics.events, float(_EVENTS), load.plan(options.seed, _EVENTS, invalid=0.02))

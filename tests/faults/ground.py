@@ -13,7 +13,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from daymark.local import ports
 from daymark.local.preparation import prepare
@@ -114,18 +113,6 @@ def given(kafka: str, redis: str) -> Iterator[Ground]:
             proxy=proxy,
             links={"worker - Redis": [store]},
         )
-
-
-def make_topics(ground: Ground, topics: Topics, partitions: int) -> None:
-    """Make the topics, as safe as the brokers allow."""
-    admin = AdminClient({"bootstrap.servers": ground.kafka})
-    replicas = min(len(admin.list_topics(timeout=30).brokers), 3)
-    safe = {"min.insync.replicas": "2"} if replicas == 3 else {}
-    new = [
-        NewTopic(t.name, partitions, replication_factor=replicas, config={**t.settings, **safe}) for t in topics.all()
-    ]
-    for future in admin.create_topics(new).values():
-        future.result(30)
 
 
 def remove_topics(ground: Ground, topics: Topics) -> None:

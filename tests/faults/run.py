@@ -29,6 +29,7 @@ from tests.faults.recovery import Killed, Watch, held
 from tests.faults.schedule import Fault, Kind, Scope
 from tests.faults.tally import Tally
 from tests.flows import Road
+from tests.made import make
 
 _EVERY_S = 0.02
 _SAY_EVERY_S = 10.0
@@ -65,7 +66,7 @@ class Run:
     def make(self) -> Tally:
         """Make it."""
         options, where, topics = self._options, self._where, self._topics
-        ground.make_topics(where, topics, PARTITIONS)
+        make(where.kafka, topics.all(), PARTITIONS)
         watch = Watch(where.kafka, topics, self._road.group, PARTITIONS)
         books = Books(where.kafka, self._road.group, topics.events)
         # A storm begins when the workers keep up: until then the stream flows, and it must outlast the last kill.

@@ -12,8 +12,9 @@ from daymark.local.kafka import Kafka
 from schemas.topics import Topics
 from tests.ingest import wire
 from tests.ingest.conftest import Start, ready, started, until_ready
-from tests.ingest.test_publisher import make_topics, read_topic
+from tests.ingest.test_publisher import read_topic
 from tests.ingest.wire import event, post
+from tests.made import make
 
 
 def test_event_on_its_way(start: Start, kafka: str, topics: Topics) -> None:
@@ -52,7 +53,7 @@ def test_workers(start: Start, kafka: str, topics: Topics) -> None:
 def test_kafka_comes_later(start: Start, kafka_cluster: Callable[..., Kafka]) -> None:
     """Without Kafka it starts, says that it is not ready, answers 503, and is ready by itself once Kafka is there."""
     cluster = kafka_cluster()
-    make_topics(cluster.bootstrap, Topics())
+    make(cluster.bootstrap, Topics().all(), 1)
     cluster.stop()
     server = started(start(DAYMARK_KAFKA=cluster.bootstrap))
     assert wire.exchange(server.http, post()).code == "unavailable"

@@ -7,8 +7,8 @@ from schemas.topics import Topics
 from tests.bench.ingest_client import Load, drive
 from tests.ingest import wire
 from tests.ingest.conftest import Server, Start, started, until_ready
-from tests.ingest.test_publisher import make_topics
 from tests.ingest.wire import event, post
+from tests.made import make
 
 MOST_BYTES = 300 * 1024 * 1024  # the bounds of bodies and of the queue, twice 64 MiB, and what a process is without
 MOST_GROWTH = 32 * 1024 * 1024
@@ -18,7 +18,7 @@ LARGE = [post(event(traits={"email": f"p{number}@example.com"}, pad="x" * 30_000
 def test_without_kafka(start: Start, kafka_cluster: Callable[..., Kafka]) -> None:
     """Once all rooms are full, a flood of large events changes nothing: each is refused."""
     cluster = kafka_cluster()
-    make_topics(cluster.bootstrap, Topics())
+    make(cluster.bootstrap, Topics().all(), 1)
     server = started(start(DAYMARK_KAFKA=cluster.bootstrap))
     until_ready(server)
     assert wire.exchange(server.http, post()).status == 200

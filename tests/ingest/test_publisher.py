@@ -18,6 +18,7 @@ from ingest.publisher import MOST_MESSAGES, BadOptions, Publisher
 from schemas import avro, reasons
 from schemas.topics import Topics
 from tests.ingest.fakes import FakeDelivery
+from tests.made import make
 
 HEADERS: Headers = [("workspace", b"acme"), ("received_at", b"1590947747263")]
 PATIENCE_SECONDS = 30.0
@@ -146,7 +147,7 @@ def test_partitions_are_as_java_has_them(kafka: str, topics: Topics) -> None:
 def test_kafka_goes_and_comes_back(kafka_cluster: Callable[..., Kafka]) -> None:
     """Without Kafka each request has its answer in time, what is queued is bounded, and it recovers by itself."""
     cluster, topics = kafka_cluster(), Topics()
-    make_topics(cluster.bootstrap, topics)
+    make(cluster.bootstrap, topics.all(), 1)
 
     async def scene() -> None:
         async with _real(cluster.bootstrap, topics, most_messages=1_000) as there:
@@ -170,7 +171,7 @@ def test_kafka_goes_and_comes_back(kafka_cluster: Callable[..., Kafka]) -> None:
 def test_memory_stays_flat_without_kafka(kafka_cluster: Callable[..., Kafka]) -> None:
     """A hundred thousand refusals cost no memory."""
     cluster, topics = kafka_cluster(), Topics()
-    make_topics(cluster.bootstrap, topics)
+    make(cluster.bootstrap, topics.all(), 1)
 
     async def scene() -> None:
         async with _real(cluster.bootstrap, topics) as there:
@@ -260,15 +261,6 @@ def _peak_kib() -> int:
 def _start_again(cluster: Kafka) -> None:
     cluster.launch()
     cluster.wait_ready()
-
-
-def make_topics(kafka: str, topics: Topics) -> None:
-    from confluent_kafka.admin import AdminClient  # noqa: PLC0415
-    from confluent_kafka.cimpl import NewTopic  # noqa: PLC0415
-
-    admin = AdminClient({"bootstrap.servers": kafka})
-    for future in admin.create_topics([NewTopic(topic.name, 1) for topic in topics.all()]).values():
-        future.result(PATIENCE_SECONDS)
 
 
 def read_topic(kafka: str, topic: str) -> list[Message]:

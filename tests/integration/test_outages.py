@@ -7,13 +7,12 @@ from collections.abc import Callable
 
 import pytest
 import redis
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from daymark.local.kafka import Kafka
 from daymark.local.valkey import Valkey
 from schemas.topics import Topics
 from tests.flows import Process, Road, twice, visit, wait_until
+from tests.made import make
 
 
 @pytest.fixture
@@ -165,11 +164,7 @@ def cluster(kafka_cluster: Callable[..., Kafka]) -> Kafka:
 @pytest.fixture
 def three_nodes(cluster: Kafka, redis_url: str) -> Road:
     topics = Topics("three.")
-    admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
-    safe = {"min.insync.replicas": "2"}
-    new = [NewTopic(t.name, 4, replication_factor=3, config={**t.settings, **safe}) for t in topics.all()]
-    for future in admin.create_topics(new).values():
-        future.result(30)
+    make(cluster.bootstrap, topics.all(), copies=3)
     return Road(cluster.bootstrap, redis_url, topics, secrets.token_bytes(16))
 
 
@@ -205,9 +200,7 @@ def test_kafka_gone_and_back(kafka_cluster: Callable[..., Kafka], redis_url: str
 
 def _one_node(cluster: Kafka, redis_url: str) -> Road:
     topics = Topics("one.")
-    admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
-    for future in admin.create_topics([NewTopic(t.name, 4, config=dict(t.settings)) for t in topics.all()]).values():
-        future.result(30)
+    make(cluster.bootstrap, topics.all())
     return Road(cluster.bootstrap, redis_url, topics, secrets.token_bytes(16))
 
 
