@@ -7,7 +7,7 @@ by no workspace more than it leaves free.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from ingest.delivery import Done, Headers, Outcome, Readiness, Record
 from ingest.metrics import Metrics
 from ingest.room import Room
+from ingest.trouble import Trouble
 from schemas.topics import PARTITIONER, Topics
 
 log = structlog.get_logger()
@@ -91,7 +92,7 @@ class Publisher:
         self._ended: list[tuple[_Waiter, Outcome]] = []
         self._polling, self._quiet, self._swept = False, 0, 0.0
         self._soon: asyncio.Handle | None = None
-        self._last_error = ""
+        self._trouble = Trouble()
         self._refused_at: dict[str, float] = {}  # when it is said again that a topic may not be written
         self._seen = False  # until the topics were seen once, producing could make the broker create them, wrongly
         self.failure: str | None = None
@@ -174,7 +175,6 @@ class Publisher:
     def _finish(self, waiter: _Waiter, error: KafkaError | None) -> None:
         """Fail a request at its first error; forget it when the last of its records is out of the queue."""
         if error is not None:
-            self._last_error = error.str()
             self._metrics.delivery_failures[error.name(),] += 1
             if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
                 self._say_refused(waiter.topic)
@@ -217,7 +217,7 @@ class Publisher:
         return told
 
     def _erred(self, error: KafkaError) -> None:
-        self._last_error = error.str()
+        self._trouble.hear(error.name(), error.str())
         if error.fatal():
             log.error("producer.failed", error=error.name())
             self.failure = f"the producer failed: {error.str()}"
@@ -225,10 +225,27 @@ class Publisher:
     async def _watch(self) -> None:
         while True:
             found = await self._loop.run_in_executor(self._executor, self._look)
-            self._producer.poll(0)  # serves error callbacks when nothing is in flight
-            if found != self.readiness:
-                self._turn(found)
-            await asyncio.sleep(_LOOK_SECONDS if found.ready else _LOOK_AGAIN_SECONDS)
+            self._producer.poll(0)  # hears of trouble also when nothing is in flight
+            readiness = self._judge(found)
+            if readiness != self.readiness:
+                self._turn(readiness)
+            await asyncio.sleep(_LOOK_SECONDS if readiness.ready else _LOOK_AGAIN_SECONDS)
+
+    def _look(self) -> Collection[str] | KafkaError:
+        """Ask Kafka for all its topics: asking for one by name could create it. Runs in a thread of its own."""
+        try:
+            return list(self._producer.list_topics(timeout=_LOOK_TIMEOUT_SECONDS).topics)
+        except KafkaException as error:
+            return error.args[0]  # type: ignore[no-any-return]
+
+    def _judge(self, found: Collection[str] | KafkaError) -> Readiness:
+        if isinstance(found, KafkaError):
+            return Readiness(ready=False, reason=f"Kafka cannot be reached: {self._trouble.why(found.str())}")
+        self._trouble.forget()
+        missing = [name for name in (self._topics.events, self._topics.rejected) if name not in found]
+        if missing:
+            return Readiness(ready=False, reason=f"missing topics: {', '.join(missing)}")
+        return Readiness(ready=True, reason="")
 
     def _turn(self, found: Readiness) -> None:
         if found.ready:
@@ -238,17 +255,6 @@ class Publisher:
         self._seen = self._seen or found.ready
         self.readiness = found
         self._metrics.kafka_up.set(found.ready)
-
-    def _look(self) -> Readiness:
-        """Ask Kafka for all its topics: asking for one by name could create it. Runs in a thread of its own."""
-        try:
-            found = self._producer.list_topics(timeout=_LOOK_TIMEOUT_SECONDS).topics
-        except KafkaException as error:
-            return Readiness(ready=False, reason=f"Kafka cannot be reached: {self._last_error or error.args[0].str()}")
-        missing = [name for name in (self._topics.events, self._topics.rejected) if name not in found]
-        if missing:
-            return Readiness(ready=False, reason=f"missing topics: {', '.join(missing)}")
-        return Readiness(ready=True, reason="")
 
 
 def _kafka_error(error: BufferError | KafkaException) -> KafkaError:

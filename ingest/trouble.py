@@ -1,0 +1,41 @@
+"""Why Kafka cannot be reached: of all that librdkafka complains of, what helps most."""
+
+_REFUSED = {"_AUTHENTICATION", "_SSL"}
+_REPEATED = "_ALL_BROKERS_DOWN"  # says that each of them is, after each was said
+
+
+class Trouble:
+    """Keeps one complaint until Kafka is reached.
+
+    A refusal of us goes before all others: it says what to mend. Complaints of one kind come again and again, and tell
+    each time after how many ms; the first is kept, so that who logs what is new logs it once.
+    """
+
+    def __init__(self) -> None:
+        self._kind, self._text = "", ""
+
+    def hear(self, kind: str, text: str) -> None:
+        """Keep a complaint if it helps more than the one that is kept, or is of another kind that helps as much.
+
+        Args:
+            kind: its name with librdkafka, such as _TRANSPORT.
+            text: its words.
+        """
+        if kind != self._kind and _help(kind) >= _help(self._kind):
+            self._kind, self._text = kind, text
+
+    def why(self, failure: str) -> str:
+        """Return why a call failed: what was heard, else the call's own words, which say little."""
+        return self._text or failure
+
+    def forget(self) -> None:
+        """Kafka was reached."""
+        self._kind, self._text = "", ""
+
+
+def _help(kind: str) -> int:
+    if kind in _REFUSED:
+        return 3
+    if kind == _REPEATED:
+        return 1
+    return 2 if kind else 0
