@@ -26,7 +26,7 @@ def machine(parts: str) -> dict[str, Any]:
     """Return what a measurement was made on: hardware, its load, versions, and which parts were used."""
     return {
         "measured": datetime.now(UTC).date().isoformat(),
-        "commit": _said("git", "describe", "--always", "--dirty", "--exclude", "*"),
+        "commit": _commit(),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),
@@ -74,6 +74,14 @@ def _cpu() -> str:
     info = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*: (.*)", info.read_text()) if info.exists() else None
     return found[1] if found else platform.machine()
+
+
+def _commit() -> str:
+    """Return what was measured; the figures that a run leaves, part by part, change nothing of it."""
+    name = _said("git", "describe", "--always", "--exclude", "*")
+    figures = f":(exclude){PUBLISHED.parent.relative_to(ROOT)}"
+    changed = _said("git", "status", "--porcelain", "--untracked-files=no", "--", ".", figures)
+    return f"{name}-dirty" if changed else name
 
 
 def _said(*command: str) -> str:
