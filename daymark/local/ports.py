@@ -3,28 +3,39 @@
 import errno
 import random
 import socket
-from collections import deque
 
 LOOPBACK = "127.0.0.1"
 _RANGE = range(20_000, 32_000)  # below the ports that systems give to outgoing connections (Linux: from 32768)
 _TRIES = 1000
 
-# What this process chose: free until its user listens, and not to be chosen a second time meanwhile.
-_lately: deque[int] = deque(maxlen=200)
+# What this process chose, each held by a datagram socket, which is in no server's way: while its user does not listen,
+# not yet or between a kill and a start, nobody who chooses here takes it.
+_held: dict[int, socket.socket] = {}
+_MOST_HELD = 200
 
 
 def choose(preferred: int | None = None) -> int:
-    """Return the preferred port if it is free, else any free one.
-
-    Nothing holds it: what is to listen there must start soon.
-    """
+    """Return the preferred port if it is free, else any free one that no living process chose before."""
     if preferred is not None and is_free(preferred):
         return preferred
     for port in random.SystemRandom().sample(_RANGE, _TRIES):
-        if port not in _lately and is_free(port):
-            _lately.append(port)
+        if is_free(port) and _hold(port):
             return port
-    raise OSError(errno.EADDRINUSE, f"no free port between {_RANGE.start} and {_RANGE.stop}")
+    raise OSError(errno.EADDRINUSE, f"no free port between {_RANGE[0]} and {_RANGE[-1]}")
+
+
+def _hold(port: int) -> bool:
+    """Keep others from choosing a port; False when somebody does so already."""
+    holder = socket.socket(type=socket.SOCK_DGRAM)
+    try:
+        holder.bind((LOOPBACK, port))
+    except OSError:
+        holder.close()
+        return False
+    if len(_held) == _MOST_HELD:
+        _held.pop(next(iter(_held))).close()
+    _held[port] = holder
+    return True
 
 
 def is_free(port: int) -> bool:

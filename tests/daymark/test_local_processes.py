@@ -120,6 +120,23 @@ def test_a_child_dies_with_its_killed_parent(tmp_path: Path) -> None:
     wait_until(lambda: processes.noted(file) is None)
 
 
+def test_a_port_that_another_process_chose_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as that process lives, even while nothing listens there: a killed server comes back to its port."""
+    chooses = "from daymark.local import ports; print(ports.choose(), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", chooses], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        port = int(other.stdout.readline())
+        monkeypatch.setattr(ports, "_RANGE", (port,))
+        monkeypatch.setattr(ports, "_TRIES", 1)
+        assert ports.is_free(port)
+        with pytest.raises(OSError, match="no free port"):
+            ports.choose()
+        other.kill()
+    assert ports.choose() == port
+
+
 def test_a_taken_port_is_not_chosen() -> None:
     """The preferred port is taken when it is free, and another when it is not."""
     free = ports.choose()
