@@ -1,6 +1,7 @@
 """Chooses free TCP ports on the loopback address."""
 
 import errno
+import os
 import random
 import socket
 
@@ -9,8 +10,8 @@ _RANGE = range(20_000, 32_000)  # below the ports that systems give to outgoing 
 _TRIES = 1000
 
 # What this process chose, each held by a datagram socket, which is in no server's way: while its user does not listen,
-# not yet or between a kill and a start, nobody who chooses here takes it.
-_held: dict[int, socket.socket] = {}
+# not yet or between a kill and a start, nobody who chooses here takes it. File descriptors, which end with the process.
+_held: dict[int, int] = {}
 _MOST_HELD = 200
 
 
@@ -33,8 +34,8 @@ def _hold(port: int) -> bool:
         holder.close()
         return False
     if len(_held) == _MOST_HELD:
-        _held.pop(next(iter(_held))).close()
-    _held[port] = holder
+        os.close(_held.pop(next(iter(_held))))
+    _held[port] = holder.detach()
     return True
 
 
