@@ -1,24 +1,23 @@
 """Settings: environment -> frozen values (contract, section 9). The only place that reads the environment.
 
-Every fault is reported at once. A secret never appears in a repr. `TABLE` is the one list of settings: README's table
-is generated from it.
+Every fault is reported at once. A secret never appears in a repr. `setting_table.TABLE` is the one list of settings.
 """
 
 import difflib
 import json
 import os
-import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from daymark import values
+from daymark import environment
+from daymark.environment import PREFIX
+from daymark.setting_table import TABLE, Setting
 from daymark.values import Address
 from schemas.topics import Topics
 
-PREFIX: Final = "DAYMARK_"
 OPTION_PREFIX: Final = "DAYMARK_KAFKA_"
 RUNNING: Final = Path(".daymark") / "up.json"  # where a running `daymark up` says how it is reached
 
@@ -84,22 +83,17 @@ class Settings:
     topics: Topics
 
 
-class Setting(NamedTuple):
-    """One variable: its name without the prefix, the field it fills, how its text is read, its default and meaning."""
-
-    name: str
-    field: str
-    parse: Callable[[str], Any]
-    default: str | None
-    meaning: str
-
-
 def from_environment() -> Settings:
     """Return the settings of this process, with a running `daymark up` in this folder as the default.
 
     Raises:
         SettingsFaults: something is wrong; with every fault at once.
     """
+    if links := environment.service_links(os.environ):
+        sys.stderr.write(
+            f"daymark: ignoring {len(links)} variables that Kubernetes set for a Service ({min(links)} …); "
+            "enableServiceLinks: false in the pod's spec avoids them\n"
+        )
     return load({**_running(RUNNING), **os.environ})
 
 
@@ -110,36 +104,23 @@ def load(environ: Mapping[str, str]) -> Settings:
         SettingsFaults: something is wrong; with every fault at once.
     """
     faults: list[str] = []
-    given = dict(_given(environ, faults))
-    values = {setting.field: _value(setting, given, faults) for setting in TABLE}
+    given = dict(environment.given(environ, faults))
+    found = {setting.field: _value(setting, given, faults) for setting in TABLE}
     options = _options(given, faults)
     faults.extend(_misspelt(given))
     if not faults:
-        faults.extend(_across(values, options))
+        faults.extend(_across(found, options))
     if faults:
         raise SettingsFaults(faults)
-    return Settings(kafka_options=options, **values)
-
-
-def _given(environ: Mapping[str, str], faults: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield our variables without their prefix; NAME_FILE gives NAME the content of a file."""
-    for name, text in environ.items():
-        if not name.startswith(PREFIX):
-            continue
-        if not name.endswith("_FILE"):
-            yield name.removeprefix(PREFIX), text
-        elif name.removesuffix("_FILE") in environ:
-            faults.append(f"{name}: {name.removesuffix('_FILE')} is set, too; set one of them")
-        else:
-            try:
-                yield name.removeprefix(PREFIX).removesuffix("_FILE"), Path(text).read_text("utf-8").rstrip("\r\n")
-            except (OSError, ValueError) as error:
-                faults.append(f"{name}: {text} cannot be read: {getattr(error, 'strerror', None) or error}")
+    return Settings(kafka_options=options, **found)
 
 
 def _value(setting: Setting, given: Mapping[str, str], faults: list[str]) -> Any:
-    text = given.get(setting.name) or setting.default
+    text = given.get(setting.name, setting.default)
     if text is None:
+        return None
+    if not text and setting.default != "":
+        faults.append(f"{PREFIX}{setting.name}: it is empty; unset it to get the default")
         return None
     try:
         return setting.parse(text)
@@ -158,12 +139,18 @@ def _options(given: Mapping[str, str], faults: list[str]) -> dict[str, str]:
     for option in options.keys() & OWNED_OPTIONS:
         instead = OWNED_OPTIONS[option]
         advice = f"set {instead} instead" if instead else "Daymark sets it itself: its guarantee rests on it"
-        faults.append(f"{OPTION_PREFIX}{option.upper().replace('.', '_')}: {advice}")
-    if options:
+        faults.append(f"{_variable(option)}: {advice}")
+    empty = [option for option, text in options.items() if not text and option not in OWNED_OPTIONS]
+    faults.extend(f"{_variable(option)}: it is empty; unset it" for option in empty)
+    if options and not empty:
         from daymark.kafka import option_faults  # noqa: PLC0415  loads the driver, which most runs of most commands do without
 
         faults.extend(option_faults(options))
     return options
+
+
+def _variable(option: str) -> str:
+    return f"{OPTION_PREFIX}{option.upper().replace('.', '_')}"
 
 
 def _misspelt(given: Mapping[str, str]) -> Iterator[str]:
@@ -194,107 +181,3 @@ def _running(path: Path) -> dict[str, str]:
         return {}
     # A variable in a file counts as set, too.
     return {name: text for name, text in running.items() if f"{name}_FILE" not in os.environ}
-
-
-TABLE: Final = (
-    Setting("KAFKA", "kafka", values.brokers, "localhost:9092", "Kafka's servers, host:port, with commas between"),
-    Setting(
-        "REDIS",
-        "redis",
-        values.redis,
-        "redis://localhost:6379",
-        "redis://, rediss://, unix:// or redis+cluster:// URL; Redis 7+ or Valkey 8+",
-    ),
-    Setting(
-        "SCHEMA_REGISTRY",
-        "schema_registry",
-        values.registry,
-        None,
-        "URL of a schema registry; unset: Avro's single-object encoding",
-    ),
-    Setting("WORKSPACES", "workspaces", Path, None, "path of the workspaces file; read again when it changes"),
-    Setting("HTTP", "http", values.address, "127.0.0.1:8080", "host:port of the API; port 0 is any free one"),
-    Setting(
-        "ADMIN",
-        "admin",
-        values.address,
-        None,
-        "host:port of health and metrics; by default 127.0.0.1, port 8081 of ingest, 8082 of process",
-    ),
-    Setting(
-        "ALLOWED_ORIGINS",
-        "allowed_origins",
-        values.origins,
-        "",
-        "browser origins that may call the API, with commas between, or *",
-    ),
-    Setting(
-        "REQUEST_LIMIT_BYTES",
-        "request_limit_bytes",
-        values.number(32 * 1024, 64 << 20),
-        "512000",
-        "longest request, after decompression",
-    ),
-    Setting("INGEST_INSTANCES", "ingest_instances", values.number(1, 10_000), "1", "hosts that run `daymark ingest`"),
-    Setting("GROUP", "group", values.text, "daymark", "consumer group of the workers"),
-    Setting(
-        "GROUP_PROTOCOL",
-        "group_protocol",
-        values.one_of("classic", "consumer"),
-        "classic",
-        "group protocol: classic, or consumer (KIP-848)",
-    ),
-    Setting(
-        "ASSIGNOR",
-        "assignor",
-        values.one_of("cooperative-sticky", "range", "roundrobin", "uniform"),
-        None,
-        "assignor of partitions; by default cooperative-sticky, with the consumer protocol uniform",
-    ),
-    Setting(
-        "SLOT",
-        "slot",
-        values.text,
-        socket.gethostname(),
-        "stable name of this process among the workers; by default the host's name",
-    ),
-    Setting(
-        "SESSION_TIMEOUT_MS",
-        "session_timeout_ms",
-        values.number(1000, 1_800_000),
-        "45000",
-        "a worker that is silent for so long is taken for dead",
-    ),
-    Setting(
-        "TRANSACTION_TIMEOUT_MS",
-        "transaction_timeout_ms",
-        values.number(1000, 900_000),
-        "15000",
-        "a transaction that is open for so long is aborted",
-    ),
-    Setting("BATCH_RECORDS", "batch_records", values.number(1, 100_000), "10000", "most records of a transaction"),
-    Setting(
-        "CLAIM_KEY",
-        "claim_key",
-        values.secret,
-        None,
-        "secret of the keyed hash of day keys, the same for all workers; a new one forgets all claims",
-    ),
-    Setting("CLAIM_DAYS", "claim_days", values.number(1, 3650), "8", "lifetime of a day key, in days from the claim"),
-    Setting("CLOCK_DAYS", "clock_days", values.number(1, 3650), "8", "lifetime of a property's clock, from its change"),
-    Setting(
-        "REJECTED_PERCENT",
-        "rejected_percent",
-        values.number(1, 100),
-        "50",
-        "a worker stops when it would reject more than this share of a minute's records",
-    ),
-    Setting(
-        "REJECTED_RECORDS",
-        "rejected_records",
-        values.number(1, 1_000_000_000),
-        "10000",
-        "and at least so many records came in that minute",
-    ),
-    Setting("TOPIC_PREFIX", "topics", Topics, "", "put before every topic's name"),
-)

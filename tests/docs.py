@@ -6,7 +6,8 @@ from pathlib import Path
 from prometheus_client import REGISTRY
 
 from daymark.cli import COMMANDS
-from daymark.settings import PREFIX, TABLE
+from daymark.environment import PREFIX
+from daymark.setting_table import TABLE
 from ingest.metrics import TABLE as INGEST
 from processor import metrics
 from tests.bench import speed

@@ -70,3 +70,13 @@ def test_taken_port_is_said() -> None:
     assert said.returncode == 1
     assert "DAYMARK_ADMIN" in said.stderr
     assert "Traceback" not in said.stderr
+
+
+def test_service_links_are_reported_once() -> None:
+    """A Service called daymark-kafka is no reason to fail; one line says what was left out."""
+    links = {"SERVICE_HOST": "10.0.0.5", "SERVICE_PORT": "9092", "PORT": "tcp://10.0.0.5:9092"}
+    said = run("process", DAYMARK_REDIS="x", **{f"DAYMARK_KAFKA_{name}": text for name, text in links.items()})
+    assert said.returncode == 2
+    first, second = said.stderr.splitlines()
+    assert "enableServiceLinks" in first
+    assert "DAYMARK_REDIS" in second

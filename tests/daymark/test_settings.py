@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from daymark import settings
+from daymark.environment import service_links
+from daymark.setting_table import TABLE
 from daymark.settings import Settings, SettingsFaults, load
 from daymark.values import Address
 
@@ -90,6 +92,55 @@ def test_foreign_variables_are_left_alone() -> None:
     load({"DAYMARK_SERVICE_HOST": "10.0.0.1", "DAYMARK_TEST_KAFKA": "x", "DAYMARK_KEY": "k", "DAYMARK_PORT": "tcp://x"})
 
 
+def links(service: str) -> dict[str, str]:
+    """What Kubernetes sets in every pod beside a Service with one TCP port named `http`, and one named `file`."""
+    tcp = f"{service}_PORT_9092_TCP"
+    return {
+        f"{service}_SERVICE_HOST": "10.0.0.5",
+        f"{service}_SERVICE_PORT": "9092",
+        f"{service}_SERVICE_PORT_HTTP": "9092",
+        f"{service}_SERVICE_PORT_FILE": "9093",
+        f"{service}_PORT": "tcp://10.0.0.5:9092",
+        tcp: "tcp://10.0.0.5:9092",
+        f"{tcp}_PROTO": "tcp",
+        f"{tcp}_PORT": "9092",
+        f"{tcp}_ADDR": "10.0.0.5",
+    }
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        *("DAYMARK", "DAYMARK_KAFKA", "DAYMARK_KAFKA_HEADLESS", "DAYMARK_KAFKA_BOOTSTRAP", "DAYMARK_SCHEMA_REGISTRY"),
+        *("DAYMARK_WORKSPACES", "DAYMARK_REDIS", "DAYMARK_HTTP", "DAYMARK_ADMIN", "DAYMARK_SERVICE", "DAYMARK_FILE"),
+    ],
+)
+def test_kubernetes_service_links_are_no_settings(service: str) -> None:
+    """A Service whose name begins like our variables changes nothing; real settings beside its links count."""
+    real = {"DAYMARK_GROUP": "mine", "DAYMARK_KAFKA_CLIENT_RACK": "a"}
+    found = load(links(service) | real)
+    assert found == load(real)
+    assert service_links(links(service) | real) == links(service).keys()
+
+
+def test_a_setting_that_only_looks_like_a_link_counts() -> None:
+    """Without the two variables that every Service has there is no Service."""
+    assert service_links({"DAYMARK_KAFKA_PORT": "tcp://10.0.0.5:9092"}) == set()
+    assert "DAYMARK_KAFKA_PORT" in faults(KAFKA_PORT="tcp://10.0.0.5:9092")[0]
+
+
+def test_an_empty_setting_is_a_fault(tmp_path: Path) -> None:
+    """A variable that a template left empty does not silently become the default, unless empty means none."""
+    (tmp_path / "empty").write_text("\n")
+    found = faults(REDIS="", CLAIM_KEY_FILE=str(tmp_path / "empty"), KAFKA_SASL_PASSWORD="")
+    assert sorted(fault.partition(":")[0] for fault in found) == [
+        "DAYMARK_CLAIM_KEY",
+        "DAYMARK_KAFKA_SASL_PASSWORD",
+        "DAYMARK_REDIS",
+    ]
+    assert load({"DAYMARK_TOPIC_PREFIX": "", "DAYMARK_ALLOWED_ORIGINS": ""}) == load({})
+
+
 def test_secrets_from_files(tmp_path: Path) -> None:
     """NAME_FILE gives NAME the content of a file, without its line break; a file that is not there is a fault."""
     (tmp_path / "key").write_text("0123456789abcdef\n")
@@ -123,7 +174,7 @@ def test_settings_are_frozen() -> None:
 
 def test_table_fills_every_field() -> None:
     """No setting is without a field, no field without a setting."""
-    assert {row.field for row in settings.TABLE} | {"kafka_options"} == set(Settings.__dataclass_fields__)
+    assert {row.field for row in TABLE} | {"kafka_options"} == set(Settings.__dataclass_fields__)
 
 
 def test_a_running_up_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,123 @@
+"""The one list of settings: README's table is generated from it, `settings.load` reads by it."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from daymark import values
+from schemas.topics import Topics
+
+
+class Setting(NamedTuple):
+    """One variable: its name without the prefix, the field it fills, how its text is read, its default and meaning."""
+
+    name: str
+    field: str
+    parse: Callable[[str], Any]
+    default: str | None
+    meaning: str
+
+
+TABLE: Final = (
+    Setting("KAFKA", "kafka", values.brokers, "localhost:9092", "Kafka's servers, host:port, with commas between"),
+    Setting(
+        "REDIS",
+        "redis",
+        values.redis,
+        "redis://localhost:6379",
+        "redis://, rediss://, unix:// or redis+cluster:// URL; Redis 7+ or Valkey 8+",
+    ),
+    Setting(
+        "SCHEMA_REGISTRY",
+        "schema_registry",
+        values.registry,
+        None,
+        "URL of a schema registry; unset: Avro's single-object encoding",
+    ),
+    Setting("WORKSPACES", "workspaces", Path, None, "path of the workspaces file; read again when it changes"),
+    Setting("HTTP", "http", values.address, "127.0.0.1:8080", "host:port of the API; port 0 is any free one"),
+    Setting(
+        "ADMIN",
+        "admin",
+        values.address,
+        None,
+        "host:port of health and metrics; by default 127.0.0.1, port 8081 of ingest, 8082 of process",
+    ),
+    Setting(
+        "ALLOWED_ORIGINS",
+        "allowed_origins",
+        values.origins,
+        "",
+        "browser origins that may call the API, with commas between, or *",
+    ),
+    Setting(
+        "REQUEST_LIMIT_BYTES",
+        "request_limit_bytes",
+        values.number(32 * 1024, 64 << 20),
+        "512000",
+        "longest request, after decompression",
+    ),
+    Setting("INGEST_INSTANCES", "ingest_instances", values.number(1, 10_000), "1", "hosts that run `daymark ingest`"),
+    Setting("GROUP", "group", values.text, "daymark", "consumer group of the workers"),
+    Setting(
+        "GROUP_PROTOCOL",
+        "group_protocol",
+        values.one_of("classic", "consumer"),
+        "classic",
+        "group protocol: classic, or consumer (KIP-848)",
+    ),
+    Setting(
+        "ASSIGNOR",
+        "assignor",
+        values.one_of("cooperative-sticky", "range", "roundrobin", "uniform"),
+        None,
+        "assignor of partitions; by default cooperative-sticky, with the consumer protocol uniform",
+    ),
+    Setting(
+        "SLOT",
+        "slot",
+        values.text,
+        socket.gethostname(),
+        "stable name of this process among the workers; by default the host's name",
+    ),
+    Setting(
+        "SESSION_TIMEOUT_MS",
+        "session_timeout_ms",
+        values.number(1000, 1_800_000),
+        "45000",
+        "a worker that is silent for so long is taken for dead",
+    ),
+    Setting(
+        "TRANSACTION_TIMEOUT_MS",
+        "transaction_timeout_ms",
+        values.number(1000, 900_000),
+        "15000",
+        "a transaction that is open for so long is aborted",
+    ),
+    Setting("BATCH_RECORDS", "batch_records", values.number(1, 100_000), "10000", "most records of a transaction"),
+    Setting(
+        "CLAIM_KEY",
+        "claim_key",
+        values.secret,
+        None,
+        "secret of the keyed hash of day keys, the same for all workers; a new one forgets all claims",
+    ),
+    Setting("CLAIM_DAYS", "claim_days", values.number(1, 3650), "8", "lifetime of a day key, in days from the claim"),
+    Setting("CLOCK_DAYS", "clock_days", values.number(1, 3650), "8", "lifetime of a property's clock, from its change"),
+    Setting(
+        "REJECTED_PERCENT",
+        "rejected_percent",
+        values.number(1, 100),
+        "50",
+        "a worker stops when it would reject more than this share of a minute's records",
+    ),
+    Setting(
+        "REJECTED_RECORDS",
+        "rejected_records",
+        values.number(1, 1_000_000_000),
+        "10000",
+        "and at least so many records came in that minute",
+    ),
+    Setting("TOPIC_PREFIX", "topics", Topics, "", "put before every topic's name"),
+)
