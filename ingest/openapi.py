@@ -24,7 +24,11 @@ _SCHEMAS: Final[dict[str, Any]] = {
         ),
         "properties": {
             "type": {"type": "string", "description": "identify; may be left out except in a batch"},
-            "timestamp": {"type": ["string", "number"], "description": "ISO 8601, or a Unix time"},
+            "timestamp": {"type": ["string", "number", "null"], "description": "ISO 8601, or a Unix time"},
+            "originalTimestamp": {
+                "type": ["string", "number", "null"],
+                "description": "counts where timestamp is absent or null, as SDKs send it",
+            },
             "traits": {"type": "object", "properties": {"email": {"type": "string"}}},
             "context": {
                 "type": "object",

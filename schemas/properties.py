@@ -8,7 +8,6 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import Final
 
 from schemas.identify import Change, Value, is_text
@@ -16,7 +15,10 @@ from schemas.lookup import at, present, tidy
 from schemas.timestamps import Number
 
 # What Segment calls a computation, and what contact.traits does.
-KINDS: Final[Mapping[str, str]] = {"audience": "audience", "trait": "trait", "journey_step": "journey"}
+_JOURNEY: Final = "journey_step"  # a step that has no value in traits is an entry, as legacy Journeys send it
+KINDS: Final[Mapping[str, str]] = {"audience": "audience", "trait": "trait", _JOURNEY: "journey"}
+
+_NOWHERE: Final = object()
 
 _CLASS = (("context", "personas", "computation_class"),)
 _KEY = (("context", "personas", "computation_key"),)
@@ -40,7 +42,8 @@ def read(event: dict[str, object], audiences: tuple[str, ...]) -> tuple[Change, 
     name = _name(event)
     if name is None:
         return ()
-    return tuple(change(tidy(name), _value(value), computation) for value in islice(at(event, ("traits", name)), 1))
+    value = next(at(event, ("traits", name)), True if computation == _JOURNEY else _NOWHERE)
+    return () if value is _NOWHERE else (change(tidy(name), _value(value), computation),)
 
 
 def simple_change(name: str, value: object, computation: str) -> Change | None:

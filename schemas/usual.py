@@ -128,7 +128,8 @@ def read(body: bytes, workspace: Workspace) -> Identify | Rejection | None:
     email = contact.normalise(address) if type(address) is str else None
     if email is None:
         email = _spelled_email(event.traits)
-    timestamp_ms = timestamps.parse(event.timestamp)
+    instant = event.originalTimestamp if event.timestamp is None else event.timestamp
+    timestamp_ms = timestamps.parse(instant)
     if email is None or timestamp_ms is None or (event.type != "identify" and event.type.lower() != "identify"):
         return _refused(event, email)
     return Identify(
@@ -160,7 +161,8 @@ def _refused(event: _Event, email: str | None) -> Rejection | None:
     if event.type.lower() != "identify":
         return reasons.UNSUPPORTED_TYPE
     if email is not None:
-        return reasons.MISSING_TIMESTAMP if event.timestamp is None else reasons.INVALID_TIMESTAMP
+        is_missing = event.timestamp is None and event.originalTimestamp is None
+        return reasons.MISSING_TIMESTAMP if is_missing else reasons.INVALID_TIMESTAMP
     context: Any = event.context
     if context is not None and context.traits:  # there may be an address
         return None

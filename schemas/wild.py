@@ -19,6 +19,7 @@ from schemas.workspace import Workspace
 # Where each field may be, in order of preference.
 EMAIL = (("traits", "email"), ("context", "traits", "email"), ("email",))
 TIMESTAMP = (("timestamp",),)
+ORIGINAL_TIMESTAMP = (("originalTimestamp",),)  # counts only where there is no timestamp, not where it is invalid
 URL = (("page", "url"), ("context", "page", "url"), ("url",))
 EVENT = (("event",),)
 MESSAGE_ID = (("messageId",),)
@@ -40,6 +41,8 @@ def read(body: bytes, workspace: Workspace, *, type_required: bool) -> Identify 
     if isinstance(email, Rejection):
         return email
     timestamp_ms = _timestamp(fields.values("timestamp", TIMESTAMP))
+    if timestamp_ms is reasons.MISSING_TIMESTAMP:
+        timestamp_ms = _timestamp(fields.values("timestamp", ORIGINAL_TIMESTAMP))
     if isinstance(timestamp_ms, Rejection):
         return timestamp_ms
     return Identify(

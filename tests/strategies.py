@@ -31,6 +31,8 @@ _EMAIL = (
     '"peter@example.com"',
     "null", '""', '"peter"', '"a@b@c"', "5", '["a@b.c"]', '" Peter@Example.COM "', '"jos\u00e9@b.c"',
     '"jose\u0301@b.c"', '"a\\u0040b.c"', '"a\\ud83d@b.c"', '"a\u2003@b.c"', json.dumps("a" * 253 + "@b"),
+    '"\\u200ba@b.c\\ufe0f"', '"a\u00ad@b.c"', '"<a@b.c>"', '"mailto:a@b.c"', '"a@b.c."', '"a@B\u00dcCHER.de"',
+    '"a@xn--bcher-kva.de"', '"a@\U0001f44d.de"',
 )  # fmt: skip
 _TIMESTAMP = (
     '"2020-05-31T17:55:47.263Z"',
@@ -54,6 +56,7 @@ _GAPS = ("", " ", "\n\t\r ")
 _MEMBERS: dict[str, tuple[Any, int]] = {
     "type": (_TYPE, 245),
     "timestamp": (_TIMESTAMP, 245),
+    "originalTimestamp": (_TIMESTAMP, 60),
     "traits": ({"email": (_EMAIL, 245), "vip": (_VALUE, 150), "total_spent": (_VALUE, 40)}, 245),
     "context": (
         {

@@ -15,6 +15,7 @@ NAMELESS = frozenset({Reason.MALFORMED_JSON, Reason.NOT_AN_OBJECT, Reason.MISSIN
 
 _EMAIL = re.compile(rb',"email":"[^"]*"')
 _TIMESTAMP = re.compile(rb'"timestamp":"[^"]*",')
+_TIMESTAMPS_OF_ANY_KIND = re.compile(rb'"(?:timestamp|originalTimestamp)":"[^"]*",')
 _NO_OBJECTS = (b'"identify"', b"null", b"42", b"true")
 _TYPES = (b"track", b"page", b"group", b"delete")
 _EMAILS = (
@@ -24,6 +25,8 @@ _EMAILS = (
     b"peter@",
     b"with space@example.com",
     b"cut\\ud83d@a.example",
+    b"zero\\u200bwidth@example.com",
+    b"mailto:peter@example.com",
 )
 _TIMESTAMPS = (b"NOW", b"invalid-time", b"2026-13-45T00:00:00Z", b"", b"2026-02-30", b"Tue, 24 Nov 2026 23:14:00 GMT")
 
@@ -52,7 +55,7 @@ def broken(body: bytes, reason: Reason, choice: int) -> bytes:
         case Reason.INVALID_EMAIL:
             return _EMAIL.sub(lambda _: b',"email":"' + _EMAILS[choice % len(_EMAILS)] + b'"', body)
         case Reason.MISSING_TIMESTAMP:
-            return _TIMESTAMP.sub(b"", body)
+            return _TIMESTAMPS_OF_ANY_KIND.sub(b"", body)
         case Reason.INVALID_TIMESTAMP:
             return _TIMESTAMP.sub(b'"timestamp":"' + _TIMESTAMPS[choice % len(_TIMESTAMPS)] + b'",', body)
         case Reason.TIMESTAMP_IN_FUTURE:

@@ -28,7 +28,19 @@ MOST_BYTES = 33 * 1024  # somewhat over the limit of an event
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[-+.\w]+|[{}\[\],:]', re.DOTALL)
 _KEYS = (
-    *("type", "timestamp", "traits", "email", "context", "page", "url", "event", "messageId", "userId"),
+    *(
+        "type",
+        "timestamp",
+        "traits",
+        "email",
+        "context",
+        "page",
+        "url",
+        "event",
+        "messageId",
+        "userId",
+        "originalTimestamp",
+    ),
     *("personas", "computation_key", "computation_class", "vip", "big_spender", "audience", "trait", "journey_step"),
     *("contact", "mail", "time", "path", "tags", "properties", "library", "userAgent", "batch", "integrations"),
 )

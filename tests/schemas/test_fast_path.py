@@ -17,6 +17,7 @@ from tests import examples, strategies
 WORKSPACES = [PLAIN, Workspace("w", audiences=("vip", "Total Spent")), Workspace("w", audiences=("gr\u00f6\u00dfe",))]
 
 NOW_MS = 1_800_000_000_000
+DAY_MS = 1_590_883_200_000  # 2020-05-31
 
 
 def test_the_fast_path_is_the_tolerant_one_on_every_example() -> None:
@@ -52,6 +53,36 @@ def test_the_fast_path_is_not_taken_in(more: bytes, found: dict[str, str]) -> No
     body = b'{"type":"identify","timestamp":"2020-05-31","traits":{"email":"a@b"},%s}' % more
     plain = segment.Identify("a@b", 1_590_883_200_000, None, None, None)
     assert segment.read(body, NOW_MS) == msgspec.structs.replace(plain, **found)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (b'"originalTimestamp":"2020-05-31"', DAY_MS),
+        (b'"timestamp":null,"originalTimestamp":"2020-05-31"', DAY_MS),
+        (b'"original_timestamp":"2020-05-31"', DAY_MS),
+        (b'"timestamp":null,"ORIGINAL-TIMESTAMP":1590883200', DAY_MS),
+        (b'"original\\u0054imestamp":"2020-05-31"', DAY_MS),
+        (b'"originalTimestamp":null,"OriginalTimestamp":"2020-05-31"', DAY_MS),
+        (b'"timestamp":"2020-05-31","originalTimestamp":"2019-01-01"', DAY_MS),
+        (b'"Timestamp":"2020-05-31","originalTimestamp":"2019-01-01"', DAY_MS),
+        (b'"timestamp":"2020-05-31","originalTimestamp":null', DAY_MS),
+        (b'"timestamp":"soon","originalTimestamp":"2020-05-31"', Reason.INVALID_TIMESTAMP),
+        (b'"TIMESTAMP":"","originalTimestamp":"2020-05-31"', Reason.INVALID_TIMESTAMP),
+        (b'"timestamp":false,"originalTimestamp":"2020-05-31"', Reason.INVALID_TIMESTAMP),
+        (b'"originalTimestamp":"soon"', Reason.INVALID_TIMESTAMP),
+        (b'"originalTimestamp":null', Reason.MISSING_TIMESTAMP),
+        (b'"timestamp":null,"originalTimestamp":null', Reason.MISSING_TIMESTAMP),
+        (b'"originalTimestamp":"2099-01-01"', Reason.TIMESTAMP_IN_FUTURE),
+        (b'"sentAt":"2020-05-31","receivedAt":"2020-05-31"', Reason.MISSING_TIMESTAMP),
+    ],
+)
+def test_the_original_timestamp_stands_in_for_none(fields: bytes, expected: int | Reason) -> None:
+    """It counts where `timestamp`, in any spelling, is absent or null, and not where it is invalid: on both paths."""
+    body = b'{"type":"identify","traits":{"email":"a@b"},%s}' % fields
+    found = segment.read(body, NOW_MS)
+    assert (found.reason if isinstance(found, Rejection) else found.timestamp_ms) == expected
+    _is_same(usual.read(body, PLAIN), wild.read(body, PLAIN, type_required=False))
 
 
 @given(strategies.events(), st.sampled_from(WORKSPACES))
@@ -143,8 +174,9 @@ def test_an_address_in_the_context_is_looked_for() -> None:
         b'{"page":{"url":"u"},"type":"identify","url":"w","timestamp":"2020-05-31","traits":{"email":"a@b.c"}}',
         b'{"context":{"page":{"url":"u"}},"type":"identify","timestamp":"2020-05-31","traits":{"email":"a@b.c"}}',
         '{"type":"identify","timestamp":"2020-05-31T17:55:47Z","traits":{"email":"jos\u00e9@b.c"},"event":"\u00fc"}'.encode(),
+        b'{"type":"identify","originalTimestamp":"2020-05-31T17:55:47Z","traits":{"email":"a@b.c"}}',
     ],
-    ids=["no url", "page", "page and another", "context.page", "unicode"],
+    ids=["no url", "page", "page and another", "context.page", "unicode", "original timestamp"],
 )
 def test_the_fast_path_answers_for_what_is_sent_most(event_in: bytes) -> None:
     """The recommended format, and what SDKs and Engage send, take the fast path."""

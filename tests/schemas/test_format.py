@@ -68,11 +68,19 @@ def test_an_event_of_another_form_is_read() -> None:
     assert (found.url, found.event) == ("https://b.co", "saw prices")
 
 
+def test_other_fields_of_a_format_leave_the_timestamp_where_it_was() -> None:
+    """A format of the e-mail changes nothing for the original timestamp."""
+    found = read({"originalTimestamp": "2020-05-31", "mail": "a@b.co"}, email="mail")
+    assert isinstance(found, Identify)
+    assert found.timestamp_ms == 1_590_883_200_000
+
+
 def test_a_field_is_looked_for_nowhere_else() -> None:
     """What the format does not find is missing, though it is where it is for everybody else."""
     event = {"timestamp": 1590947747, "email": "a@b.co", "url": "x", "event": "y"}
     assert reason(event, email="mail") is Reason.MISSING_EMAIL
     assert reason(event, timestamp="at") is Reason.MISSING_TIMESTAMP
+    assert reason({**event, "originalTimestamp": 1590947747}, timestamp="at") is Reason.MISSING_TIMESTAMP
     found = read(event, url="address", event="name")
     assert isinstance(found, Identify)
     assert (found.url, found.event) == (None, None)

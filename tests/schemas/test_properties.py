@@ -75,6 +75,20 @@ def test_membership(kind: str, text: str, told: tuple[str, bool | None]) -> None
     assert (change.kind, change.membership) == told
 
 
+@pytest.mark.parametrize("traits", ['{"email":"a@x.org"}', "{}", "null", '{"email":"a@x.org","other":false}'])
+def test_a_journey_step_without_a_value_is_an_entry(traits: str) -> None:
+    """A legacy Journey's step says who came by, and nothing else."""
+    step = personas(computation_class="journey_step", computation_key="j_o_step_1")
+    assert changes(traits, personas=step) == (Change("j_o_step_1", True, "journey", True),)
+
+
+def test_a_journey_step_with_a_value_keeps_it() -> None:
+    """Null is a value: the trait was unset."""
+    step = personas(computation_class="journey_step", computation_key="step")
+    for text, value, member in (("null", None, None), ("false", False, False), ('"true"', "true", True)):
+        assert changes(f'{{"STEP":{text}}}', personas=step) == (Change("step", value, "journey", member),)
+
+
 @pytest.mark.parametrize(
     ("fields", "name"),
     [
