@@ -59,6 +59,7 @@ def _prepared(settings: Settings, workers: int) -> Callable[[int], int]:
             settings.request_limit_bytes,
             workers * settings.ingest_instances,
             settings.allowed_origins,
+            settings.allowed_headers,
             rejected=_codec(settings),
         ),
     )

@@ -49,7 +49,14 @@ TABLE: Final = (
         "allowed_origins",
         values.origins,
         "",
-        "browser origins that may call the API, with commas between, or *",
+        "browser origins that may call the API, with commas between, or * (then without credentials)",
+    ),
+    Setting(
+        "ALLOWED_HEADERS",
+        "allowed_headers",
+        values.headers,
+        "",
+        "request headers that those may send besides the usual ones, with commas between",
     ),
     Setting(
         "REQUEST_LIMIT_BYTES",

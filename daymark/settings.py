@@ -66,6 +66,7 @@ class Settings:
     http: Address
     admin: Address | None
     allowed_origins: tuple[str, ...]
+    allowed_headers: tuple[str, ...]
     request_limit_bytes: int
     ingest_instances: int
     group: str

@@ -1,10 +1,18 @@
 """How the text of a setting is read: each function returns a value or raises ValueError with what is wanted."""
 
+import re
 from collections.abc import Callable
+from ipaddress import IPv6Address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 _SECRET_CHARACTERS = 16
+_HIGHEST_PORT = 65535
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_HEADER_NAME = re.compile(r"(?!\*$)[a-z0-9!#$%&'*+.^_`|~-]+")  # * would be a wildcard
+_ORIGIN = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?/?"
+)
 
 
 class Address(NamedTuple):
@@ -29,7 +37,7 @@ def brokers(text: str) -> str:
 def address(text: str) -> Address:
     """host:port; an IPv6 host in brackets."""
     host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004  the highest port
+    if not colon or not host or not port.isdecimal() or int(port) > _HIGHEST_PORT:
         raise ValueError(f"{text!r} is not host:port")
     return Address(host.strip("[]"), int(port))
 
@@ -50,8 +58,42 @@ def registry(text: str) -> str:
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """Words, with commas between."""
-    return tuple(origin.strip() for origin in text.split(",") if origin.strip())
+    """Origins as browsers write them (RFC 6454, section 6.2), with commas between, or * for any."""
+    return tuple(dict.fromkeys(_origin(word) for word in _words(text)))
+
+
+def headers(text: str) -> tuple[str, ...]:
+    """Names of request headers (RFC 9110, section 5.1), with commas between; in lower case."""
+    names = tuple(dict.fromkeys(word.lower() for word in _words(text)))
+    for name in names:
+        if _HEADER_NAME.fullmatch(name) is None:
+            raise ValueError(f"{name!r} is not the name of a header")
+    return names
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _origin(text: str) -> str:
+    if text == "*":
+        return text
+    if "*" in text:
+        raise ValueError(f"{text!r}: * is no wildcard within an origin; list each one, or set * alone for any")
+    match = _ORIGIN.fullmatch(text)
+    if match is None or int(match["port"] or 0) > _HIGHEST_PORT:
+        raise ValueError(
+            f"{text!r} is not an origin: a scheme and a host in ASCII (an international one in its xn-- form), perhaps "
+            "a port, and nothing behind them, such as https://shop.example"
+        )
+    scheme, host, port = match["scheme"].lower(), _host(match["host"].lower()), match["port"]
+    if port is None or int(port) == _DEFAULT_PORTS.get(scheme):
+        return f"{scheme}://{host}"
+    return f"{scheme}://{host}:{int(port)}"
+
+
+def _host(text: str) -> str:
+    return f"[{IPv6Address(text.strip('[]')).compressed}]" if text.startswith("[") else text
 
 
 def secret(text: str) -> bytes:

@@ -37,7 +37,7 @@ class Answer(NamedTuple):
 
     def bearing(self, *headers: Header) -> "Answer":
         """Return the same answer with more headers."""
-        return self._replace(head=self.head + _lines(headers))
+        return self._replace(head=self.head + lines(headers))
 
 
 MALFORMED_REQUEST = Refusal("malformed_request", 400, "The request is not valid HTTP/1.1")
@@ -96,6 +96,13 @@ TABLE: Final = (
 
 _SENT_AGAIN: Final = (429, 503)
 
+# What RFC 9110 asks of these answers (sections 11.6.1 and 15.5.16). Clients that send no key before they are challenged
+# (Java's Authenticator, wget, `curl --anyauth`) know Basic.
+_HEADERS: Final[dict[int, tuple[Header, ...]]] = {
+    401: ((b"www-authenticate", b'Basic realm="Daymark", charset="UTF-8"'),),
+    415: ((b"accept-encoding", b"gzip"),),
+}
+
 
 def refused(refusal: Refusal, *headers: Header) -> Answer:
     """Return the answer that a refusal is, with headers of its own."""
@@ -135,32 +142,22 @@ def made(status: int, code: str, headers: Sequence[Header], body: bytes) -> Answ
     """Return an answer of bytes, with its length."""
     line = b"HTTP/1.1 %d %s\r\n" % (status, HTTPStatus(status).phrase.encode())
     length = () if status == HTTPStatus.NO_CONTENT else ((b"content-length", b"%d" % len(body)),)
-    return Answer(status, code, line + _lines((*headers, *length)), body)
+    return Answer(status, code, line + lines((*headers, *length)), body)
 
 
 def _made(status: int, code: str, content: object, retry_after: int = RETRY_AFTER_SECONDS) -> Answer:
-    retry = ((b"retry-after", b"%d" % retry_after),) if status in _SENT_AGAIN else ()
-    return made(status, code, (_JSON, *retry), msgspec.json.encode(content))
+    more = _HEADERS.get(status, ())
+    if status in _SENT_AGAIN:
+        more = ((b"retry-after", b"%d" % retry_after),)
+    return made(status, code, (JSON, *more), msgspec.json.encode(content))
 
 
-def _lines(headers: Sequence[Header]) -> bytes:
+def lines(headers: Sequence[Header]) -> bytes:
+    """Return headers as they stand in the head of a message."""
     return b"".join([b"%s: %s\r\n" % header for header in headers])
 
 
-_JSON: Final[Header] = (b"content-type", b"application/json")
-
-# Lets a browser send what analytics.js sends. The origin itself is on every answer, and the app's to say.
-PREFLIGHT: Final = made(
-    204,
-    "",
-    (
-        _JSON,
-        (b"access-control-allow-methods", b"POST"),
-        (b"access-control-allow-headers", b"authorization, content-type, x-retry-count"),
-        (b"access-control-max-age", b"7200"),  # seconds; no browser remembers it longer
-    ),
-    b"",
-)
+JSON: Final[Header] = (b"content-type", b"application/json")
 
 ACCEPTED: Final = json_answer(200, {"success": True})
 

@@ -17,6 +17,7 @@ Owns routes and order. Does not know Kafka, HTTP's framing or the environment.
 
 import asyncio
 import time
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -28,6 +29,7 @@ from ingest import admission, answers, keys, openapi
 from ingest.admission import Events
 from ingest.answers import Answer, Refusal
 from ingest.body import INFLATERS, Gzip
+from ingest.browsers import Browsers
 from ingest.delivery import Delivery, Headers, Outcome
 from ingest.exchange import Head, Intake, Reply
 from ingest.keys import STRANGER, Keys
@@ -57,13 +59,14 @@ _LIMITS: Final = {answers.RATE_LIMITED.code, answers.OVERLOADED.code}
 class Rules:
     """What the API is told.
 
-    Limits in bytes, how many processes share a workspace's rate, the origins of browsers that may call it, how
-    rejections are written.
+    Limits in bytes, how many processes share a workspace's rate, the origins of browsers that may call it, the request
+    headers that those may send besides the usual ones, how rejections are written.
     """
 
     request_limit_bytes: int = 500 * 1024
     processes: int = 1
     allowed_origins: tuple[str, ...] = ()
+    allowed_headers: tuple[str, ...] = ()
     rejected: avro.Codec = avro.REJECTED
 
 
@@ -85,39 +88,36 @@ class App:
         self.buckets = buckets or Buckets(rules.processes)
         self.keys = Keys()
         self.answered = metrics.answered
-        self._origins = {origin.encode("latin-1") for origin in rules.allowed_origins}
+        self._browsers = Browsers(rules.allowed_origins, rules.allowed_headers)
         metrics.requests_in_flight.set_function(lambda: self.room.count)
         metrics.bytes_in_flight.set_function(lambda: self.room.size)
 
     def begin(self, head: Head, reply: Reply) -> Intake | None:
         """As the port says (steps 1 to 4)."""
-        if self._origins:
+        if self._browsers.are_allowed:
             reply = self._for_browsers(head.headers, reply)
         call = call_of(head.path)
         if head.method != b"POST" or call not in _TAKEN:
-            reply(self._answer(call, head.method))
+            reply(self._answer(call, head))
             return None
         intake = _Intake(self, call, head.began, reply, self.workspaces())
         return intake if intake.begin(head.headers) else None
 
-    def _answer(self, call: Call | None, method: bytes) -> Answer:
-        """Answer what needs no more than method and path (step 1)."""
+    def _answer(self, call: Call | None, head: Head) -> Answer:
+        """Answer what needs no more than the head (step 1)."""
         if call is None:
             return answers.refused(answers.NOT_FOUND)
-        allowed = methods(call, from_browsers=bool(self._origins))
-        if method not in allowed:
+        allowed = methods(call, from_browsers=self._browsers.are_allowed)
+        if head.method not in allowed:
             return answers.refused(answers.METHOD_NOT_ALLOWED, (b"allow", b", ".join(allowed)))
-        if method == b"OPTIONS":
-            return answers.PREFLIGHT
+        if head.method == b"OPTIONS":
+            return self._browsers.preflight(head.headers.get(b"access-control-request-headers", b""))
         return openapi.ANSWER if call is Call.DESCRIPTION else answers.refused(answers.UNSUPPORTED_CALL)
 
     def _for_browsers(self, headers: Mapping[bytes, bytes], reply: Reply) -> Reply:
         """Return a reply that says whether the page that asked may read it."""
         origin = headers.get(b"origin", b"")
-        more = [(b"access-control-allow-origin", b"*" if b"*" in self._origins else origin)]
-        if b"*" not in self._origins:
-            more = [*more, (b"vary", b"origin")] if origin in self._origins else [(b"vary", b"origin")]
-        return lambda answer: reply(answer.bearing(*more))
+        return lambda answer: reply(self._browsers.readable(answer, origin))
 
 
 class _Intake(msgspec.Struct, eq=False, gc=False):
@@ -178,6 +178,7 @@ class _Intake(msgspec.Struct, eq=False, gc=False):
             self._refuse(fault)
             return
         whole = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        whole = whole.removeprefix(BOM_UTF8)
         try:
             if self._owner != STRANGER or self._know(whole):
                 self._admit(whole)

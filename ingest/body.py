@@ -52,4 +52,5 @@ class Gzip:
         return None if self._inflater.eof else answers.MALFORMED_ENCODING
 
 
-INFLATERS: Final[dict[bytes, type[Gzip] | None]] = {b"": None, b"identity": None, b"gzip": Gzip}
+# RFC 9110, section 8.4.1.3: x-gzip is gzip.
+INFLATERS: Final[dict[bytes, type[Gzip] | None]] = {b"": None, b"identity": None, b"gzip": Gzip, b"x-gzip": Gzip}

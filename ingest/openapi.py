@@ -112,6 +112,14 @@ _WORDS: Final = {
     503: "Not stored; send it again after Retry-After seconds",
 }
 
+_RETRY_AFTER: Final = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
+_HEADERS: Final[dict[int, Any]] = {
+    401: {"WWW-Authenticate": {"description": "Basic, with the key as the user", "schema": {"type": "string"}}},
+    415: {"Accept-Encoding": {"description": "gzip", "schema": {"type": "string"}}},
+    429: _RETRY_AFTER,
+    503: _RETRY_AFTER,
+}
+
 _BODIES: Final[dict[Call, Any]] = {
     Call.IDENTIFY: {
         "oneOf": [
@@ -183,10 +191,8 @@ def _refused(status: int, refusals: list[Refusal]) -> dict[str, Any]:
         refusal.code: {"value": {"success": False, "code": refusal.code, "message": refusal.message}}
         for refusal in codes
     }
-    if status in {answers.UNAVAILABLE.status, answers.RATE_LIMITED.status}:
-        response["headers"] = {
-            "Retry-After": {"description": "seconds", "schema": {"type": "integer"}},
-        }
+    if status in _HEADERS:
+        response["headers"] = _HEADERS[status]
     return response
 
 

@@ -42,21 +42,22 @@ def started(process: subprocess.Popen[str]) -> Server:
 
 
 @pytest.fixture(scope="session")
-def _servers() -> Iterator[Callable[..., Server]]:
+def servers() -> Iterator[Callable[..., Server]]:
+    """Return what starts a server that browsers of some origins may call."""
     with ExitStack() as stack:
         yield lambda *origins: _start(stack, *origins)
 
 
 @pytest.fixture(scope="session")
-def server(_servers: Callable[..., Server]) -> Server:
+def server(servers: Callable[..., Server]) -> Server:
     """Return the server that tests share: whatever one sends it, it must go on for the others."""
-    return _servers()
+    return servers()
 
 
 @pytest.fixture(scope="session")
-def browsers_server(_servers: Callable[..., Server]) -> Server:
+def browsers_server(servers: Callable[..., Server]) -> Server:
     """Return a server that browsers of ORIGIN may call."""
-    return _servers(ORIGIN)
+    return servers(ORIGIN)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+from codecs import BOM_UTF8
 from typing import Any
 
 from ingest.app import App, Rules
@@ -52,6 +53,13 @@ def test_bytes_as_received() -> None:
     assert (workspace, name, received_at) == ("workspace", b"acme", "received_at")
     assert isinstance(digits, bytes)
     assert digits.isdigit()
+
+
+def test_a_byte_order_mark_is_not_published() -> None:
+    """It is no part of the event: what is published is JSON to every reader (RFC 8259, section 8.1)."""
+    api = Api()
+    assert api.post(BOM_UTF8 + event())["status"] == 200
+    assert api.delivery.published == [(b"peter@example.com", event())]
 
 
 def test_a_batch_is_one_request() -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from codecs import BOM_UTF8
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -28,6 +29,12 @@ ACCEPTED = {
     "gzip": post(gzip.compress(event()), GZIP),
     "gzip in any case": post(gzip.compress(event()), b"content-encoding: GZIP"),
     "gzip in two members": post(gzip.compress(event()[:9]) + gzip.compress(event()[9:]), GZIP),
+    "gzip under its old name": post(gzip.compress(event()), b"Content-Encoding: X-GZip"),
+    "a byte order mark": post(BOM_UTF8 + event()),
+    "a byte order mark, inflated": post(gzip.compress(BOM_UTF8 + event()), GZIP),
+    "a byte order mark before a list": post(BOM_UTF8 + b"[%s]" % event()),
+    "a byte order mark before a batch": post(BOM_UTF8 + b'{"batch":[%s]}' % event(), path=b"/v1/batch"),
+    "a byte order mark before a key in the body": post(BOM_UTF8 + event(writeKey=KEY), key=False),
     "no encoding": post(event(), b"Content-Encoding: identity"),
     "a key without a colon": post(event(), b"Authorization: Basic ZGtfdGVzdA==", key=False),
     "a key that is not base64": post(event(), b"Authorization: Basic dk_test", key=False),
@@ -66,7 +73,10 @@ REFUSED = {
     "malformed_json: a deep body to find a key in": post(b'{"x":' + b"[" * 200_000, key=False),
     "malformed_json: a NUL": post(b'{"timestamp":"2020-05-31","email":"a\0@b.co"}'),
     "malformed_json: NaN": post(event()[:-1] + b',"x":NaN}'),
-    "malformed_json: a byte order mark": post(b"\xef\xbb\xbf" + event()),
+    "malformed_json: two byte order marks": post(BOM_UTF8 * 2 + event()),
+    "malformed_json: a byte order mark within": post(b"[" + BOM_UTF8 + event() + b"]"),
+    "malformed_json: half a byte order mark": post(BOM_UTF8[:2] + event()),
+    "malformed_json: UTF-16": post(event().decode().encode("utf-16")),
     "malformed_json: a batch": post(b'{"batch":[1,]}', path=b"/v1/batch"),
     "malformed_json: a list": post(b"[1"),
     "malformed_json: before a key is found": post(b'{"writeKey":"dk_test"', key=False),
@@ -218,6 +228,17 @@ def test_allow(server: Server) -> None:
     """A 405 says which method would do."""
     assert wire.exchange(server.http, REFUSED["method_not_allowed"]).headers["allow"] == "POST"
     assert wire.exchange(server.http, REFUSED["method_not_allowed: description"]).headers["allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("name", [name for name in REFUSED if name.partition(":")[0] in {"missing_key", "unknown_key"}])
+def test_challenge(server: Server, name: str) -> None:
+    """A 401 says which credentials would do (RFC 9110, section 11.6.1)."""
+    assert wire.exchange(server.http, REFUSED[name]).headers["www-authenticate"].startswith("Basic realm=")
+
+
+def test_accepted_encodings(server: Server) -> None:
+    """A 415 says which content encoding would do (RFC 9110, section 15.5.16)."""
+    assert wire.exchange(server.http, REFUSED["unsupported_encoding"]).headers["accept-encoding"] == "gzip"
 
 
 def test_description(server: Server) -> None:

@@ -12,7 +12,6 @@ from ingest import app, connection
 from ingest.server import TICK_SECONDS
 from tests.ingest import wire
 from tests.ingest.conftest import Server
-from tests.ingest.fake_server import ORIGIN
 from tests.ingest.wire import event, post, request
 
 SLOW = event(traits={"email": "slow@example.com"})
@@ -220,20 +219,6 @@ def test_delivery_that_is_late(server: Server) -> None:
 def test_times_keep_the_promise() -> None:
     """Body, head and delivery have their ends before the five seconds that are promised."""
     assert max(app.ANSWER_SECONDS, connection.REQUEST_SECONDS + TICK_SECONDS) < 5
-
-
-def test_browsers(browsers_server: Server) -> None:
-    """A browser of an allowed origin may ask, and reads every answer; one of another origin reads none."""
-    origin = b"Origin: " + ORIGIN.encode()
-    ask = request(b"OPTIONS", b"/v1/i", b"", origin, b"Access-Control-Request-Method: POST")
-    allowed = wire.exchange(browsers_server.http, ask)
-    assert (allowed.status, allowed.headers["access-control-allow-origin"]) == (204, ORIGIN)
-    assert allowed.headers["access-control-allow-headers"] == "authorization, content-type, x-retry-count"
-    for body in (event(), b"{"):
-        assert wire.exchange(browsers_server.http, post(body, origin)).headers["access-control-allow-origin"] == ORIGIN
-    other = wire.exchange(browsers_server.http, post(event(), b"Origin: https://other.example"))
-    assert "access-control-allow-origin" not in other.headers
-    assert other.headers["vary"] == "origin"
 
 
 def test_health(server: Server) -> None:
