@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +18,29 @@ from confluent_kafka.admin import AdminClient
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from daymark import cluster, registry, settings
+from daymark import cluster, registry, settings, statuses
 from daymark.auditing import reading
 from daymark.auditing.findings import Tally
 from daymark.auditing.ledger import Ledger, Reading
 from daymark.auditing.report import Run, as_json, as_tables
-from daymark.auditing.scope import Clients, Period, Scope, scope, still_there
+from daymark.auditing.scope import Clients, NothingCommitted, Period, Scope, scope, still_there
 from daymark.auditing.truth import Truth
+from daymark.instant import Instant
 from daymark.kafka import client_config
 from daymark.workspaces_file import WorkspacesFile
-from schemas import timestamps
 from schemas.workspace import Workspaces
 
+_GROUPS_S, _MOST_GROUPS = 10.0, 10
 _REPORT_EVERY = 10_000  # keys judged between two looks at the progress
 
 Advance = Callable[[str, int], None]
 
 
-class _Instant(click.ParamType[int]):
-    name = "instant"
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
-        instant_ms = value if isinstance(value, int) else timestamps.parse(value)
-        if instant_ms is None:
-            self.fail(f"{value!r} is no instant; 2026-11-24 or 2026-11-24T12:00:00Z is one.", parameter, context)
-        return instant_ms
-
-
 @click.command()
 @click.option("--group", help="Whose work is audited.  [default: DAYMARK_GROUP]")
-@click.option("--since", type=_Instant(), help="Events whose records are no older; UTC unless it says otherwise.")
-@click.option("--until", type=_Instant(), help="Events whose records are older.")
+@click.option("--since", type=Instant(), help="Events whose records are no older; UTC unless it says otherwise.")
+@click.option("--until", type=Instant(), help="Events whose records are older.")
+@click.option("--max-lag", type=click.IntRange(0), help="Events that may be uncommitted.  [default: any number]")
 @click.option("--no-replays", is_flag=True, help="Nothing was replayed: what was emitted again is doubled.")
 @click.option("--examples", type=click.IntRange(0, 10_000), default=5, show_default=True, help="Of each finding.")
 @click.option(
@@ -61,8 +53,9 @@ def command(**options: Any) -> None:
     """Compare what is committed with what the raw events demand.
 
     Reads segment.events up to what the group has committed, works out every interaction, rejection and property that
-    must come of it, and compares the output topics, read committed. The exit status is 1 when anything differs, 0 when
-    all is right. Nobody's offsets are moved; it may run beside the workers.
+    must come of it, and compares the output topics, read committed. The exit status is 0 when all is right, 3 when
+    anything differs or the lag is over --max-lag, 1 when it could not be judged. Nobody's offsets are moved; it may run
+    beside the workers.
 
     \b
     What to know when something is found:
@@ -92,13 +85,31 @@ def command(**options: Any) -> None:
         raise click.ClickException(f"Kafka at {found.kafka}: {error.args[0].str()}") from None
     except OSError as error:
         raise click.ClickException(f"the temporary folder: {error.strerror or error}; see --temporary") from None
+    except NothingCommitted:
+        raise click.ClickException(_nothing_committed(clients.admin, group, found.topics.events)) from None
     finally:
         clients.committed.close()
         clients.uncommitted.close()
     run = Run(group, read, time.monotonic() - started)
     _show(run, planned, tally, as_line=options["as_line"])
-    if not tally.is_sound:
-        raise click.ClickException("what is committed is not what the events demand; see above")
+    _judge(tally, planned.reach.lag, group, options["max_lag"])
+
+
+def _judge(tally: Tally, lag: int, group: str, max_lag: int | None) -> None:
+    wrong = [] if tally.is_sound else ["what is committed is not what the events demand; see above"]
+    if max_lag is not None and lag > max_lag:
+        wrong.append(f"{group} has still to commit {lag:,} events, more than --max-lag {max_lag:,}")
+    if wrong:
+        raise statuses.SomethingWrong("; ".join(wrong))
+
+
+def _nothing_committed(admin: AdminClient, group: str, topic: str) -> str:
+    """Return what to say of a group that has committed nothing: with the groups that there are, if we may know."""
+    with suppress(KafkaException):
+        names = sorted(each.group_id for each in admin.list_consumer_groups(request_timeout=_GROUPS_S).result().valid)
+        others = f" Groups of this cluster: {', '.join(names[:_MOST_GROUPS])}." if names else ""
+        return f"the group {group} has committed nothing of {topic}; is it the right one (--group)?{others}"
+    return f"the group {group} has committed nothing of {topic}; is it the right one (--group, DAYMARK_GROUP)?"
 
 
 def _clients(found: settings.Settings, group: str, heard: cluster.Heard) -> Clients:

@@ -1,17 +1,22 @@
 """One program, one sub-command a job (contract, section 8). A sub-command's module loads when it is called."""
 
+import errno
 import importlib
+import os
+import signal
 import sys
 from typing import Final
 
 import click
 
+from daymark import statuses
 from daymark.settings import SettingsFaults
 
 # The module daymark.<name> holds the command as `command`; its help's first line is repeated here, so that
 # `daymark --help` loads no driver. tests/daymark/test_cli.py holds the two together.
 COMMANDS: Final = {
     "up": "Run everything on this machine: Kafka, Valkey, ingest, workers.",
+    "status": "Show what a running `daymark up` runs, and how to reach it.",
     "ingest": "Run the HTTP API: events in, Kafka out.",
     "process": "Run workers: one interaction per contact per day.",
     "topics": "Create the topics that are missing and say what differs.",
@@ -20,7 +25,11 @@ COMMANDS: Final = {
     "simulate": "Send an Engage audience: its first sync, or its whole life.",
     "tail": "Show interactions, traits and rejections as they commit.",
     "audit": "Compare what is committed with what the raw events demand.",
+    "completion": "Print the completion script of bash, zsh or fish.",
 }
+
+# A file system that has no room, or may not be written: a person's to mend, wherever it is met.
+_DISK_FAULTS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
 
 
 class _Lazy(click.Group):
@@ -31,6 +40,8 @@ class _Lazy(click.Group):
         if name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"daymark.{name}").command
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # set by daymark.__main__, until everything is loaded
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         return command
 
     def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
@@ -38,19 +49,49 @@ class _Lazy(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="daymark")
-def program() -> None:
+@click.group(
+    cls=_Lazy,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option("-V", "--version", "wants_version", is_flag=True, help="Show the version; with --json, libraries' too.")
+@click.option("--json", "as_line", is_flag=True, hidden=True)
+@click.pass_context
+def program(context: click.Context, *, wants_version: bool, as_line: bool) -> None:
     """Daymark keeps one interaction per contact per day.
 
-    Settings are environment variables DAYMARK_…; README.md lists them.
+    Settings are environment variables DAYMARK_…; README.md lists them. Exit status: 0 success, 1 failure, 2 bad use or
+    settings, 3 something was checked and is wrong, 130 interrupted.
     """
+    if wants_version:
+        from daymark import versions  # noqa: PLC0415  asks the drivers
+
+        click.echo(versions.as_json() if as_line else versions.as_text())
+        context.exit()
+    if as_line:
+        raise click.UsageError("--json goes with --version here; commands have their own.")
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+        context.exit(statuses.BAD_USE)
 
 
-def main() -> None:
-    """Run the program: exit 0 on success, 1 on failure, 2 on bad use or settings, never with a traceback."""
+def main() -> int:
+    """Run the program and return its exit status (`daymark.statuses`), without a traceback for what a user can mend."""
     try:
-        program.main(prog_name="daymark")
+        return program.main(prog_name="daymark", standalone_mode=False) or 0
     except SettingsFaults as error:
         error.show()
-        sys.exit(2)
+        return statuses.BAD_USE
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return statuses.INTERRUPTED
+    except BrokenPipeError:  # `daymark tail | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return statuses.FAILED
+    except OSError as error:
+        if error.errno not in _DISK_FAULTS:
+            raise
+        click.ClickException(f"{error.filename or 'a file'}: {error.strerror}").show()
+        return statuses.FAILED

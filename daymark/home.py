@@ -1,21 +1,21 @@
 """The data folder of `daymark up`: `.daymark/`.
 
-Owns: who may use it, its secrets, the file that tells other commands how the running one is reached.
+Owns: who may use it, and its secrets.
 Does not: start anything but `daymark keys new`.
 Invariant: secrets are their owner's alone (mode 0600), and what exists is kept: the next run has the same key.
 """
 
 import fcntl
-import json
 import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from daymark import running
 from daymark.local import processes
 from daymark.local.faults import LocalFault
 from schemas import workspace as workspaces
@@ -26,17 +26,6 @@ _CLAIM_KEY_BYTES = 32
 _LEFTOVER_S = 20.0
 
 
-class Running(NamedTuple):
-    """How a running `daymark up` is reached (contract, section 8)."""
-
-    http: str
-    admin: str
-    kafka: str
-    redis: str
-    key: str
-    workspace: str
-
-
 class Key(NamedTuple):
     """An API key and whose it is."""
 
@@ -45,14 +34,23 @@ class Key(NamedTuple):
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path, environ: Mapping[str, str]) -> Iterator[None]:
     """Make the folder and hold it for this process; end what a killed holder left running.
 
+    Args:
+        folder: The data folder.
+        environ: Says where the user's cached files are.
+
     Raises:
-        LocalFault: Another process holds it.
+        LocalFault: Another process holds it, or it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / ".gitignore").write_text("*\n")  # keys and data are nobody else's
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".gitignore").write_text("*\n")  # keys and data are nobody else's
+    except OSError as error:
+        raise LocalFault(
+            f"the data folder {folder} cannot be written: {error.strerror}; name another with --data"
+        ) from None
     with (folder / "lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,7 +62,7 @@ def held(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            (folder / "up.json").unlink(missing_ok=True)
+            running.forget(folder, environ)
             end_leftovers(folder)
 
 
@@ -102,14 +100,6 @@ def claim_key_file(folder: Path) -> Path:
     if not file.exists():
         _write_secret(file, secrets.token_hex(_CLAIM_KEY_BYTES))
     return file
-
-
-def tell(folder: Path, running: Running) -> None:
-    """Let other commands in this folder find us."""
-    new = folder / "up.new"
-    new.unlink(missing_ok=True)
-    _write_secret(new, json.dumps({**running._asdict(), "pid": os.getpid()}))
-    new.replace(folder / "up.json")
 
 
 def _listed(file: Path) -> dict[bytes, str]:

@@ -1,6 +1,7 @@
 """`daymark ingest`: one part, as a container runs it. Wires settings to ingest, and decides nothing."""
 
 import signal
+import socket
 import sys
 from collections.abc import Callable
 
@@ -31,7 +32,7 @@ def command(workers: int) -> None:
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server is there to leave in order
     settings = from_environment()
-    logs.configure()
+    logs.configure(settings.log_format, settings.log_level)
     run = _prepared(settings, workers)
     if workers == 1:
         sys.exit(run(0))
@@ -63,11 +64,8 @@ def _prepared(settings: Settings, workers: int) -> Callable[[int], int]:
             rejected=_codec(settings),
         ),
     )
-    try:
-        http = server.listen(settings.http)
-        admins = [server.listen(Address(host, port and port + number)) for number in range(workers)]
-    except server.CannotListen as error:
-        raise click.ClickException(str(error)) from None
+    http = _listening(settings.http, "DAYMARK_HTTP")
+    admins = [_listening(Address(host, port and port + number), "DAYMARK_ADMIN") for number in range(workers)]
 
     def run(number: int) -> int:
         try:
@@ -78,6 +76,15 @@ def _prepared(settings: Settings, workers: int) -> Callable[[int], int]:
         return 0
 
     return run
+
+
+def _listening(address: Address, setting: str) -> socket.socket:
+    from ingest import server  # noqa: PLC0415
+
+    try:
+        return server.listen(address)
+    except server.CannotListen as error:
+        raise click.ClickException(f"{error}; set {setting} to another host:port") from None
 
 
 def _codec(settings: Settings) -> Codec:

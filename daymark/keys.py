@@ -38,6 +38,9 @@ _in_file = click.option(
 )
 
 
+_as_json = click.option("--json", "as_line", is_flag=True, help="One line of JSON, with whole digests.")
+
+
 @click.group()
 def command() -> None:
     """Make, list and revoke the API keys of workspaces.
@@ -50,7 +53,8 @@ def command() -> None:
 @command.command()
 @click.argument("workspace")
 @_in_file
-def new(workspace: str, path: Path) -> None:
+@_as_json
+def new(workspace: str, path: Path, *, as_line: bool) -> None:
     """Make a key for WORKSPACE and print it, this once."""
     found = _read(path, missing_ok=True)
     if len(found.get(workspace).keys) >= workspaces.MOST_KEYS:
@@ -61,13 +65,14 @@ def new(workspace: str, path: Path) -> None:
         )
     key = _PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
     _edit(path, lambda document: _add(document, workspace, workspaces.digest(key)))
-    click.echo(key)
+    made = {"workspace": workspace, "key": key, "digest": workspaces.digest(key).hex()}
+    click.echo(json.dumps(made) if as_line else key)
     click.echo("Keep it: only its digest is stored, and it is not shown again.", err=True)
 
 
 @command.command("list")
 @_in_file
-@click.option("--json", "as_line", is_flag=True, help="One line of JSON, with whole digests.")
+@_as_json
 def list_(path: Path, *, as_line: bool) -> None:
     """Show each workspace's keys by their digests."""
     found = _read(path).by_name.values()
@@ -86,7 +91,8 @@ def list_(path: Path, *, as_line: bool) -> None:
 @click.argument("workspace")
 @click.argument("digest")
 @_in_file
-def revoke(workspace: str, digest: str, path: Path) -> None:
+@_as_json
+def revoke(workspace: str, digest: str, path: Path, *, as_line: bool) -> None:
     """Revoke the key of WORKSPACE whose digest begins with DIGEST.
 
     With - for DIGEST the key itself is read from standard input: a secret is never an argument.
@@ -102,6 +108,8 @@ def revoke(workspace: str, digest: str, path: Path) -> None:
             f"{len(found) or 'no'} keys of {workspace} have this digest; see `daymark keys list`."
         )
     _edit(path, lambda document: _remove(document, workspace, found[0]))
+    if as_line:
+        click.echo(json.dumps({"workspace": workspace, "digest": found[0].hex()}))
     click.echo(f"{_shown(found[0])} of {workspace} is revoked.", err=True)
 
 

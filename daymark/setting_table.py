@@ -126,5 +126,19 @@ TABLE: Final = (
         "10000",
         "and at least so many records came in that minute",
     ),
+    Setting(
+        "LOG_FORMAT",
+        "log_format",
+        values.one_of("auto", "json", "text"),
+        "auto",
+        "json, text, or auto: text on a terminal, JSON elsewhere",
+    ),
+    Setting(
+        "LOG_LEVEL",
+        "log_level",
+        values.one_of("debug", "info", "warning", "error"),
+        "info",
+        "lowest level that is logged: debug, info, warning or error",
+    ),
     Setting("TOPIC_PREFIX", "topics", Topics, "", "put before every topic's name"),
 )

@@ -4,7 +4,6 @@ Every fault is reported at once. A secret never appears in a repr. `setting_tabl
 """
 
 import difflib
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from daymark import environment
+from daymark import environment, running
 from daymark.environment import PREFIX
+from daymark.running import Described
 from daymark.setting_table import TABLE, Setting
 from daymark.values import Address
 from schemas.topics import Topics
 
 OPTION_PREFIX: Final = "DAYMARK_KAFKA_"
-RUNNING: Final = Path(".daymark") / "up.json"  # where a running `daymark up` says how it is reached
 
 # librdkafka options that Daymark's guarantee rests on, or that have a setting of their own.
 OWNED_OPTIONS: Final = {
@@ -81,11 +80,13 @@ class Settings:
     clock_days: int
     rejected_percent: int
     rejected_records: int
+    log_format: str
+    log_level: str
     topics: Topics
 
 
 def from_environment() -> Settings:
-    """Return the settings of this process, with a running `daymark up` in this folder as the default.
+    """Return the settings of this process. Where none names a Kafka or a store, those of a running `daymark up` are it.
 
     Raises:
         SettingsFaults: something is wrong; with every fault at once.
@@ -95,7 +96,12 @@ def from_environment() -> Settings:
             f"daymark: ignoring {len(links)} variables that Kubernetes set for a Service ({min(links)} …); "
             "enableServiceLinks: false in the pod's spec avoids them\n"
         )
-    return load({**_running(RUNNING), **os.environ})
+    return load({**_running(os.environ), **os.environ})
+
+
+def running_ups() -> list[Described]:
+    """Return the running `daymark up` that a command here means: mostly one or none, see `daymark.running.find`."""
+    return running.find(os.environ, Path.cwd())
 
 
 def load(environ: Mapping[str, str]) -> Settings:
@@ -173,12 +179,22 @@ def _across(values: Mapping[str, Any], options: Mapping[str, str]) -> Iterator[s
         yield f"{OPTION_PREFIX}GROUP_INSTANCE_ID: wants DAYMARK_ASSIGNOR=range or DAYMARK_GROUP_PROTOCOL=consumer"
 
 
-def _running(path: Path) -> dict[str, str]:
-    try:
-        found = json.loads(path.read_bytes())
-        os.kill(found["pid"], 0)
-        running = {"DAYMARK_KAFKA": found["kafka"], "DAYMARK_REDIS": found["redis"]}
-    except (OSError, ValueError, TypeError, KeyError):
+def _running(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings of a running `daymark up`: all of them or none, so that two systems are never mixed."""
+    own = ("DAYMARK_KAFKA", "DAYMARK_REDIS", "DAYMARK_WORKSPACES", "DAYMARK_CLAIM_KEY")
+    if any(f"{name}{suffix}" in environ for name in own for suffix in ("", "_FILE")):
         return {}
-    # A variable in a file counts as set, too.
-    return {name: text for name, text in running.items() if f"{name}_FILE" not in os.environ}
+    found = running_ups()
+    if len(found) > 1:
+        folders = ", ".join(str(each.folder) for each in found)
+        raise SettingsFaults([f"several `daymark up` are running: set {running.DATA} to one of {folders}"])
+    return {
+        name: text
+        for up in found
+        for name, text in (
+            ("DAYMARK_KAFKA", up.at.kafka),
+            ("DAYMARK_REDIS", up.at.redis),
+            ("DAYMARK_WORKSPACES", str(up.workspaces)),
+            ("DAYMARK_CLAIM_KEY_FILE", str(up.claim_key)),
+        )
+    }

@@ -22,7 +22,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from daymark import settings
+from daymark import settings, statuses
 from daymark.simulation import audience, delivery, life, requests, sending
 from daymark.simulation.audience import Event, Expected, Plan
 from daymark.simulation.life import Life
@@ -116,7 +116,7 @@ def command(**options: Any) -> None:
 
     Every contact is seen on every day, in a shuffled order, as Segment's Engage sends it. The summary says what must
     come of it, if none of these contact-days was there before: another --seed sends other calls of the same contacts.
-    The exit status is 1 when an event could not be sent, or met with something else than expected.
+    The exit status is 1 when an event could not be sent, 3 when it met with something else than expected.
 
     With --deltas, --resyncs, --replays or --out-of-order it is a life instead: N members are synced within an hour,
     a call for each identifier, and hour by hour some leave and others enter. It ends now.
@@ -133,9 +133,12 @@ def command(**options: Any) -> None:
     summary = summarise(script.expected, tally, time.monotonic() - started)
     _show(summary, as_line=options["as_line"])
     if stopped:
-        raise click.ClickException("stopped before all was sent")
+        click.echo("daymark: stopped before all was sent", err=True)
+        raise KeyboardInterrupt
+    if summary.unexpected:
+        raise statuses.SomethingWrong("something else came of it than expected; see above")
     if not summary.is_sound:
-        raise click.ClickException("not everything was sent, or something else came of it than expected; see above")
+        raise click.ClickException("not everything was sent; see above")
 
 
 def _sync(options: dict[str, Any]) -> _Script:
@@ -210,12 +213,12 @@ def _to_http(events: Iterator[Event], options: dict[str, Any], tally: Tally) -> 
 
 
 def _target(options: dict[str, Any]) -> requests.Target:
-    running = _running()
-    url = options["url"] or running.get("http") or _configured_url()
+    up = _running()
+    url = options["url"] or up.get("http") or _configured_url()
     key_file: Path | None = options["key_file"]
     key = key_file.read_text("utf-8").strip() if key_file else options["key"]
-    if not key and url == running.get("http"):  # its key is nobody else's business
-        key = running["key"]
+    if not key and url == up.get("http"):  # its key is nobody else's business
+        key = up["key"]
     if not key:
         raise click.UsageError(
             "An API key is wanted: set DAYMARK_KEY or give --key-file; `daymark keys new` makes one."
@@ -260,11 +263,8 @@ def _configured_url() -> str:
 
 def _running() -> dict[str, str]:
     """Return how the `daymark up` of this folder is reached, nothing when there is none."""
-    try:
-        running: dict[str, str] = json.loads(settings.RUNNING.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return running
+    found = settings.running_ups()
+    return found[0].at._asdict() if len(found) == 1 else {}
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from confluent_kafka.cimpl import NewTopic
 from rich.console import Console
 from rich.table import Table
 
-from daymark import cluster, settings
+from daymark import cluster, settings, statuses
 from daymark.kafka import client_config
 from schemas.topics import Topic
 
@@ -68,7 +68,7 @@ class State(msgspec.Struct, frozen=True):
 def command(partitions: int | None, replication: int | None, wait: float, *, as_line: bool) -> None:
     """Create the topics that are missing and say what differs.
 
-    Nothing that exists is changed. The exit status is 1 when something differs.
+    Nothing that exists is changed. The exit status is 3 when something differs.
     """
     found = settings.from_environment()
     heard = cluster.Heard()
@@ -82,7 +82,7 @@ def command(partitions: int | None, replication: int | None, wait: float, *, as_
         raise click.ClickException(f"Kafka at {found.kafka}: {error.args[0].str()}") from None
     _show(states, as_line=as_line)
     if any(state.why for state in states):
-        raise click.ClickException("not all topics are as they should be; see above")
+        raise statuses.SomethingWrong("not all topics are as they should be; see above")
 
 
 def want(topic: Topic, partitions: int, replication: int) -> Wanted:

@@ -5,12 +5,10 @@ Invariant: whatever ends it, short of SIGKILL, ends all parts too, clients befor
 
 import json
 import os
-import shlex
-import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +16,9 @@ from typing import Final, NamedTuple
 
 import click
 
-from daymark import home, settings
-from daymark.home import Running
+from daymark import greeting, home, running, settings
 from daymark.local import ports
+from daymark.local.addresses import Ports, usual
 from daymark.local.children import Child
 from daymark.local.faults import LocalFault
 from daymark.local.kafka import Kafka
@@ -28,10 +26,10 @@ from daymark.local.preparation import prepare
 from daymark.local.program import Plan, Program, last_line
 from daymark.local.supervision import Supervision, start
 from daymark.local.valkey import Valkey
+from daymark.running import Described, Running
 from daymark.screen import Screen
 from daymark.values import Address
 
-_ADMIN: Final = Address(ports.LOOPBACK, 8081)
 _DAYMARK: Final = (sys.executable, "-m", "daymark")
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TOPICS_S: Final = 60.0
@@ -52,8 +50,10 @@ class Options(NamedTuple):
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
-    default=".daymark",
+    default=running.FOLDER,
+    envvar=running.DATA,
     show_default=True,
+    show_envvar=True,
     help="Folder of keys, data and logs; kept between runs.",
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes, each one worker.")
@@ -68,15 +68,16 @@ class Options(NamedTuple):
 def command(data: Path, workers: int, cache: Path, *, as_line: bool) -> None:
     """Run everything on this machine: Kafka, Valkey, ingest, workers.
 
-    Nothing needs to be installed, nor Docker: Apache Kafka is fetched on the first run. DAYMARK_HTTP and DAYMARK_ADMIN
-    are taken if they are free (default 127.0.0.1, ports 8080 and 8081). Ctrl-C stops everything; data stays.
+    Nothing needs to be installed, nor Docker: Apache Kafka is fetched on the first run. The ports are those of
+    DAYMARK_HTTP and DAYMARK_ADMIN, by default 8080 and 8081 on 127.0.0.1, then 8082 and on for the workers, 9092 for
+    Kafka, 6379 for Valkey; where one is taken, the last run's, else any. Ctrl-C stops everything; data stays.
     """
     for signum in _ENDINGS:
         signal.signal(signum, signal.default_int_handler)  # as Ctrl-C, from the first moment
-    found = settings.from_environment()
+    found = settings.load(os.environ)
     screen = Screen(quiet=as_line)
     try:
-        with home.held(data.absolute()):
+        with home.held(data.absolute(), os.environ):
             _run(Options(data.absolute(), workers, as_line, cache), found, screen)
     except KeyboardInterrupt:
         pass
@@ -88,9 +89,11 @@ def _run(options: Options, found: settings.Settings, screen: Screen) -> None:
     folder = options.folder
     (folder / "logs").mkdir(exist_ok=True)
     screen.now("Preparing Kafka …")
-    kafka = Kafka(prepare(options.cache), folder / "kafka", logs=folder / "logs")
-    valkey = Valkey(folder / "valkey", log=folder / "logs" / "valkey.log")
-    http, admin = _free(found.http, screen), _free(found.admin or _ADMIN, screen)
+    kit, chosen = prepare(options.cache), Ports(folder)
+    kafka = Kafka(kit, folder / "kafka", preferred_port=chosen.choose("kafka"), logs=folder / "logs")
+    valkey = Valkey(folder / "valkey", preferred_port=chosen.choose("valkey"), log=folder / "logs" / "valkey.log")
+    http, admin = _free(chosen, "http", found.http, screen), _free(chosen, "admin", found.admin, screen)
+    workers = [chosen.choose(f"worker-{number}") for number in range(1, options.workers + 1)]
     programs: list[Program] = []
     try:
         screen.now("Starting Kafka and Valkey …")
@@ -98,12 +101,14 @@ def _run(options: Options, found: settings.Settings, screen: Screen) -> None:
         environ = _environment(folder, kafka, valkey)
         key = home.key(folder)
         _make_topics(folder, environ)
-        programs += _programs(options, environ, http, admin)
+        programs += [_ingest(options, environ, http, admin), *_workers(options, environ, workers)]
         screen.now("Starting ingest and workers …")
         start(programs)
-        running = Running(_url(http), _url(admin), kafka.bootstrap, valkey.url, *key)
-        home.tell(folder, running)
-        screen.show(json.dumps(running._asdict()) if options.as_line else _greeting(running, folder))
+        chosen.remember()
+        at = Running(_url(http), _url(admin), kafka.bootstrap, valkey.url, *key)
+        up = Described(folder, os.getpid(), at, tuple(_url(Address(ports.LOOPBACK, port)) for port in workers))
+        running.describe(up, os.environ)
+        screen.show(json.dumps(at._asdict()) if options.as_line else greeting.text(up, datetime.now(UTC)))
         screen.now(f"Running: Kafka, Valkey, ingest, {_counted(options.workers)}. Ctrl-C stops them.")
         _keep(Supervision([kafka, valkey, *programs], screen.say, time.monotonic))
     finally:
@@ -132,16 +137,19 @@ def _stop(programs: Sequence[Program], kafka: Kafka, valkey: Valkey) -> None:
     valkey.stop()
 
 
-def _programs(options: Options, environ: Mapping[str, str], http: Address, admin: Address) -> list[Program]:
-    """Return ingest, then the workers."""
+def _ingest(options: Options, environ: Mapping[str, str], http: Address, admin: Address) -> Program:
     listen = {"DAYMARK_HTTP": _text(http), "DAYMARK_ADMIN": _text(admin)}
-    plans = [Plan("ingest", (*_DAYMARK, "ingest"), {**environ, **listen}, admin.port)]
-    for number in range(1, options.workers + 1):
-        port = ports.choose()
-        worker = {"DAYMARK_SLOT": f"up-{number}", "DAYMARK_ADMIN": f"{ports.LOOPBACK}:{port}"}
-        plans.append(Plan(f"worker-{number}", (*_DAYMARK, "process"), {**environ, **worker}, port))
-    logs = options.folder / "logs"
-    return [Program(plan, options.folder / plan.name, logs / f"{plan.name}.log") for plan in plans]
+    return _program(options, Plan("ingest", (*_DAYMARK, "ingest"), {**environ, **listen}, admin.port))
+
+
+def _workers(options: Options, environ: Mapping[str, str], admins: Sequence[int]) -> Iterator[Program]:
+    for number, port in enumerate(admins, start=1):
+        own = {"DAYMARK_SLOT": f"up-{number}", "DAYMARK_ADMIN": f"{ports.LOOPBACK}:{port}"}
+        yield _program(options, Plan(f"worker-{number}", (*_DAYMARK, "process"), {**environ, **own}, port))
+
+
+def _program(options: Options, plan: Plan) -> Program:
+    return Program(plan, options.folder / plan.name, options.folder / "logs" / f"{plan.name}.log")
 
 
 def _make_topics(folder: Path, environ: Mapping[str, str]) -> None:
@@ -168,48 +176,13 @@ def _environment(folder: Path, kafka: Kafka, valkey: Valkey) -> dict[str, str]:
     return {"DAYMARK_SESSION_TIMEOUT_MS": _SESSION_MS} | inherited | ours
 
 
-def _free(wanted: Address, screen: Screen) -> Address:
-    port = ports.choose(wanted.port or None)
-    if wanted.port not in {0, port}:
-        screen.say(f"Port {wanted.port} is taken; {port} is used instead.")
-    return Address(wanted.host, port)
-
-
-def _greeting(running: Running, folder: Path) -> str:
-    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    event = {
-        "type": "identify",
-        "timestamp": now,
-        "traits": {"email": "peter@example.com"},
-        "page": {"url": "https://example.com"},
-    }
-    curl = f"curl {running.http}/v1/identify -u {running.key}: -d '{json.dumps(event)}'"
-    tail = _tail(running, folder)
-    return f"""
-Daymark is ready at {running.http}
-API key of the workspace {running.workspace}: {running.key}
-
-Send an event, and see the interaction it makes:
-
-  {tail}
-
-  {curl}
-"""
-
-
-def _tail(running: Running, folder: Path) -> str:
-    """Return the command line that shows interactions, as it works in this folder."""
-    beside = Path(sys.executable).with_name("daymark")
-    found = shutil.which("daymark")
-    program = "daymark" if found and Path(found) == beside else _short(beside)
-    if not beside.exists():
-        program = f"{_short(Path(sys.executable))} -m daymark"
-    is_found = (Path.cwd() / settings.RUNNING).parent == folder
-    return f"{program} tail" if is_found else f"DAYMARK_KAFKA={running.kafka} {program} tail"
-
-
-def _short(path: Path) -> str:
-    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
+def _free(chosen: Ports, name: str, wanted: Address | None, screen: Screen) -> Address:
+    """Return where a part listens: as wanted, but at a port that is free; port 0 is any."""
+    host, first = wanted or Address(ports.LOOPBACK, usual(name) or 0)
+    port = chosen.choose(name, first)
+    if first not in {0, port}:
+        screen.say(f"Port {first} is taken; {port} is used instead.")
+    return Address(host, port)
 
 
 def _url(address: Address) -> str:

@@ -49,7 +49,7 @@ def serve(settings: Settings, admin: Address, arm: Callable[[Worker], None], is_
     Raises:
         ClickException: it cannot start, or cannot go on.
     """
-    logs.configure()
+    logs.configure(settings.log_format, settings.log_level)
     workspaces = _workspaces(settings)
     claims = Claims(settings.redis, settings.claim_key, Lifetimes(settings.claim_days, settings.clock_days))
     worker = Worker(

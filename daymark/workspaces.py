@@ -14,6 +14,7 @@ from rich.text import Text
 
 from daymark import samples
 from daymark.samples import DryRun
+from daymark.statuses import SomethingWrong
 from daymark.workspaces_file import read
 from schemas.workspace import PLAIN, Workspace
 
@@ -51,7 +52,7 @@ def command() -> None:
 def check(path: Path, events: Path | None, *, as_line: bool) -> None:
     """Say what FILE sets for each workspace, and try its formats on events.
 
-    The exit status is 2 when the file has faults, and 1 when a format reads none of the events.
+    The exit status is 2 when the file has faults, and 3 when a format reads none of the events.
     """
     workspaces = read(path).by_name.values()
     tried = samples.of_file(events, time.time_ns() // 1_000_000) if events else samples.examples()
@@ -65,7 +66,7 @@ def check(path: Path, events: Path | None, *, as_line: bool) -> None:
     blind = [each.workspace.name for each in checked if each.is_blind]
     if blind:
         advice = "" if events else " If yours are of another form, try them: --events FILE, with an event a line."
-        raise click.ClickException(f"the format of {', '.join(blind)} reads none of {len(tried)} events.{advice}")
+        raise SomethingWrong(f"the format of {', '.join(blind)} reads none of {len(tried)} events.{advice}")
 
 
 def _row(checked: _Checked) -> dict[str, Any]:

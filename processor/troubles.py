@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
-_AGAIN_S = 10.0
+_FIRST_S, _LONGEST_S = 10.0, 300.0
 
 log = structlog.get_logger()
 
@@ -21,16 +21,39 @@ class DriverError(Protocol):
         """Return the words."""
 
 
+class Pace:
+    """When to log again what stays true: at once, then at doubling intervals; after a quiet time from the start."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Nothing was said yet. `clock`: seconds, monotonic."""
+        self._clock = clock
+        self._due: dict[str, tuple[float, float]] = {}  # when next, and the interval before it
+
+    def is_due(self, what: str) -> bool:
+        """Whether it is time to log this; asking counts as logging it when it is."""
+        now = self._clock()
+        due_at, interval_s = self._due.get(what, (now, 0.0))
+        if now < due_at:
+            return False
+        if now - due_at > _LONGEST_S:
+            interval_s = 0.0
+        interval_s = min(max(_FIRST_S, 2 * interval_s), _LONGEST_S)
+        self._due[what] = now + interval_s, interval_s
+        return True
+
+
+# Clients come and go while Kafka is away, each with the same complaints.
+_OF_THE_PROCESS: Final = Pace()
+
+
 class Troubles:
     """The complaints of one client."""
 
-    def __init__(self, client: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._client, self._clock = client, clock
-        self._said_at: dict[str, float] = {}
+    def __init__(self, client: str, pace: Pace = _OF_THE_PROCESS) -> None:
+        self._client, self._pace = client, pace
 
     def note(self, error: DriverError) -> None:
-        """Say a complaint, unless the same was said a moment ago. Never raises: it is called by the driver."""
-        now, code = self._clock(), error.name()
-        if now - self._said_at.get(code, -_AGAIN_S) >= _AGAIN_S:
-            self._said_at[code] = now
+        """Log a complaint, unless the same was logged lately. Never raises: it is called by the driver."""
+        code = error.name()
+        if self._pace.is_due(f"{self._client} {code}"):
             log.warning("kafka.troubled", client=self._client, code=code, error=error.str())

@@ -20,6 +20,7 @@ from processor.outputs import Codecs
 from processor.plan import Plan, Planner
 from processor.ports import ClaimsPort, Session
 from processor.records import Batch
+from processor.troubles import Pace
 from schemas.topics import Topics
 from schemas.workspace import Workspaces
 
@@ -61,7 +62,7 @@ class Worker:
         self._open_session, self._breaker = open_session, breaker
         self._planner = Planner(claims, workspaces=workspaces, topics=topics, codecs=codecs, breaker=breaker)
         self._clock, self._sleep = clock, sleep
-        self._stopping = False
+        self._stopping, self._pace = False, Pace(clock)
 
     def stop(self) -> None:
         """Finish the batch at hand, then return from `run`. May be called by a signal handler."""
@@ -81,7 +82,8 @@ class Worker:
                 self._serve_session()
             except KafkaAway as error:
                 began.pop()
-                log.warning("kafka.away", error=str(error))
+                if self._pace.is_due("kafka.away"):
+                    log.warning("kafka.away", error=str(error))
                 self._sleep(_AWAY_PAUSE_S)
             except SessionLost as error:
                 log.warning("session.lost", error=str(error), sessions=len(began))

@@ -47,6 +47,25 @@ MEANINGS: Final[Mapping[Finding, str]] = {
 }
 
 
+# What is misconfigured when a finding is of many events, most likely first; no setting accounts for the others.
+SETTINGS: Final[Mapping[Finding, tuple[str, ...]]] = {
+    Finding.DOUBLED: ("DAYMARK_CLAIM_KEY", "DAYMARK_CLAIM_DAYS", "DAYMARK_REDIS", "DAYMARK_WORKSPACES"),
+    Finding.WRONG_WINNER: ("DAYMARK_CLAIM_KEY", "DAYMARK_CLAIM_DAYS", "DAYMARK_REDIS"),
+    Finding.WRONG_DAY: ("DAYMARK_WORKSPACES",),
+    Finding.WRONG_CONTENT: ("DAYMARK_WORKSPACES",),
+    Finding.UNKNOWN: ("DAYMARK_WORKSPACES", "DAYMARK_TOPIC_PREFIX"),
+    Finding.LOST: ("DAYMARK_REDIS", "DAYMARK_CLAIM_KEY", "DAYMARK_GROUP", "DAYMARK_TOPIC_PREFIX"),
+    Finding.REJECTION_MISSING: ("DAYMARK_WORKSPACES", "DAYMARK_GROUP"),
+    Finding.REJECTION_EXTRA: ("DAYMARK_WORKSPACES",),
+    Finding.REJECTION_WRONG: ("DAYMARK_WORKSPACES",),
+    Finding.TRAIT_MISSING: ("DAYMARK_WORKSPACES", "DAYMARK_REDIS", "DAYMARK_GROUP"),
+    Finding.TRAIT_STALE: ("DAYMARK_CLOCK_DAYS", "DAYMARK_REDIS", "DAYMARK_CLAIM_KEY"),
+    Finding.TRAIT_WRONG: ("DAYMARK_WORKSPACES",),
+    Finding.TRAIT_UNKNOWN: ("DAYMARK_WORKSPACES", "DAYMARK_TOPIC_PREFIX"),
+    Finding.UNREADABLE: ("DAYMARK_SCHEMA_REGISTRY", "DAYMARK_TOPIC_PREFIX"),
+}
+
+
 class Count(StrEnum):
     """What is counted and no fault.
 

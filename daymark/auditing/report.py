@@ -7,7 +7,7 @@ import msgspec
 from rich.console import Group
 from rich.table import Table
 
-from daymark.auditing.findings import MEANINGS, Count, Example, Finding, Tally
+from daymark.auditing.findings import MEANINGS, SETTINGS, Count, Example, Finding, Tally
 from daymark.auditing.reach import Reach
 
 _LABELS: Final[Mapping[Count, str]] = {
@@ -41,6 +41,7 @@ def as_json(run: Run, reach: Reach, tally: Tally) -> dict[str, Any]:
         "findings": {
             finding.value: {
                 "count": tally.faults[finding],
+                "settings": SETTINGS.get(finding, ()),
                 "examples": msgspec.to_builtins(tally.examples.get(finding, [])),
             }
             for finding in Finding
@@ -63,7 +64,7 @@ def as_tables(run: Run, reach: Reach, tally: Tally) -> Group:
         count = tally.faults[finding]
         style = "bold red" if count else "dim"
         found.add_row(finding.value, f"{count:,}", meaning, style=style)
-    return Group(figures, "", found, *_examples(tally))
+    return Group(figures, "", found, *_advice(tally), *_examples(tally))
 
 
 def _figures(run: Run, reach: Reach, tally: Tally) -> Iterator[tuple[str, int]]:
@@ -75,6 +76,12 @@ def _figures(run: Run, reach: Reach, tally: Tally) -> Iterator[tuple[str, int]]:
     yield f"Events that {run.group} has still to commit, not judged", reach.lag
     if reach.unread:
         yield f"Events deleted before {run.group} could read them", reach.unread
+
+
+def _advice(tally: Tally) -> Iterator[str]:
+    for finding in Finding:
+        if tally.faults[finding] and finding in SETTINGS:
+            yield f"{finding.value}: unless a limit of the guarantee explains it, check {', '.join(SETTINGS[finding])}"
 
 
 def _examples(tally: Tally) -> Iterator[str]:

@@ -31,6 +31,10 @@ class Clients(NamedTuple):
     admin: AdminClient
 
 
+class NothingCommitted(Exception):
+    """There are events, and the group has not committed an offset: a new group, or a mistyped one."""
+
+
 class Period(NamedTuple):
     """A time range over the record timestamps of segment.events, in epoch milliseconds; None: no bound."""
 
@@ -61,6 +65,7 @@ def scope(clients: Clients, topics: Topics, partitions: Mapping[str, Sequence[in
 
     Raises:
         KafkaException: nobody could tell.
+        NothingCommitted: there is nothing to judge.
     """
     events = partitions[topics.events]
     upto = reading.committed(clients.committed, topics.events, events)
@@ -70,6 +75,8 @@ def scope(clients: Clients, topics: Topics, partitions: Mapping[str, Sequence[in
     }
     # Asked for last: a source at or after the end is none.
     there = reading.bounds(clients.uncommitted, topics.events, events)
+    if all(offset is None for offset in upto.values()) and any(end for _, end in there.values()):
+        raise NothingCommitted
     since = _offsets(clients.uncommitted, topics.events, there, _earliest(clients.admin, topics, period.since_ms))
     until = _offsets(clients.uncommitted, topics.events, there, period.until_ms)
     stretches = {number: stretch(there[number], upto[number], since.get(number), until.get(number)) for number in there}

@@ -6,6 +6,7 @@ tells the next owner of the folder what was left.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -53,6 +54,14 @@ class Child:
     def running(self) -> bool:
         """Whether the program still runs."""
         return self.process.poll() is None
+
+    @property
+    def ending(self) -> str:
+        """How a program that has ended did so: "exit status 1", "killed by SIGKILL"."""
+        status = self.process.poll()
+        if status is None or status >= 0:
+            return f"exit status {status}"
+        return f"killed by {signal.Signals(-status).name}"
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM and return at once."""

@@ -81,6 +81,16 @@ class Kafka:
         """Whether a node that was started has ended."""
         return bool(self.dead_nodes)
 
+    @property
+    def ending(self) -> str:
+        """How the first of the dead nodes ended."""
+        return next((self._children[number].ending for number in self.dead_nodes), "never started")
+
+    @property
+    def log(self) -> Path:
+        """The log of the first dead node, else of node 1."""
+        return self._log(next(iter(self.dead_nodes), 1))
+
     def start(self) -> None:
         """Start every node that does not run and return when all are ready.
 

@@ -15,10 +15,11 @@ _held: dict[int, int] = {}
 _MOST_HELD = 200
 
 
-def choose(preferred: int | None = None) -> int:
-    """Return the preferred port if it is free, else any free one that no living process chose before."""
-    if preferred is not None and is_free(preferred):
-        return preferred
+def choose(*preferred: int | None) -> int:
+    """Return the first preferred port that is free, else any free one that no living process chose before."""
+    for port in preferred:
+        if port and is_free(port) and (port in _held or _hold(port)):
+            return port
     for port in random.SystemRandom().sample(_RANGE, _TRIES):
         if is_free(port) and _hold(port):
             return port

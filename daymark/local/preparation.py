@@ -25,8 +25,17 @@ def prepare(cache: Path) -> Kit:
         cache: The user's cache folder, such as `~/.cache`; ours is `daymark/` in it.
 
     Raises:
-        LocalFault: The extra `local` is missing, or a jar could not be fetched.
+        LocalFault: The extra `local` is missing, a jar could not be fetched, or the folder cannot be written.
     """
+    try:
+        return _prepared(cache)
+    except OSError as error:
+        raise LocalFault(
+            f"the cache folder {cache} cannot be used: {error.strerror or error}; set XDG_CACHE_HOME to another"
+        ) from None
+
+
+def _prepared(cache: Path) -> Kit:
     folder = cache.expanduser() / "daymark" / f"kafka-{jars.KAFKA_VERSION}"
     kit = Kit(packages.java(), jars.fetch_missing(folder, jars.pinned()))
     archive = folder / f"classes-{_fingerprint(kit)}.aot"

@@ -41,7 +41,7 @@ class Program:
         self.name = plan.name
         self._plan = plan
         self._folder = folder
-        self._log = log
+        self.log = log
         self._child: Child | None = None
 
     @property
@@ -49,12 +49,17 @@ class Program:
         """Whether it was started and has ended."""
         return self._child is not None and not self._child.running
 
+    @property
+    def ending(self) -> str:
+        """How it ended."""
+        return self._child.ending if self._child is not None else "never started"
+
     def launch(self) -> None:
         """Start it, ending what a killed owner left; don't wait for it."""
         self._folder.mkdir(parents=True, exist_ok=True)
         processes.end_noted(self._folder / "pid", _STOP_S)
-        put_aside(self._log)
-        self._child = Child.start(self._plan.command, self._folder / "pid", self._log, self._plan.environ)
+        put_aside(self.log)
+        self._child = Child.start(self._plan.command, self._folder / "pid", self.log, self._plan.environ)
 
     def wait_ready(self) -> None:
         """Return when it is ready.
@@ -65,9 +70,9 @@ class Program:
         deadline = time.monotonic() + _START_S
         while not self._is_ready():
             if self.dead:
-                raise LocalFault(f"{self.name} ended while starting: {last_line(self._log)} (see {self._log})")
+                raise LocalFault(f"{self.name} ended while starting: {last_line(self.log)} (see {self.log})")
             if time.monotonic() > deadline:
-                raise LocalFault(f"{self.name} is not ready after {_START_S:.0f} s: see {self._log}")
+                raise LocalFault(f"{self.name} is not ready after {_START_S:.0f} s: see {self.log}")
             time.sleep(_POLL_S)
 
     def stop(self) -> None:

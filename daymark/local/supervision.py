@@ -1,4 +1,4 @@
-"""Keeps parts running: a part that dies is said and started again, later each time it dies young.
+"""Keeps parts running: a part that dies is reported and restarted, with exponential back-off while it dies young.
 
 Owns: when a part is started again. Does not: know what a part is, nor stop any.
 Invariant: one part's trouble never ends another.
@@ -6,6 +6,7 @@ Invariant: one part's trouble never ends another.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from daymark.local.faults import LocalFault
@@ -22,6 +23,14 @@ class Part(Protocol):
     @property
     def dead(self) -> bool:
         """Whether it was started and has ended."""
+
+    @property
+    def ending(self) -> str:
+        """How it ended: its exit status or signal."""
+
+    @property
+    def log(self) -> Path:
+        """Where its output goes."""
 
     def launch(self) -> None:
         """Start what does not run; don't wait for it."""
@@ -79,7 +88,7 @@ class Supervision:
         life.deaths = 1 if now - life.started_at > _STEADY_S else life.deaths + 1
         pause = min(_FIRST_PAUSE_S * 2 ** (life.deaths - 1), _LONGEST_PAUSE_S)
         life.due = now + pause
-        self._say(f"{part.name} has ended; it is started again in {pause:g} s")
+        self._say(f"{part.name} has ended ({part.ending}); restarting it in {pause:g} s. Its log: {part.log}")
 
     def _start(self, part: Part, life: _Life) -> None:
         life.started_at, life.due = self._clock(), None

@@ -52,7 +52,7 @@ class Valkey:
         self._folder = folder.absolute()
         self._port = ports.choose(preferred_port)
         self._settings = _SETTINGS | dict(settings or {})
-        self._log = log or self._folder / "valkey.log"
+        self.log = log or self._folder / "valkey.log"
         self._child: Child | None = None
 
     @property
@@ -64,6 +64,11 @@ class Valkey:
     def dead(self) -> bool:
         """Whether it was started and has ended by itself or by a kill."""
         return self._child is not None and not self._child.running
+
+    @property
+    def ending(self) -> str:
+        """How it ended."""
+        return self._child.ending if self._child is not None else "never started"
 
     def start(self) -> None:
         """Start the server if it does not run and return when it answers.
@@ -82,7 +87,7 @@ class Valkey:
             processes.end_noted(self._folder / "pid", _STOP_S)
             settings = self._settings | {"port": str(self._port), "dir": str(data)}
             words = [word for name, value in settings.items() for word in (f"--{name}", value)]
-            self._child = Child.start([packages.valkey_server(), *words], self._folder / "pid", self._log)
+            self._child = Child.start([packages.valkey_server(), *words], self._folder / "pid", self.log)
 
     def wait_ready(self) -> None:
         """Return when the server answers.
@@ -93,7 +98,7 @@ class Valkey:
         deadline = time.monotonic() + _START_S
         while not self._answers():
             if self.dead or time.monotonic() > deadline:
-                raise LocalFault(f"Valkey does not start: see {self._log}")
+                raise LocalFault(f"Valkey does not start: see {self.log}")
             time.sleep(_POLL_S)
 
     def stop(self) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from confluent_kafka import Producer
 from rich.console import Console
 
 from daymark import audit
-from daymark.auditing.findings import Count, Counted, Example, Fault, Finding, Tally
+from daymark.auditing.findings import SETTINGS, Count, Counted, Example, Fault, Finding, Tally
 from daymark.auditing.reach import Reach, Stretch
 from daymark.auditing.report import Run, as_json, as_tables
 from schemas.topics import Topics
@@ -51,7 +52,18 @@ def test_a_kafka_that_is_away_is_said() -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_group_that_has_committed_nothing(kafka: str, topics: Topics) -> None:
+def test_a_group_that_has_committed_nothing_is_no_sound_one(kafka: str, topics: Topics) -> None:
+    """A mistyped group must not be green for ever: while there are events, nothing committed is a failure to look."""
+    producer = Producer({"bootstrap.servers": kafka})
+    producer.produce(topics.events, b"{}", b"key")
+    assert producer.flush(30) == 0
+    result = run(kafka, DAYMARK_TOPIC_PREFIX=topics.prefix, DAYMARK_GROUP=f"{topics.prefix}none")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: the group {topics.prefix}none has committed nothing of {topics.events}")
+    assert "--group" in result.stderr
+
+
+def test_empty_topics_are_sound(kafka: str, topics: Topics) -> None:
     """Of empty topics there is nothing to say."""
     result = run(kafka, DAYMARK_TOPIC_PREFIX=topics.prefix, DAYMARK_GROUP=f"{topics.prefix}none")
     assert result.exit_code == 0, result.output
@@ -68,9 +80,10 @@ def test_the_report_says_what_was_found() -> None:
     assert (said["sound"], said["lag"], said["deleted_unread"], said["seconds"]) == (False, 20, 2, 1.235)
     assert said["counts"] == dict.fromkeys(Count, 0) | {"contact_days": 1234}
     assert set(said["findings"]) == set(Finding)
-    assert said["findings"]["lost"] == {"count": 0, "examples": []}
+    assert said["findings"]["lost"] == {"count": 0, "settings": list(SETTINGS[Finding.LOST]), "examples": []}
     assert said["findings"]["wrong_day"] == {
         "count": 1,
+        "settings": ["DAYMARK_WORKSPACES"],
         "examples": [
             {"source": "3:17", "at": "3:4", "interaction_id": "some-id", "fields": ["url", "day"], "why": "why"}
         ],
@@ -79,4 +92,5 @@ def test_the_report_says_what_was_found() -> None:
     with console.capture() as shown:
         console.print(as_tables(of, reach, tally))
     assert "1,234" in shown.get()
+    assert "check DAYMARK_WORKSPACES" in shown.get()
     assert "wrong_day: event 3:17; record 3:4; some-id; differs in url, day; why" in shown.get()

@@ -1,5 +1,8 @@
 """What dies is said and started again, sooner or later."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from daymark.local.faults import LocalFault
@@ -13,6 +16,7 @@ class FakePart:
         self.name = name
         self.dead = False
         self.starts = 0
+        self.ending, self.log = "exit status 1", Path("part.log")
         self.fault = ""
 
     def launch(self) -> None:
@@ -56,7 +60,10 @@ def test_a_dead_part_is_said_and_started_again(world: World) -> None:
     """A death is followed by a start of that part alone."""
     world.parts[1].dead = True
     world.look_for(1)
-    assert world.said == ["ingest has ended; it is started again in 0.5 s", "ingest runs again"]
+    assert world.said == [
+        "ingest has ended (exit status 1); restarting it in 0.5 s. Its log: part.log",
+        "ingest runs again",
+    ]
     assert [part.starts for part in world.parts] == [1, 2]
 
 
@@ -64,7 +71,7 @@ def test_one_that_dies_young_waits_longer(world: World) -> None:
     """Pauses double up to half a minute, so a broken part takes no machine time."""
     world.parts[1].dead, world.parts[1].fault = True, "no port"
     world.look_for(200)
-    pauses = [float(sentence.split()[-2]) for sentence in world.said if "started again" in sentence]
+    pauses = [float(found[1]) for sentence in world.said if (found := re.search(r"restarting it in (\S+) s", sentence))]
     assert pauses[:8] == [0.5, 1, 2, 4, 8, 16, 30, 30]
     assert "no port" in world.said
 
@@ -74,7 +81,7 @@ def test_one_that_ran_long_is_started_soon(world: World) -> None:
     for _ in range(3):
         world.parts[0].dead = True
         world.look_for(100)
-    assert world.said.count("kafka has ended; it is started again in 0.5 s") == 3
+    assert world.said.count("kafka has ended (exit status 1); restarting it in 0.5 s. Its log: part.log") == 3
 
 
 def test_a_part_in_trouble_does_not_keep_another_down(world: World) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SAY = """
-import logging, structlog
+import logging, structlog, sys
 from daymark import logs
-logs.configure()
+logs.configure(*sys.argv[1:])
 for log in (structlog.get_logger(), logging.getLogger("asyncio")):
     secret = "the value of a variable"
     try:
@@ -26,3 +26,20 @@ def test_a_traceback_is_in_its_line() -> None:
     assert [(line["event"], line["level"]) for line in lines] == [("it.failed", "error")] * 2
     assert [line["exception"].splitlines()[-1] for line in lines] == ["KeyError: 'missing'"] * 2
     assert "the value" not in said.stdout + said.stderr
+
+
+def test_text_for_people_and_a_level_by_setting() -> None:
+    """DAYMARK_LOG_FORMAT=text without a terminal: readable lines without colours; a level leaves lower lines out."""
+    say = "import structlog; from daymark import logs; logs.configure({}); structlog.get_logger().info('it.went', at=1)"
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", say.format(how)], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
+        for how in ("'text'", "'json'", "'json', 'warning'", "'text', 'debug'")
+    ]
+    assert "it.went" in said[0]
+    assert "at=1" in said[0]
+    assert "\x1b" not in said[0]
+    assert json.loads(said[1])["at"] == 1
+    assert said[2] == ""
+    assert "it.went" in said[3]

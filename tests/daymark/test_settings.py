@@ -1,12 +1,9 @@
 """Settings: environment -> frozen values; every fault at once; no secret in a repr."""
 
-import json
-import os
 from pathlib import Path
 
 import pytest
 
-from daymark import settings
 from daymark.environment import service_links
 from daymark.setting_table import TABLE
 from daymark.settings import Settings, SettingsFaults, load
@@ -175,20 +172,3 @@ def test_settings_are_frozen() -> None:
 def test_table_fills_every_field() -> None:
     """No setting is without a field, no field without a setting."""
     assert {row.field for row in TABLE} | {"kafka_options"} == set(Settings.__dataclass_fields__)
-
-
-def test_a_running_up_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a folder where `daymark up` runs, commands find its parts; a dead one, or a set variable, goes before."""
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("DAYMARK_")]:
-        monkeypatch.delenv(name)
-    assert settings.from_environment().kafka == "localhost:9092"
-    (tmp_path / ".daymark").mkdir()
-    running = {"kafka": "127.0.0.1:1", "redis": "redis://127.0.0.1:2", "pid": os.getpid()}
-    (tmp_path / ".daymark" / "up.json").write_text(json.dumps(running))
-    assert settings.from_environment().kafka == "127.0.0.1:1"
-    monkeypatch.setenv("DAYMARK_KAFKA", "mine:9092")
-    assert settings.from_environment().kafka == "mine:9092"
-    monkeypatch.delenv("DAYMARK_KAFKA")
-    (tmp_path / ".daymark" / "up.json").write_text(json.dumps({**running, "pid": 1 << 22}))
-    assert settings.from_environment().kafka == "localhost:9092"

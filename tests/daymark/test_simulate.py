@@ -21,6 +21,7 @@ from schemas import avro, segment, timestamps
 from schemas.identify import Identify
 from schemas.topics import Topics
 from tests.daymark import endpoint
+from tests.daymark.ups import pretend
 
 ARGUMENTS = [
     "--json",
@@ -41,6 +42,7 @@ def run(*arguments: str, **environ: str) -> Result:
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # where running ones are noted
 
 
 def test_over_http_its_figures_are_true() -> None:
@@ -121,16 +123,14 @@ def test_a_truth_that_cannot_be_written_is_said() -> None:
 
 def test_a_running_daymark_in_this_folder_is_found() -> None:
     with endpoint.serving() as server:
-        Path(".daymark").mkdir()
-        Path(".daymark/up.json").write_text(json.dumps({"http": server.url, "key": "k", "workspace": "local"}))
+        pretend(Path(".daymark"), os.environ, http=server.url)
         assert run(DAYMARK_KEY="").exit_code == 0
     assert {headers["Authorization"] for _, headers, _ in server.requests} == {"Basic azo="}
 
 
 def test_the_key_of_a_running_daymark_goes_nowhere_else() -> None:
     with endpoint.serving() as server:
-        Path(".daymark").mkdir()
-        Path(".daymark/up.json").write_text(json.dumps({"http": "http://127.0.0.1:9", "key": "k"}))
+        pretend(Path(".daymark"), os.environ)
         assert run("--url", server.url, DAYMARK_KEY="").exit_code == 2
     assert not server.requests
 
@@ -149,7 +149,7 @@ def test_something_else_than_expected_is_a_failure() -> None:
     """It is in the summary, and the exit status says it."""
     with endpoint.serving(400) as server:
         result = run("--url", server.url, DAYMARK_KEY="key")
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert sum(json.loads(result.stdout)["unexpected"].values()) == 1
 
 

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from confluent_kafka import Message, Producer
 
 from daymark import tail
+from daymark.shown import COLUMNS, Wanted, as_json, as_text, decode
 from schemas import avro
 from schemas.topics import Topics
 
@@ -66,18 +67,18 @@ def message(value: bytes) -> Message:
     ],
 )
 def test_a_record_is_one_readable_line(value: bytes, expected: str) -> None:
-    assert tail.line(message(value), tail.as_text) == f"2026-11-24T23:14:00.123Z  {expected}"
+    assert as_text(decode(message(value))) == f"2026-11-24T23:14:00.123Z  {expected}"
 
 
 def test_a_sender_cannot_write_to_the_terminal() -> None:
     """Control characters of a description are shown as such."""
-    shown = tail.line(message(avro.INTERACTION.encode(INTERACTION | {"description": "\x1b[2Jx\ny"})), tail.as_text)
+    shown = as_text(decode(message(avro.INTERACTION.encode(INTERACTION | {"description": "\x1b[2Jx\ny"}))))
     assert "\ufffd[2Jx\ufffdy" in shown
     assert shown.isprintable()
 
 
 def test_json_has_every_field_of_the_record_and_its_place() -> None:
-    found = json.loads(tail.line(message(avro.INTERACTION.encode(INTERACTION)), tail.as_json))
+    found = json.loads(as_json(decode(message(avro.INTERACTION.encode(INTERACTION)))))
     assert found | {"record": None} == {
         "topic": "t",
         "partition": 3,
@@ -98,7 +99,7 @@ def test_json_has_every_field_of_the_record_and_its_place() -> None:
 )
 def test_json_loses_no_byte_of_a_rejected_event(raw: bytes, expected: dict[str, str]) -> None:
     """Text where it is text, else base64 under a name that says so."""
-    found = json.loads(tail.line(message(avro.REJECTED.encode(REJECTED | {"raw": raw})), tail.as_json))
+    found = json.loads(as_json(decode(message(avro.REJECTED.encode(REJECTED | {"raw": raw})))))
     assert {name: value for name, value in found["record"].items() if name.startswith("raw")} == expected
 
 
@@ -146,9 +147,9 @@ def test_what_commits_is_shown_and_what_does_not_is_not(kafka: str, topics: Topi
         assert {line["record"].get("description") for line in shown} == {"https://example.com", None}
         assert process.poll() is None
         process.send_signal(2)
-        assert process.wait(10) == 0
+        assert process.wait(10) == 130
         assert process.stderr is not None
-        assert process.stderr.read() == ""
+        assert process.stderr.read() == "\n"  # after the terminal's ^C
 
 
 def run(kafka: str, topics: Topics, *arguments: str) -> Any:
@@ -167,12 +168,50 @@ def test_from_the_beginning_and_so_many(kafka: str, topics: Topics) -> None:
     ]
 
 
+def test_filters_leave_the_rest_out(kafka: str, topics: Topics) -> None:
+    """By workspace, contact (in any letter case, also of a rejection, whose key names it) and reason."""
+    other = INTERACTION | {"workspace": "other", "email": "anna@example.com"}
+    interactions = [(topics.interactions, avro.INTERACTION.encode(each)) for each in (INTERACTION, other)]
+    rejected = [REJECTED, REJECTED | {"reason": "invalid_email"}]
+    produce(kafka, *interactions, *((topics.rejected, avro.REJECTED.encode(each)) for each in rejected))
+
+    def shown(*arguments: str) -> list[str]:
+        result = run(kafka, topics, "--from-beginning", "--timeout", "4", *arguments)
+        assert result.exit_code == 0, result.output
+        return sorted(line.split("  ", 1)[1].rpartition("  ")[0] for line in result.stdout.splitlines())
+
+    assert shown("--workspace", "other") == ["other  2026-11-24  anna@example.com  https://example.com"]
+    assert shown("--email", " Peter@Example.com") == ["acme  2026-11-24  peter@example.com  https://example.com"]
+    assert shown("--reason", "invalid_email") == ["-  rejected  invalid_email: Missing email address (in ingest)"]
+
+
+def test_since_begins_in_the_past(kafka: str, topics: Topics) -> None:
+    """What was emitted since then is shown, and what comes; of a time yet to come only what comes."""
+    produce(kafka, (topics.interactions, avro.INTERACTION.encode(INTERACTION)))
+    assert run(kafka, topics, "--since", "-1h", "--count", "1", "--timeout", "30").exit_code == 0
+    assert run(kafka, topics, "--since", "2999-01-01", "--timeout", "1").stdout == ""
+    assert run(kafka, topics, "--since", "-1h", "--from-beginning").exit_code == 2
+
+
+def test_the_columns_are_explained_beside_the_records(kafka: str, topics: Topics) -> None:
+    """A header on stderr for each kind that is shown: stdout holds records only. Programs get none."""
+    result = run(kafka, topics, "--timeout", "0.1", "--topic", "traits")
+    assert (result.stdout, result.stderr.splitlines()[0]) == ("", COLUMNS["ContactTrait"])
+    assert run(kafka, topics, "--timeout", "0.1", "--json").stderr.startswith("Waiting")
+
+
+@pytest.mark.parametrize("wanted", [Wanted(email="peter@example.com"), Wanted(workspace="acme"), Wanted(reason="x")])
+def test_what_cannot_be_read_fits_no_filter(wanted: Wanted) -> None:
+    assert Wanted().fits(decode(message(b"neither")))
+    assert not wanted.fits(decode(message(b"neither")))
+
+
 def test_a_timeout_ends_it(kafka: str, topics: Topics) -> None:
     """Well, unless more was asked for than came."""
     started = time.monotonic()
     assert run(kafka, topics, "--timeout", "0.1").exit_code == 0
     result = run(kafka, topics, "--timeout", "0.1", "--count", "1")
-    assert (result.exit_code, "0 of 1 came" in result.stderr) == (1, True)
+    assert (result.exit_code, "0 of 1 came" in result.stderr) == (3, True)
     assert time.monotonic() - started < 60
 
 

@@ -87,10 +87,10 @@ def test_a_format_is_tried_on_the_examples(path: Path) -> None:
 
 def test_a_format_that_reads_nothing_is_a_failure(path: Path) -> None:
     """With a way on: events of one's own."""
-    said = check(path, ACME + FOREIGN, exit_code=1).stderr
+    said = check(path, ACME + FOREIGN, exit_code=3).stderr
     assert f"the format of acme reads none of {len(examples.load())} events" in said
     assert "--events FILE" in said
-    check(path, ACME + FOREIGN, "--json", exit_code=1)
+    check(path, ACME + FOREIGN, "--json", exit_code=3)
 
 
 def test_a_format_is_tried_on_events_of_ones_own(path: Path, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_format_is_tried_on_events_of_ones_own(path: Path, tmp_path: Path) -> 
     assert row["events"] == {"read": 2, "rejected": {"missing_email": 1, "malformed_json": 1}}
     [read] = [line for line in cells(check(path, ACME + FOREIGN, "--events", str(events))) if line[:1] == ["read"]]
     assert read == ["read", "2", "0"]
-    said = check(path, ACME + WIDE, "--events", str(events), exit_code=1).stderr
+    said = check(path, ACME + WIDE, "--events", str(events), exit_code=3).stderr
     assert "reads none of 4 events" in said
     assert "--events" not in said
 

@@ -129,10 +129,10 @@ def main() -> None:
 
         breaks.BREAKS[broken].make()
     place(Aim(Path(environ["FAULTS_AIM"]), Path(environ["FAULTS_SHOTS"]), environ["FAULTS_WORKER"]))
-    from daymark.cli import main as daymark  # noqa: PLC0415
+    from daymark import cli  # noqa: PLC0415
 
     sys.argv = ["daymark", "process"]
-    daymark()
+    sys.exit(cli.main())
 
 
 if __name__ == "__main__":

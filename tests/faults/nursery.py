@@ -192,7 +192,7 @@ def _live(asked: dict[str, Any]) -> None:
         aimed.main()
     else:
         sys.argv = ["daymark", asked["name"]]
-        cli.main()
+        sys.exit(cli.main())
 
 
 if __name__ == "__main__":

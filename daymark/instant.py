@@ -1,0 +1,29 @@
+"""A point in time on the command line: a date, a timestamp, or so long ago."""
+
+import re
+import time
+from typing import Any, Final
+
+import click
+
+from schemas import timestamps
+
+_AGO: Final = re.compile(r"-(\d+)([smhd])")
+_UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+class Instant(click.ParamType[int]):
+    """2026-11-24, 2026-11-24T12:00:00Z, or -2h (also s, m, d), as epoch milliseconds; UTC unless it says otherwise."""
+
+    name = "instant"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
+        """Return epoch milliseconds; click's usage error for anything else."""
+        if isinstance(value, int):
+            return value
+        if ago := _AGO.fullmatch(value):
+            return time.time_ns() // 1_000_000 - int(ago[1]) * _UNIT_MS[ago[2]]
+        instant_ms = timestamps.parse(value)
+        if instant_ms is None:
+            self.fail(f"{value!r} is no instant; 2026-11-24, 2026-11-24T12:00:00Z and -2h are.", parameter, context)
+        return instant_ms

@@ -1,0 +1,30 @@
+"""The versions that a report of a fault should name: ours, Python's, and those of the libraries that decide."""
+
+import json
+import platform
+from importlib import metadata
+from typing import Final
+
+from confluent_kafka import libversion
+
+_PACKAGES: Final = (
+    *("confluent-kafka", "fastavro", "hiredis", "httptools", "msgspec", "redis", "structlog", "tzdata", "uvloop"),
+)
+
+
+def as_text() -> str:
+    """Return one line, as programs usually say their version."""
+    return f"daymark {metadata.version('daymark')}"
+
+
+def as_json() -> str:
+    """Return a JSON object on one line: a version by the name of each part; null for one that is not installed."""
+    ours = {"daymark": metadata.version("daymark"), "python": platform.python_version(), "librdkafka": libversion()[0]}
+    return json.dumps(ours | {name: _version(name) for name in _PACKAGES})
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
