@@ -10,14 +10,17 @@ owner is a raw record's own coordinates, marked with its topic's incarnation: 12
 
 import hashlib
 import time
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, cast
 
 from processor import store
+from processor.cluster import Question
 from processor.decide import ContactDay
 from processor.ports import Claimed
 from processor.records import Record
+from processor.slots import slot
 from processor.traits import Clock, Property
 
 DAY_S: Final = 86_400
@@ -47,7 +50,8 @@ return answers
 
 _BUCKETS: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
 # What a key begins with, by the first byte of its digest.
-_DAY_TAGS, _CLOCK_TAGS = ([b"%b{%c}" % (kind, bucket) for bucket in _BUCKETS * 4] for kind in (b"d", b"t"))
+_DAY_TAGS, _CLOCK_TAGS = ([b"%b{%c}" % (kind, tag) for tag in _BUCKETS * 4] for kind in (b"d", b"t"))
+_SLOT_OF_TAG = [slot(tag) for tag in range(256)]
 _Pair = tuple[bytes, bytes]  # a key and what it is to hold
 
 
@@ -110,7 +114,7 @@ class Claims:
         """
         days = [(day_key(self._secret, contact_day), owner) for contact_day, owner in owners.items()]
         times = [(clock_key(self._secret, of), clock.packed()) for of, clock in clocks.items()]
-        answers = store.attempt(lambda: self._ask(days, times), self._sleep)
+        answers = self._ask(days, times)
         before = [None if packed is None else Clock.unpacked(packed) for packed in answers[len(days) :]]
         return Claimed(answers[: len(days)], before)
 
@@ -123,29 +127,29 @@ class Claims:
         self._client.close()
 
     def _ask(self, days: list[_Pair], times: list[_Pair]) -> list[bytes | None]:
-        if not self._clustered:
-            return self._call(days, times)
-        buckets: dict[int, list[int]] = defaultdict(list)
         pairs = days + times
-        for index, (key, _) in enumerate(pairs):
-            buckets[key[2]].append(index)
-        answers: list[bytes | None] = [None] * len(pairs)
-        for indexes in buckets.values():  # a cluster runs a script on the keys of one slot
-            found = self._call(
-                [pairs[index] for index in indexes if index < len(days)],
-                [pairs[index] for index in indexes if index >= len(days)],
-            )
-            for index, answer in zip(indexes, found, strict=True):
-                answers[index] = answer
-        return answers
 
-    def _call(self, days: list[_Pair], times: list[_Pair]) -> list[bytes | None]:
-        pairs = days + times
+        def words(indexes: Sequence[int]) -> tuple[Any, ...]:
+            keys, values = zip(*(pairs[index] for index in indexes), strict=True)
+            of_days = bisect_left(indexes, len(days))
+            return (len(keys), *keys, *self._lifetimes_s, of_days, *values)
+
         if not pairs:
             return []
-        keys, values = zip(*pairs, strict=True)
-        answer = _SCRIPT.run(self._client, keys, (*self._lifetimes_s, len(days), *values))
-        return cast("list[bytes | None]", answer)
+        if self._clustered:
+            question = Question((_SCRIPT.sha, _SCRIPT.text), _by_slot(pairs), words)
+            answers = store.attempt(lambda: question.ask(self._client), self._sleep)
+            return [answers[index] for index in range(len(pairs))]
+        found = store.attempt(lambda: _SCRIPT.run(self._client, words(range(len(pairs)))), self._sleep)
+        return cast("list[bytes | None]", found)
+
+
+def _by_slot(pairs: Sequence[_Pair]) -> dict[int, list[int]]:
+    """Return the indexes of keys by slot: a cluster runs a script on keys of one slot."""
+    slots: dict[int, list[int]] = defaultdict(list)
+    for index, (key, _) in enumerate(pairs):
+        slots[_SLOT_OF_TAG[key[2]]].append(index)
+    return slots
 
 
 def _key(tags: list[bytes], secret: bytes, name: bytes) -> bytes:

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import redis
 from redis.backoff import NoBackoff
-from redis.cluster import RedisCluster
 from redis.retry import Retry
 
+from processor.cluster import Cluster
 from processor.errors import ClaimsAway, ClaimsFull, Fatal
 
 TIMEOUT_S: Final = 2.0  # of a connect, and of an answer
@@ -39,7 +39,7 @@ def client(url: str) -> Any:
     # Our own retry loop, not the driver's ten times five seconds.
     options: dict[str, Any] = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
     if is_clustered(url):
-        return _Deferred(lambda: RedisCluster.from_url(urlunsplit(urlsplit(url)._replace(scheme="redis")), **options))
+        return Cluster(urlunsplit(urlsplit(url)._replace(scheme="redis")), TIMEOUT_S)
     return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
 
 
@@ -70,16 +70,21 @@ class Script:
     """A script that the store runs, sent by its digest."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
-        self._sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        """Take its text."""
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
-    def run(self, client: Any, keys: Sequence[bytes], arguments: Sequence[Any]) -> Any:
-        """Run it on keys of one slot, and return its answer."""
-        words = (len(keys), *keys, *arguments)
+    def run(self, client: Any, words: Sequence[Any]) -> Any:
+        """Run it on one server, and return its answer.
+
+        Args:
+            client: of the driver.
+            words: the number of keys, the keys, the arguments.
+        """
         try:
-            return client.evalsha(self._sha, *words)
+            return client.evalsha(self.sha, *words)
         except redis.exceptions.NoScriptError:  # a new server, or one that lost its scripts
-            return client.eval(self._text, *words)
+            return client.eval(self.text, *words)
 
 
 def policy(client: Any) -> str | None:
@@ -101,23 +106,6 @@ def fault(error: Exception) -> ClaimsAway | Fatal:
     ):
         return Fatal(f"Redis refuses us: {text}; DAYMARK_REDIS and its user's rights want a look")
     return ClaimsAway(text)
-
-
-class _Deferred:
-    """A client whose making connects: made at its first use, again until it succeeds."""
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
-        self._made: Any = None
-
-    def __getattr__(self, name: str) -> Any:
-        if self._made is None:
-            self._made = self._make()
-        return getattr(self._made, name)
-
-    def close(self) -> None:
-        if self._made is not None:
-            self._made.close()
 
 
 def _text(value: bytes | str) -> str:
