@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from daymark import values
+from daymark import timeouts, values
 from schemas.topics import Topics
 
 
@@ -98,7 +98,7 @@ TABLE: Final = (
     Setting(
         "TRANSACTION_TIMEOUT_MS",
         "transaction_timeout_ms",
-        values.number(1000, 900_000),
+        values.number(timeouts.LEAST_MS, 900_000),
         "15000",
         "a transaction that is open for so long is aborted",
     ),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from daymark import environment, running
+from daymark import environment, running, timeouts
 from daymark.environment import PREFIX
 from daymark.running import Described
 from daymark.setting_table import TABLE, Setting
@@ -31,6 +31,8 @@ OWNED_OPTIONS: Final = {
     "group.id": "DAYMARK_GROUP",
     "group.protocol": "DAYMARK_GROUP_PROTOCOL",
     "isolation.level": "",
+    "log.connection.close": "",
+    "log.queue": "",
     "partition.assignment.strategy": "DAYMARK_ASSIGNOR",
     "partitioner": "",
     "session.timeout.ms": "DAYMARK_SESSION_TIMEOUT_MS",
@@ -177,6 +179,7 @@ def _across(values: Mapping[str, Any], options: Mapping[str, str]) -> Iterator[s
     if "group.instance.id" in options and protocol == "classic" and assignor != "range":
         # Killed between the two halves of a move, a static member can leave partitions with nobody (measured).
         yield f"{OPTION_PREFIX}GROUP_INSTANCE_ID: wants DAYMARK_ASSIGNOR=range or DAYMARK_GROUP_PROTOCOL=consumer"
+    yield from timeouts.faults(values["transaction_timeout_ms"], options)
 
 
 def _running(environ: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from daymark import logs, registry
+from daymark import logs, registry, timeouts
 from daymark.kafka import client_config
 from daymark.settings import Settings
 from daymark.values import Address
@@ -112,10 +112,9 @@ def _session(settings: Settings, is_told: Callable[[], bool]) -> Session:
         **config,
         "transactional.id": transactional_id(settings),
         "transaction.timeout.ms": settings.transaction_timeout_ms,
-        # Less than the transaction may last, so that a stuck message fails before the transaction does.
-        "socket.timeout.ms": max(settings.transaction_timeout_ms - 500, 500),
+        "socket.timeout.ms": timeouts.socket_ms(settings.transaction_timeout_ms, settings.kafka_options),
     }
-    sink = Sink(producer, settings.topics.events, settings.transaction_timeout_ms / 1000)
+    sink = Sink(producer, settings.topics.events, timeouts.budget_ms(settings.transaction_timeout_ms) / 1000)
     try:
         topics.check()  # before the group is joined: a worker that is refused disturbs nobody
         sink.poll()

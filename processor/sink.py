@@ -1,7 +1,8 @@
 """Writes one transaction a batch: results, rejections and consumed offsets. The other import of confluent_kafka here.
 
 Decides nothing about events. Invariant: `commit` returns only when all of it is committed; after `Aborted` none of it
-is; after `SessionLost` nobody knows, and only the committed offsets can tell.
+is; after `SessionLost` nobody knows, and only the committed offsets can tell. A producer epoch carries on to the next
+transaction only while each of its connections has held (`connections`): a request of an older one may be on its way.
 """
 
 import threading
@@ -13,6 +14,7 @@ from typing import Any, Final
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from processor.connections import Connections
 from processor.errors import Aborted, Fatal, Fault, KafkaAway, SessionLost, place, told
 from processor.records import Batch, Output
 from processor.troubles import Troubles
@@ -31,8 +33,8 @@ CONFIG: Final[Mapping[str, Any]] = {
 }
 
 _ONCE_S = 5.0  # how long one call may wait before we look whether to go on
+_LEAST_S = 0.1  # what a call gets at the very end of the budget
 _READY_S = 10.0  # how long a producer may take until it is ready
-_LOST_BROKER = {"_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE"}
 _REFUSED = {"TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED"}
 
 log = structlog.get_logger()
@@ -54,7 +56,8 @@ class Sink:
         Args:
             config: the producer's, with transactional id.
             topic: the raw events, whose offsets are committed.
-            budget_s: how long a call may be tried again: a transaction's time-out.
+            budget_s: how long a transaction may take, its abort included: less than the driver waits for an answer
+                (socket.timeout.ms), so that no request times out and is repeated within a later transaction.
             producer: makes the driver's producer from its settings.
             clock: seconds, monotonic.
         """
@@ -62,7 +65,8 @@ class Sink:
         self._troubles = Troubles("producer")
         self._make, self._clock = producer, clock
         self._outputs: Sequence[Output] = ()  # of the transaction at hand
-        self._config = {**CONFIG, **config, "error_cb": self._on_error}
+        self._deadline = 0.0  # of the transaction at hand
+        self._config = {**CONFIG, **config}
         self._renew()
 
     @property
@@ -79,20 +83,22 @@ class Sink:
             Fatal: Kafka refuses us.
         """
         self._outputs = outputs
-        self._serve()
-        if self._troubled:
-            # A broker went away. librdkafka may keep it as the group's coordinator, and wait for it without end
-            # (librdkafka issues 5456 and 5511): a new producer asks anew.
+        self._serve()  # also what the last transaction left in the driver's log
+        if self._connections.failed:
+            # A request of an earlier transaction may still be on its way: the next epoch fences it. And librdkafka may
+            # keep a broker that went away as the group's coordinator, and wait for it without end (librdkafka issues
+            # 5456 and 5511): a new producer asks anew.
             self.close()
             self._renew()
         if not self._ready:
             self._make_ready(_ONCE_S)
         offsets = [TopicPartition(self._topic, partition, offset) for partition, offset in batch.next_offsets().items()]
+        self._deadline = self._clock() + self._budget_s
         try:
-            self._try(self._producer.begin_transaction)
+            self._try(lambda _: self._producer.begin_transaction())
             self._produce(outputs)
-            self._try(self._send_offsets, offsets, batch.membership)
-            self._try(self._producer.commit_transaction, _ONCE_S)
+            self._try(lambda left_s: self._send_offsets(offsets, batch.membership, left_s))
+            self._try(self._producer.commit_transaction)
         except Aborted:
             self._abort()
             raise
@@ -126,13 +132,14 @@ class Sink:
 
     def _abort(self) -> None:
         try:
-            self._try(self._producer.abort_transaction, _ONCE_S)
+            self._try(self._producer.abort_transaction)
         except Aborted as error:  # not undone after all
             raise SessionLost(str(error)) from error
 
     def _renew(self) -> None:
-        self._troubled, self._ready = False, False
-        self._producer = self._make(self._config)
+        self._ready = False
+        self._connections = Connections(self._troubles)
+        self._producer = self._make({**self._config, **self._connections.config()})
         self._ready_by = self._clock() + _READY_S
 
     def _make_ready(self, wait_s: float) -> None:
@@ -148,11 +155,7 @@ class Sink:
         else:
             self._ready = True
 
-    def _on_error(self, error: KafkaError) -> None:
-        self._troubled = self._troubled or error.name() in _LOST_BROKER
-        self._troubles.note(error)
-
-    def _send_offsets(self, offsets: list[TopicPartition], membership: Any) -> None:
+    def _send_offsets(self, offsets: list[TopicPartition], membership: Any, wait_s: float) -> None:
         """Make the one call that can hang: in a thread of its own, which is given up with its producer.
 
         What it would still do is void: the next producer of this transactional id fences this one.
@@ -161,7 +164,7 @@ class Sink:
 
         def call(send: Callable[..., None]) -> None:
             try:
-                send(offsets, membership, _ONCE_S)
+                send(offsets, membership, wait_s)
             except BaseException as error:  # noqa: BLE001  whatever it is, the waiting thread raises it
                 outcome.set_exception(error)
             else:
@@ -169,7 +172,7 @@ class Sink:
 
         threading.Thread(target=call, args=[self._producer.send_offsets_to_transaction], daemon=True).start()
         try:
-            outcome.result(self._budget_s)
+            outcome.result(max(self._deadline - self._clock(), wait_s))
         except TimeoutError:
             raise KafkaAway("the group's coordinator does not answer") from None
 
@@ -186,17 +189,16 @@ class Sink:
                 except KafkaException as error:
                     raise self._fault(error.args[0]) from error
 
-    def _try(self, call: Callable[..., Any], *arguments: Any) -> None:
-        """Make a call, and again while the driver says that it may be made again and the budget lasts."""
-        deadline = self._clock() + self._budget_s
+    def _try(self, call: Callable[[float], Any]) -> None:
+        """Make a call that may wait for some seconds, and again while the driver allows it and the budget lasts."""
         while True:
             try:
-                call(*arguments)
+                call(min(max(self._deadline - self._clock(), _LEAST_S), _ONCE_S))
             except KafkaException as error:
                 code = error.args[0]
                 if not code.retriable() or code.txn_requires_abort():
                     raise self._fault(code) from error
-                if self._clock() > deadline:
+                if self._clock() > self._deadline:
                     raise KafkaAway(f"Kafka: {code.str()}") from error
             else:
                 return
@@ -209,5 +211,7 @@ class Sink:
         if error.name() in _REFUSED:
             return Fatal(said)
         if error.txn_requires_abort():
+            # The driver's own verdict, a time-out say, is no answer: the request may still be on its way.
+            self._connections.failed |= error.name().startswith("_")
             return Aborted(said)
         return Fatal(said) if place(error.name()) is Fatal and not error.fatal() else SessionLost(said)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from daymark import timeouts
 from daymark.environment import service_links
 from daymark.setting_table import TABLE
 from daymark.settings import Settings, SettingsFaults, load
@@ -82,6 +83,28 @@ def test_static_membership_wants_whole_moves() -> None:
     static = {"DAYMARK_KAFKA_GROUP_INSTANCE_ID": "a"}
     assert load({**static, "DAYMARK_ASSIGNOR": "range"}).kafka_options == {"group.instance.id": "a"}
     assert load({**static, "DAYMARK_GROUP_PROTOCOL": "consumer"}).kafka_options == {"group.instance.id": "a"}
+
+
+def test_no_time_out_lets_a_request_outlive_its_transaction() -> None:
+    """The driver repeats a request that timed out: none may, before the calls of its transaction are given up."""
+    assert "TRANSACTION_TIMEOUT_MS" in faults(TRANSACTION_TIMEOUT_MS="2999")[0]
+    for refused in ("9999", "10499", "15001", "60000"):
+        (fault,) = faults(KAFKA_SOCKET_TIMEOUT_MS=refused)
+        assert fault.startswith("DAYMARK_KAFKA_SOCKET_TIMEOUT_MS: must be from 10500 to 15000")
+    assert len(faults(KAFKA_MESSAGE_TIMEOUT_MS="15001", KAFKA_DELIVERY_TIMEOUT_MS="15001")) == 2
+    load({"DAYMARK_KAFKA_SOCKET_TIMEOUT_MS": "10500", "DAYMARK_KAFKA_MESSAGE_TIMEOUT_MS": "15000"})
+
+
+@pytest.mark.parametrize("transaction_ms", [timeouts.LEAST_MS, 6_000, 15_000, 900_000])
+def test_the_budget_ends_before_a_request_can_time_out(transaction_ms: int) -> None:
+    assert timeouts.budget_ms(transaction_ms) + 500 <= timeouts.socket_ms(transaction_ms, {}) < transaction_ms
+    assert not [*timeouts.faults(transaction_ms, {})]
+
+
+@pytest.mark.parametrize("option", ["LOG_CONNECTION_CLOSE", "LOG_QUEUE"])
+def test_the_log_of_the_driver_is_not_to_be_silenced(option: str) -> None:
+    """It is the only sign of a request that may be repeated."""
+    assert "its guarantee rests on it" in faults(**{f"KAFKA_{option}": "false"})[0]
 
 
 def test_foreign_variables_are_left_alone() -> None:

@@ -107,8 +107,8 @@ def blank_metadata() -> None:
     send = Sink._send_offsets
     stranger = Consumer({"bootstrap.servers": os.environ["DAYMARK_KAFKA"], "group.id": os.environ["DAYMARK_GROUP"]})
 
-    def send_blank(sink: Sink, offsets: Any, _: Any) -> None:
-        send(sink, offsets, stranger.consumer_group_metadata())
+    def send_blank(sink: Sink, offsets: Any, _: Any, wait_s: float) -> None:
+        send(sink, offsets, stranger.consumer_group_metadata(), wait_s)
 
     _patch(Sink, "_send_offsets", send_blank)
 
@@ -122,8 +122,8 @@ def late_metadata() -> None:
         sources[:] = [source]
         return next_batch(source)
 
-    def send_late(sink: Sink, offsets: Any, _: Any) -> None:
-        send(sink, offsets, sources[0]._consumer.consumer_group_metadata())
+    def send_late(sink: Sink, offsets: Any, _: Any, wait_s: float) -> None:
+        send(sink, offsets, sources[0]._consumer.consumer_group_metadata(), wait_s)
 
     _patch(Source, "next_batch", remember)
     _patch(Sink, "_send_offsets", send_late)

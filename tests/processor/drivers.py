@@ -14,18 +14,25 @@ Calls = list[tuple[Any, ...]]
 Offsets = dict[int, int]
 
 
+Step = Exception | Callable[[], object]
+
+
 class Plans:
-    """What each call of a driver raises: the first of its faults, then the next, then nothing."""
+    """What each call of a driver raises or does: the first of its steps, then the next, then nothing."""
 
     def __init__(self) -> None:
-        self._faults: dict[str, list[Exception]] = defaultdict(list)
+        self._steps: dict[str, list[Step]] = defaultdict(list)
 
-    def plan(self, call: str, *faults: Exception) -> None:
-        self._faults[call] += faults
+    def plan(self, call: str, *steps: Step) -> None:
+        self._steps[call] += steps
 
     def meet(self, call: str) -> None:
-        if self._faults[call]:
-            raise self._faults[call].pop(0)
+        if not self._steps[call]:
+            return
+        step = self._steps[call].pop(0)
+        if isinstance(step, Exception):
+            raise step
+        step()
 
 
 class FakeConsumer:
@@ -133,7 +140,9 @@ class FakeProducers:
         self.configs: list[Mapping[str, Any]] = []
         self.plans = Plans()
         self.calls: Calls = []
+        self.waits: list[tuple[str, float]] = []  # how long each call of a transaction would wait
         self.complaints: list[int] = []  # told at the next `poll`
+        self.lines: list[tuple[str, int]] = []  # of the driver's log, facility and level: told at the next `poll`
         self.gate = threading.Event()
         self.gate.set()
 
@@ -160,20 +169,26 @@ class FakeProducer:
     def produce(self, topic: str, value: bytes, key: bytes | None, partition: int) -> None:
         self._call("produce", topic, value, key, partition)
 
-    def send_offsets_to_transaction(self, places: list[TopicPartition], membership: Any, _timeout: float) -> None:
+    def send_offsets_to_transaction(self, places: list[TopicPartition], membership: Any, timeout: float) -> None:
+        self._all.waits.append(("send", timeout))
         self._call("send", {(place.topic, place.partition): place.offset for place in places}, membership)
         assert self._all.gate.wait(60)
 
-    def commit_transaction(self, _timeout: float) -> None:
+    def commit_transaction(self, timeout: float) -> None:
+        self._all.waits.append(("commit", timeout))
         self._call("commit")
 
-    def abort_transaction(self, _timeout: float) -> None:
+    def abort_transaction(self, timeout: float) -> None:
+        self._all.waits.append(("abort", timeout))
         self._call("abort")
 
     def poll(self, timeout: float) -> None:
         self._call("poll")
         while self._all.complaints:
             self._config["error_cb"](KafkaError(self._all.complaints.pop(0)))
+        while self._all.lines:
+            facility, level = self._all.lines.pop(0)
+            self._config["logger"].log(level, "%s [%s] %s", facility, "rdkafka#producer-1", "broker 1: Disconnected")
 
     def purge(self) -> None:
         self._call("purge")

@@ -1,5 +1,6 @@
 """The producer's half of the guarantee: one transaction a batch, and what is known after each of its failures."""
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -182,7 +183,9 @@ def test_a_producer_that_lost_a_broker_is_renewed(producers: FakeProducers, code
     found.commit([], BATCH)
     transaction: list[tuple[Any, ...]] = [("begin",), SENT, ("commit",)]
     assert producers.told("poll") == [("init",), ("purge",), ("flush",), ("init",), *transaction]
-    assert producers.configs[0] == producers.configs[1]
+    own = {"logger", "error_cb"}
+    first, second = ({key: config[key] for key in config.keys() - own} for config in producers.configs)
+    assert first == second
     found.commit([], BATCH)
     assert producers.told("poll")[7:] == transaction
     assert len(producers.configs) == 2
@@ -198,11 +201,76 @@ def test_a_broker_lost_since_the_last_batch_is_heard_of_before_the_next(producer
     assert [call[0] for call in producers.told("poll")].index("begin") == 4
 
 
+@pytest.mark.parametrize("level", [logging.INFO, logging.WARNING, logging.ERROR])
+@pytest.mark.parametrize("facility", ["FAIL", "REQTMOUT"])
+def test_a_producer_whose_request_may_be_repeated_is_renewed(
+    producers: FakeProducers, facility: str, level: int
+) -> None:
+    """The driver's log is the only sign: no error callback, and the call succeeds on the second connection."""
+    found = sink(producers)
+    found.commit([], BATCH)
+    producers.lines.append((facility, level))
+    before = len(producers.calls)
+    found.commit([], BATCH)
+    names = [call[0] for call in producers.calls[before:]]
+    assert names == ["poll", "purge", "flush", "init", "begin", "send", "commit"]
+    found.commit([], BATCH)
+    assert len(producers.configs) == 2
+
+
+def test_a_line_read_during_a_transaction_counts_after_it(producers: FakeProducers) -> None:
+    """A transaction waits for room in the queue, and reads the log meanwhile: the next one gets a new producer."""
+    found = sink(producers)
+    producers.plans.plan("begin", lambda: producers.lines.append(("FAIL", logging.INFO)))
+    producers.plans.plan("produce", BufferError("full"))
+    found.commit(OUTPUTS, BATCH)
+    assert len(producers.configs) == 1
+    found.commit([], BATCH)
+    assert len(producers.configs) == 2
+
+
+def test_the_log_level_shows_every_connection_that_breaks(producers: FakeProducers) -> None:
+    """Whatever is passed through: at a level below 6, or without closed connections, a repeat goes unseen."""
+    Sink({"transactional.id": "slot", "log_level": 2, "log.connection.close": False}, TOPIC, 60.0, producers.make)
+    assert [(config["log_level"], config["log.connection.close"]) for config in producers.configs] == [(6, True)]
+
+
 def test_other_complaints_renew_nothing(producers: FakeProducers) -> None:
     found = sink(producers)
     producers.complaints.append(KafkaError._MSG_TIMED_OUT)
+    producers.lines += [("GETPID", logging.ERROR), ("FAIL", logging.DEBUG)]
     found.commit([], BATCH)
     assert len(producers.configs) == 1
+
+
+@pytest.mark.parametrize(("error", "producers_made"), [(KafkaError._TIMED_OUT, 2), (KafkaError.ILLEGAL_GENERATION, 1)])
+def test_an_abort_without_an_answer_renews_the_producer(
+    producers: FakeProducers, error: int, producers_made: int
+) -> None:
+    """What the driver gave up waiting for may still arrive; what a broker refused has arrived."""
+    found = sink(producers)
+    producers.plans.plan("send", failure(error, txn_requires_abort=True))
+    with pytest.raises(Aborted):
+        found.commit([], BATCH)
+    found.commit([], BATCH)
+    assert len(producers.configs) == producers_made
+
+
+def test_the_calls_of_a_transaction_share_one_budget(producers: FakeProducers) -> None:
+    """No call begins anew what the calls before it have used up, and none waits beyond it."""
+    now = 0.0
+
+    def later() -> None:
+        nonlocal now
+        now += 4.0
+        raise PASSING
+
+    found = Sink({"transactional.id": "slot"}, TOPIC, 7.0, producers.make, lambda: now)
+    producers.plans.plan("send", later)
+    producers.plans.plan("commit", later)
+    with pytest.raises(KafkaAway):
+        found.commit([], BATCH)
+    assert producers.waits == [("send", 5.0), ("send", 3.0), ("commit", 3.0)]
 
 
 def test_a_producer_gets_ready_beside_other_work(producers: FakeProducers) -> None:
