@@ -11,10 +11,12 @@ from ingest import batch
 from ingest.answers import Refusal
 from ingest.delivery import Record
 from ingest.routes import Call
-from schemas import avro, segment
+from schemas import avro, credentials, segment
 from schemas.identify import Identify
-from schemas.reasons import Rejection
+from schemas.reasons import Reason, Rejection
 from schemas.workspace import Workspace
+
+_UNREAD = {Reason.MALFORMED_JSON, Reason.NOT_AN_OBJECT, Reason.TOO_LARGE}  # nobody knows where its fields begin and end
 
 
 class Events(msgspec.Struct, gc=False):
@@ -55,6 +57,9 @@ def admit(events: Events, received_at_ms: int, workspace: Workspace) -> None:
     read, type_required, admit = segment.read, events.type_required, events.records.append
     for index, event in enumerate(events.events):
         found = read(event, received_at_ms, workspace, type_required=type_required)
+        if isinstance(found, Identify) and found.bears_key:
+            event = credentials.without_key(event)  # noqa: PLW2901  the bytes that will be published
+            found = read(event, received_at_ms, workspace, type_required=type_required)
         if isinstance(found, Identify):
             admit((found.email.encode(), event))
         else:
@@ -64,4 +69,5 @@ def admit(events: Events, received_at_ms: int, workspace: Workspace) -> None:
 def rejected_value(codec: avro.Codec, event: bytes, rejection: Rejection, workspace: str, received_at_ms: int) -> bytes:
     """Return the `RejectedEvent` that an event refused here becomes."""
     nowhere = (None, None)  # it has no partition and no offset yet
+    event = credentials.masked(event) if rejection.reason in _UNREAD else credentials.without_key(event)
     return codec.pack(rejection.reason.value, rejection.message, "ingest", workspace, event, received_at_ms, *nowhere)

@@ -25,6 +25,7 @@ class Identify(msgspec.Struct, frozen=True, gc=False):
 
     `email` is normalised and names the contact; `timestamp_ms` is in epoch milliseconds. `url` and `event` are free
     text as sent, save that lone surrogates have become U+FFFD. `changes` are the user properties that it sets.
+    `bears_key`: an API key stands among its own fields, and must be cut out before it is published (`credentials`).
     """
 
     email: str
@@ -33,6 +34,7 @@ class Identify(msgspec.Struct, frozen=True, gc=False):
     event: str | None
     message_id: str | None
     changes: tuple[Change, ...] = ()
+    bears_key: bool = False
 
 
 def is_text(value: object) -> TypeGuard[str]:

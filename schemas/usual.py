@@ -95,7 +95,7 @@ class _Event(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_only=True)
     url: _Text = None
     userId: _Text = None  # noqa: N815
     version: int | str | float | None = None
-    writeKey: _Text = None  # noqa: N815
+    writeKey: _Text | msgspec.UnsetType = msgspec.UNSET  # noqa: N815
 
 
 _decode = msgspec.json.Decoder(_Event).decode
@@ -139,6 +139,7 @@ def read(body: bytes, workspace: Workspace) -> Identify | Rejection | None:
         name if name and not name.isspace() else None,
         message_id if message_id and not message_id.isspace() else None,
         changes,
+        event.writeKey is not msgspec.UNSET,
     )
 
 

@@ -72,6 +72,7 @@ _MEMBERS: dict[str, tuple[Any, int]] = {
     "page": ({"url": (_TEXT, 240)}, 100),
     "event": (_TEXT, 100),
     "messageId": (_TEXT, 125),
+    "writeKey": (('"KEY"', "null", "5", '"\\u004bEY"', '{"a":["KEY"]}', '"a,}\\"KEY"'), 40),
     "email": (_EMAIL, 25),
     "url": (_TEXT, 15),
 }

@@ -6,10 +6,14 @@ import json
 from codecs import BOM_UTF8
 from typing import Any
 
+import msgspec
+import pytest
+
 from ingest.app import App, Rules
 from ingest.delivery import Readiness
 from ingest.metrics import Metrics
 from ingest.room import Room
+from schemas.format import compiled
 from schemas.workspace import Workspaces
 from tests.ingest.calls import call, count
 from tests.ingest.fake_server import KEY, WORKSPACES
@@ -91,6 +95,51 @@ def test_rejections_are_recorded() -> None:
     ]
     record = api.delivery.rejected[0]
     assert (record["stage"], record["workspace"], record["source_offset"]) == ("ingest", "acme", None)
+
+
+def test_the_key_is_never_published() -> None:
+    """The bytes are those that came but for the key: of an event, of each event of a batch, of the batch itself."""
+    api = Api()
+    keyed = b'{ "writeKey" : "%s", %s' % (KEY.encode(), event()[1:])
+    plain = b"{ %s" % event()[1:]
+    assert api.post(keyed)["status"] == 200
+    assert api.post(keyed, authorization="")["status"] == 200
+    batch = b'{"batch":[%s,%s],"context":{"app":{}},"writeKey":"%s"}' % (keyed, event(), KEY.encode())
+    assert api.post(batch, "/v1/batch", authorization="")["accepted"] == 2
+    assert api.post(b"[%s]" % keyed)["accepted"] == 1
+    values = [value for _, value in api.delivery.published]
+    assert (values[:2], values[4:]) == ([plain, plain], [plain])
+    assert not [value for value in values if b"writeKey" in value or KEY.encode() in value]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"writeKey":"KEY","type":"track"}',
+        b'{"writeKey":"KEY","type":',
+        b'[{"writeKey":"KEY"},["writeKey",{"writeKey":"KEY"}],{"a":"%s","writeKey":"KEY"}]' % (b"x" * 32_768),
+        b'{"batch":[{"writeKey":"KEY"},],"writeKey":"KEY"}',
+        b'[{"writeKey":"KEY"}',
+    ],
+)
+def test_the_key_is_never_recorded(body: bytes) -> None:
+    """What is refused is recorded without it, whether it could be read or not."""
+    api = Api()
+    api.post(body.replace(b"KEY", KEY.encode()), "/v1/batch" if b"batch" in body else "/v1/identify")
+    assert api.delivery.rejected
+    assert not [record for record in api.delivery.rejected if KEY.encode() in record["raw"]]
+
+
+def test_an_event_is_as_large_as_it_was_sent() -> None:
+    """It does not pass for its key being cut; and what a format finds is what the processor will find."""
+    api = Api()
+    body = event(writeKey=KEY)
+    assert api.post(body.ljust(32_768))["status"] == 200
+    assert api.post(body.ljust(32_769))["code"] == "too_large"
+    acme = msgspec.structs.replace(WORKSPACES.get("acme"), format=compiled({"email": "writeKey || traits.email"}))
+    api.workspaces = Workspaces({"acme": acme}, WORKSPACES.by_digest)
+    assert api.post(event(writeKey="other@example.com"))["status"] == 200
+    assert api.delivery.published[-1][0] == b"peter@example.com"
 
 
 def test_a_malformed_batch_is_recorded_whole() -> None:

@@ -23,13 +23,15 @@ RECEIVED_MS = 1_796_022_000_000  # 2026-11-30T07:00Z
 
 @pytest.mark.parametrize("case", CASES, ids=[case["sdk"] for case in CASES])
 def test_what_a_sdk_sends(case: dict[str, Any]) -> None:
-    """Each of its events is on the right day, for ingest and for the processor."""
+    """Each of its events is on the right day, for ingest and for the processor, and none bears the key."""
     delivery = FakeDelivery()
     app = App(delivery, lambda: WORKSPACES, Rules(), Metrics())
-    body, headers = json.dumps(case["body"]).encode(), {b"authorization": b"Bearer " + KEY.encode()}
+    body = json.dumps(case["body"]).replace("KEY", KEY).encode()
+    headers = {b"authorization": b"Bearer " + KEY.encode()}
     if case["headers"].get("Content-Encoding") == "gzip":
         body, headers[b"content-encoding"] = gzip.compress(body), b"gzip"
     answered = asyncio.run(call(app, body, headers, case["path"].encode()))
+    assert not [value for _, value in delivery.published if KEY.encode() in value]
     assert answered.code == case.get("code", "")
     assert [_contact_day(value) for _, value in delivery.published] == [
         ("peter@example.com", day) for day in case["days"]
