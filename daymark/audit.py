@@ -28,6 +28,7 @@ from daymark.auditing.truth import Truth
 from daymark.instant import Instant
 from daymark.kafka import client_config
 from daymark.workspaces_file import WorkspacesFile
+from schemas import zones
 from schemas.workspace import Workspaces
 
 _GROUPS_S, _MOST_GROUPS = 10.0, 10
@@ -61,8 +62,8 @@ def command(**options: Any) -> None:
     What to know when something is found:
     - The same record of the same event once more is no fault: a reset of the group does that. Where there was none,
       --no-replays makes it one.
-    - Days, descriptions and formats are those of the workspaces file as it is now. What was emitted before it
-      changed differs: begin with --since after the change.
+    - Days, descriptions and formats are those of the workspaces file and of the tz database as they are now. What was
+      emitted before either changed differs: begin with --since after the change.
     - With --since, the events before are not seen: whether one of them should have won a day cannot be told, but
       that one of those seen came before the winner can, and so can that nobody won.
     - Events older than what the output topics keep are not judged: what came of them may be deleted.
@@ -90,7 +91,7 @@ def command(**options: Any) -> None:
     finally:
         clients.committed.close()
         clients.uncommitted.close()
-    run = Run(group, read, time.monotonic() - started)
+    run = Run(group, read, time.monotonic() - started, zones.version())
     _show(run, planned, tally, as_line=options["as_line"])
     _judge(tally, planned.reach.lag, group, options["max_lag"])
 

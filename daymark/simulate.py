@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import click
 import msgspec
@@ -30,6 +30,7 @@ from daymark.simulation.summary import Summary, as_json, as_table, summarise
 from daymark.simulation.tally import Pace, Tally
 from daymark.simulation.truth import Truth
 from schemas import workspace as workspaces
+from schemas import zones
 
 _SHARE = click.FloatRange(0, 1)
 
@@ -197,8 +198,8 @@ def _write(truth: Truth, file: Path, workspace: str) -> None:
 
 def _zone(name: str) -> ZoneInfo | None:
     try:
-        return None if name == "UTC" else ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return zones.find(name)
+    except zones.UnknownZone:
         raise click.UsageError(f"{name!r} is no time zone; a name like Europe/Berlin is wanted.") from None
 
 

@@ -27,7 +27,7 @@ from processor.sink import Sink
 from processor.source import Source
 from processor.troubles import Troubles
 from processor.worker import Worker
-from schemas import avro
+from schemas import avro, zones
 from schemas.topics import Topics
 from schemas.workspace import Workspaces
 
@@ -66,7 +66,8 @@ def serve(settings: Settings, admin: Address, arm: Callable[[Worker], None], is_
     gc.set_threshold(100_000, 20, 20)
     end, port = _health(admin)
     arm(worker)
-    log.info("worker.started", group=settings.group, slot=settings.slot, admin=f"{admin.host}:{port}")
+    where = f"{admin.host}:{port}"
+    log.info("worker.started", group=settings.group, slot=settings.slot, admin=where, time_zones=zones.version())
     # Beside the start: a store that does not answer would hold it up for seconds.
     threading.Thread(target=_warn, args=[settings, claims], name="policy", daemon=True).start()
     try:

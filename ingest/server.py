@@ -26,6 +26,7 @@ from ingest.connections import Connections
 from ingest.delivery import Delivery, Readiness
 from ingest.metrics import Metrics
 from ingest.publisher import BadOptions, Publisher
+from schemas import zones
 from schemas.topics import Topics
 from schemas.workspace import Workspaces
 
@@ -125,7 +126,7 @@ async def serve(
     ticking = loop.create_task(_tick((api, admin)))
     gc.freeze()  # what was made so far stays: no need to look through it again and again
     gc.set_threshold(20_000, 20, 100)  # requests leave no circles; what connections leave can wait
-    log.info("ingest.started", http=_place(http), admin=_place(health))
+    log.info("ingest.started", http=_place(http), admin=_place(health), time_zones=zones.version())
     await _run(delivery, stop, metrics)
     log.info("ingest.stopping", connections=len(api))
     await _drain(servers[0], api, DRAIN_SECONDS)

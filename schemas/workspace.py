@@ -5,13 +5,15 @@ import re
 import tomllib
 from collections.abc import Mapping
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from schemas import format as formats
+from schemas import zones
 from schemas.format import Format, FormatFaults
 from schemas.lookup import squash
+from schemas.zones import UnknownZone
 
 DEFAULT: Final = "default"  # the workspace of a raw record that names none
 STANDARD_MESSAGE: Final = "Contact visited your website"
@@ -127,17 +129,11 @@ def _keys(place: str, texts: Any, faults: list[str]) -> tuple[bytes, ...]:
 
 
 def _zone(place: str, name: Any, faults: list[str]) -> ZoneInfo | None:
-    if name == "UTC":
-        return None
     try:
-        zone = ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        zone = None
-    # "localtime" is a file of the machine's own: the day must not depend on where a worker runs.
-    if zone is None or name == "localtime":
+        return zones.find(str(name))
+    except UnknownZone:
         faults.append(f"{place}.time_zone: no such time zone; a name like Europe/Berlin is wanted")
         return None
-    return zone
 
 
 def _message(place: str, text: Any, faults: list[str]) -> str:

@@ -22,11 +22,15 @@ _LABELS: Final[Mapping[Count, str]] = {
 
 
 class Run(msgspec.Struct, frozen=True):
-    """What an audit was of: the group, how many records of which topics it read, and how long that took."""
+    """What an audit was of: the group, how many records of which topics it read, and how long that took.
+
+    `time_zones` is the version of the tz database by which it judged days.
+    """
 
     group: str
     read: Mapping[str, int]
     seconds: float
+    time_zones: str
 
 
 def as_json(run: Run, reach: Reach, tally: Tally) -> dict[str, Any]:
@@ -34,6 +38,7 @@ def as_json(run: Run, reach: Reach, tally: Tally) -> dict[str, Any]:
     return {
         "sound": tally.is_sound,
         "group": run.group,
+        "time_zones": run.time_zones,
         "lag": reach.lag,
         "deleted_unread": reach.unread,
         "read": dict(run.read),
@@ -57,6 +62,7 @@ def as_tables(run: Run, reach: Reach, tally: Tally) -> Group:
     figures.add_column(justify="right")
     for name, figure in _figures(run, reach, tally):
         figures.add_row(name, f"{figure:,}")
+    figures.add_row("Days judged by the tz database", run.time_zones)
     found = Table("Finding", box=None, pad_edge=False)
     found.add_column("Count", justify="right")
     found.add_column("Meaning")

@@ -3,17 +3,18 @@
 import json
 from functools import lru_cache
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
 from daymark.simulation import delivery
 from daymark.simulation.audience import Event
 from daymark.simulation.life import Life
-from schemas import contact, timestamps
+from schemas import contact, timestamps, zones
 
 START_MS = 1_795_434_300_000  # 2026-11-23T11:45Z
-ZONES = st.sampled_from([None, ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kathmandu"), ZoneInfo("America/New_York")])
+ZONES = st.sampled_from(
+    [None, zones.find("Europe/Berlin"), zones.find("Asia/Kathmandu"), zones.find("America/New_York")]
+)
 
 # Large enough that every kind of person is among them and that much of it comes late.
 WHOLE = Life(600, START_MS, deltas=30, resyncs=1, replays=1, out_of_order=0.05, repeated=0.05)

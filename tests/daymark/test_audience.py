@@ -3,7 +3,6 @@
 from collections import Counter
 from datetime import date, timedelta
 from itertools import pairwise
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -11,14 +10,16 @@ from hypothesis import strategies as st
 
 from daymark.simulation import audience, faults, order, payload, people
 from daymark.simulation.audience import Event, Plan
-from schemas import contact, segment, timestamps
+from schemas import contact, segment, timestamps, zones
 from schemas.identify import Identify
 from schemas.reasons import Reason, Rejection
 
 NOW_MS = 1_795_562_040_000  # 2026-11-24T23:14Z
 TODAY = date(2026, 11, 24)
 
-ZONES = st.sampled_from([None, ZoneInfo("Europe/Berlin"), ZoneInfo("Pacific/Kiritimati"), ZoneInfo("America/New_York")])
+ZONES = st.sampled_from(
+    [None, zones.find("Europe/Berlin"), zones.find("Pacific/Kiritimati"), zones.find("America/New_York")]
+)
 
 
 @st.composite

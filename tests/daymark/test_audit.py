@@ -75,7 +75,7 @@ def test_the_report_says_what_was_found() -> None:
     tally = Tally(5)
     example = Example("3:17", "3:4", "some-id", ("url", "day"), "why")
     tally.take([Fault(Finding.WRONG_DAY, example), Counted(Count.CONTACT_DAYS, 1234)])
-    reach, of = Reach({0: Stretch(5, 10, 30, lag=20, unread=2)}), Run("workers", {"t": 5}, 1.23456)
+    reach, of = Reach({0: Stretch(5, 10, 30, lag=20, unread=2)}), Run("workers", {"t": 5}, 1.23456, "2026f")
     said = json.loads(json.dumps(as_json(of, reach, tally)))
     assert (said["sound"], said["lag"], said["deleted_unread"], said["seconds"]) == (False, 20, 2, 1.235)
     assert said["counts"] == dict.fromkeys(Count, 0) | {"contact_days": 1234}

@@ -1,12 +1,11 @@
 """Which events become interactions, before and after the claims are asked."""
 
-from zoneinfo import ZoneInfo
-
 import pytest
 
 from processor.committed import Committed
 from processor.decide import Candidate, Candidates, ContactDay, collapse, winners
 from processor.records import Record
+from schemas import zones
 from schemas.identify import Identify
 from schemas.timestamps import MILLISECONDS_A_DAY as DAY_MS
 from schemas.workspace import Workspace
@@ -22,7 +21,7 @@ def mark(record: Record) -> bytes:
 
 
 def collapsed(candidates: list[Candidate], committed: Committed) -> Candidates:
-    workspaces = {"w": Workspace("w"), "late riser": Workspace("late riser", zone=ZoneInfo("Pacific/Honolulu"))}
+    workspaces = {"w": Workspace("w"), "late riser": Workspace("late riser", zone=zones.find("Pacific/Honolulu"))}
     records = [each.record for each in candidates]
     return collapse(records, [each.identify for each in candidates], workspaces, committed.contacts)
 

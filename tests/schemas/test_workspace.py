@@ -1,13 +1,11 @@
 """The workspaces file's text -> workspaces, or every fault in it (contract, section 9)."""
 
-from zoneinfo import ZoneInfo
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import format as formats
-from schemas import workspace
+from schemas import workspace, zones
 from schemas.workspace import PLAIN, Workspace, WorkspaceFaults
 
 A, B = "a" * 64, "0123456789abcdef" * 4
@@ -64,7 +62,7 @@ def faults(text: str) -> list[str]:
 def test_a_file_says_what_each_workspace_sets() -> None:
     """What is left out has its default; UTC needs no zone."""
     found = workspace.parse(GOOD)
-    zone = ZoneInfo("Europe/Berlin")
+    zone = zones.find("Europe/Berlin")
     keys = (bytes.fromhex(A), bytes.fromhex(B))
     assert found.get("acme") == Workspace(
         "acme",
