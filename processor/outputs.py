@@ -9,8 +9,13 @@ from schemas.avro import Codec
 from schemas.interaction import interaction_id
 from schemas.reasons import Rejection
 
-# A raw record longer than this (ingest publishes none over 32 KiB) would not fit a record of its rejection.
+# What a rejection keeps of a record that ingest did not write, which publishes none over 32 KiB.
 RAW_LIMIT_BYTES = 512 * 1024
+KEY_LIMIT_BYTES = 4 * 1024  # an e-mail has 254 characters
+
+# Key and value of a rejection together: librdkafka's message.max.bytes, and what is around them in a batch.
+ROOM_BYTES = 1_000_000 - 4 * 1024
+_FIELDS_BYTES = 2 * 1024  # of a rejection without its raw bytes
 
 
 class Codecs(NamedTuple):
@@ -65,21 +70,33 @@ def trait(update: Update, topic: str, codec: Codec) -> Output:
     return Output(topic, of.key(), value, record.partition)
 
 
-def rejected(record: Record, rejection: Rejection, topic: str, codec: Codec) -> Output:
-    """Return the record of a rejection, under the raw record's key."""
-    message = rejection.message
-    if len(record.value) > RAW_LIMIT_BYTES:
-        message = f"{message} (the first {RAW_LIMIT_BYTES} of {len(record.value)} bytes are kept here)"
+def rejected(record: Record, rejection: Rejection, topic: str, codec: Codec, room_bytes: int = ROOM_BYTES) -> Output:
+    """Return the record of a rejection, under the raw record's key; what is too long of either is truncated.
+
+    Args:
+        record: anything that somebody has written to the topic.
+        rejection: why it is rejected.
+        topic: where it goes.
+        codec: how it is written.
+        room_bytes: how long key and value may be together.
+    """
+    message, key = rejection.message, record.key
+    if key is not None and len(key) > KEY_LIMIT_BYTES:
+        message = f"{message} (the first {KEY_LIMIT_BYTES} of the key's {len(key)} bytes are kept here)"
+        key = key[:KEY_LIMIT_BYTES]
+    raw = record.value[: max(0, min(RAW_LIMIT_BYTES, room_bytes - len(key or b"") - _FIELDS_BYTES))]
+    if len(raw) < len(record.value):
+        message = f"{message} (the first {len(raw)} of {len(record.value)} bytes are kept here)"
     value = codec.encode(
         {
             "reason": str(rejection.reason),
             "message": message,
             "stage": "processor",
-            "workspace": record.workspace,
-            "raw": record.value[:RAW_LIMIT_BYTES],
+            "workspace": None if record.refusal else record.workspace,
+            "raw": raw,
             "received_at": record.received_at_ms,
             "source_partition": record.partition,
             "source_offset": record.offset,
         }
     )
-    return Output(topic, record.key, value, None)
+    return Output(topic, key, value, None)

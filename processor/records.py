@@ -5,9 +5,14 @@ from typing import Any
 
 import msgspec
 
+from schemas.reasons import Rejection
+
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """A raw record. `received_at_ms` is ingest's header, None without one; `appended_ms` is the record's own time."""
+    """A raw record. `received_at_ms` is ingest's header, None without one; `appended_ms` is the record's own time.
+
+    `refusal` says why the record cannot be read at all, whatever its value: it is rejected for that.
+    """
 
     partition: int
     offset: int
@@ -16,6 +21,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     workspace: str
     received_at_ms: int | None
     appended_ms: int
+    refusal: Rejection | None = None
 
     @property
     def next_offset(self) -> int:

@@ -15,7 +15,7 @@ import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from processor.errors import Fatal, Fault, Retriable, SessionLost, place, told
-from processor.message import to_record
+from processor.message import to_record, unreadable
 from processor.records import Batch, Record, first_offsets
 from processor.troubles import Troubles
 
@@ -27,6 +27,7 @@ CONFIG: Final[Mapping[str, Any]] = {
     "isolation.level": "read_committed",
     "fetch.queue.backoff.ms": 20,  # the default, 1000, stalls a partition whenever its queue is full
     "fetch.wait.max.ms": 100,
+    "fetch.error.backoff.ms": 50,  # each record of a batch that cannot be decompressed costs as much
     # A start waits for brokers, one after the other, and for its predecessor's transaction: look often at first.
     "reconnect.backoff.ms": 20,
     "retry.backoff.ms": 20,
@@ -37,6 +38,7 @@ CONFIG: Final[Mapping[str, Any]] = {
 IDLE_S: Final = 0.25  # `consume` is deaf to signals: how long SIGTERM may wait
 _FILL_S, _FEW = 0.01, 100  # how long a batch of fewer records waits for more: a transaction costs as much as so many
 _CALL_S = 10.0
+_UNREADABLE: Final = "_BAD_COMPRESSION"  # a batch that is longer, decompressed, than `receive.message.max.bytes`
 _ASK_EVERY_S = 1.0  # how often the topic's incarnation is looked at
 
 log = structlog.get_logger()
@@ -167,9 +169,15 @@ class Source:
         """
         kept: list[Record] = []
         upto = {**self._next, **self._due}
+        skipped: set[int] = set()
         for message in messages:
             error, partition, offset = message.error(), message.partition(), message.offset()
-            if error is not None:
+            if partition in skipped:
+                continue
+            if error is not None and error.name() == _UNREADABLE and partition in ours:
+                kept.append(self._skip(message, partition, upto.get(partition)))
+                skipped.add(partition)
+            elif error is not None:
                 self._meet(error)
             elif partition in ours and offset >= upto.get(partition, 0):
                 if self._due and offset > self._due.pop(partition, offset):
@@ -177,6 +185,20 @@ class Source:
                 kept.append(to_record(message, partition, offset))
                 upto[partition] = offset + 1
         return kept
+
+    def _skip(self, message: Any, partition: int, position: int | None) -> Record:
+        """Go on behind a record that cannot be decompressed, and return what stands for it.
+
+        The driver names the first offset of the record's batch, and says so again for each record of the batch that is
+        read: they are skipped one after the other.
+        """
+        if position is None:
+            position = self._committed_offsets([partition])[partition]
+        offset = max(message.offset(), position)
+        self._due.pop(partition, None)
+        self._seek_to(partition, offset + 1)
+        log.error("record.unreadable", partition=partition, offset=offset, error=message.error().str())
+        return unreadable(message, partition, offset)
 
     def _meet(self, error: KafkaError) -> None:
         fault = place(error.name())
@@ -208,12 +230,15 @@ class Source:
         for partition, offset in offsets.items():
             if partition not in self._assigned:
                 continue
-            try:
-                self._consumer.seek(TopicPartition(self._topic, partition, offset))
-            except KafkaException as error:
-                raise SessionLost(f"partition {partition} cannot go back: {error.args[0].str()}") from error
+            self._seek_to(partition, offset)
             if offset >= 0:
                 self._due[partition] = offset
+
+    def _seek_to(self, partition: int, offset: int) -> None:
+        try:
+            self._consumer.seek(TopicPartition(self._topic, partition, offset))
+        except KafkaException as error:
+            raise SessionLost(f"partition {partition} cannot be read from {offset}: {error.args[0].str()}") from error
 
     def _partitions(self, partitions: Iterable[int]) -> list[TopicPartition]:
         return [TopicPartition(self._topic, partition) for partition in sorted(partitions)]

@@ -41,3 +41,8 @@ INVALID_EMAIL = Rejection(Reason.INVALID_EMAIL, "The email address is not valid"
 MISSING_TIMESTAMP = Rejection(Reason.MISSING_TIMESTAMP, "Missing timestamp")
 INVALID_TIMESTAMP = Rejection(Reason.INVALID_TIMESTAMP, "The timestamp is not an ISO 8601 date or a Unix time")
 TIMESTAMP_IN_FUTURE = Rejection(Reason.TIMESTAMP_IN_FUTURE, "The timestamp is more than 24 hours in the future")
+
+# Of records that ingest did not write: what they hold cannot be read at all.
+UNREADABLE_HEADERS = Rejection(Reason.MALFORMED_JSON, "The record's headers are not valid UTF-8")
+UNREADABLE_RECORD = Rejection(Reason.TOO_LARGE, "The record is larger than a consumer decompresses")
+WORKSPACE_TOO_LONG = Rejection(Reason.TOO_LARGE, "The header workspace is longer than a workspace's name can be")

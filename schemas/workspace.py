@@ -18,6 +18,7 @@ from schemas.zones import UnknownZone
 DEFAULT: Final = "default"  # the workspace of a raw record that names none
 STANDARD_MESSAGE: Final = "Contact visited your website"
 MOST_KEYS: Final = 2  # so that keys can be rotated
+NAME_LIMIT_BYTES: Final = 400  # of the header that names a workspace: 100 characters, of four bytes at most
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _KEY = re.compile(r"sha256:([0-9a-f]{64})")

@@ -34,6 +34,7 @@ _HOPELESS = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError._BAD_COMPRESSION,  # noqa: SLF001  public, in spite of its name
 }
 
 Bounds = Mapping[int, tuple[int, int]]

@@ -7,8 +7,9 @@ from typing import Any, Final, NamedTuple, cast
 from confluent_kafka import Message
 
 from schemas import avro
+from schemas.reasons import UNREADABLE_HEADERS, WORKSPACE_TOO_LONG, Rejection
 from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE
-from schemas.workspace import DEFAULT
+from schemas.workspace import DEFAULT, NAME_LIMIT_BYTES
 
 _EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 _EPOCH_ORDINAL = _EPOCH.toordinal()
@@ -18,7 +19,10 @@ ById = Callable[[int], avro.Schema]
 
 
 class Raw(NamedTuple):
-    """A record of segment.events. `received_at_ms` is ingest's header, None without one; `appended_ms` its own time."""
+    """A record of segment.events. `received_at_ms` is ingest's header, None without one; `appended_ms` its own time.
+
+    `refusal` says why it cannot be read at all.
+    """
 
     partition: int
     offset: int
@@ -27,6 +31,7 @@ class Raw(NamedTuple):
     workspace: str
     received_at_ms: int | None
     appended_ms: int
+    refusal: Rejection | None = None
 
 
 class Output(NamedTuple):
@@ -40,15 +45,21 @@ class Output(NamedTuple):
 
 def raw(message: Message) -> Raw:
     """Return a raw record's parts; one without the header `workspace` belongs to the default one (contract, 6)."""
-    workspace, received_at_ms = DEFAULT, None
-    headers: Any = message.headers() or ()  # pairs of str and bytes
+    workspace, received_at_ms, refusal = DEFAULT, None, None
+    headers: Any = ()
+    try:
+        headers = message.headers() or ()  # pairs of str and bytes
+    except (SystemError, UnicodeDecodeError):
+        refusal = UNREADABLE_HEADERS
     for name, value in headers:
-        if name == HEADER_WORKSPACE and value:
+        if name == HEADER_WORKSPACE and value and len(value) > NAME_LIMIT_BYTES:
+            refusal = WORKSPACE_TOO_LONG
+        elif name == HEADER_WORKSPACE and value:
             workspace = value.decode("utf-8", "replace")
         elif name == HEADER_RECEIVED_AT and value and value.isdigit():
             received_at_ms = int(value[:_MOST_DIGITS])
     value, appended_ms = message.value() or b"", message.timestamp()[1]
-    return Raw(*coordinates(message), message.key(), value, workspace, received_at_ms, appended_ms)
+    return Raw(*coordinates(message), message.key(), value, workspace, received_at_ms, appended_ms, refusal)
 
 
 def output(message: Message, codec: avro.Codec, by_id: ById | None) -> Output:

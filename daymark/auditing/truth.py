@@ -16,6 +16,7 @@ from schemas.reasons import Rejection
 from schemas.workspace import Workspace, Workspaces
 
 _RAW_BYTES: Final = 512 * 1024  # of an event; a rejection holds no more of it
+_KEY_BYTES: Final = 4 * 1024  # of its key, likewise
 
 
 class Truth:
@@ -35,7 +36,7 @@ class Truth:
     def read(self, raw: Raw) -> Identify | Rejection:
         """Return the identify that a raw record is, or why it is none."""
         received_at_ms = raw.appended_ms if raw.received_at_ms is None else raw.received_at_ms
-        return segment.read(raw.value, received_at_ms, self.workspace(raw.workspace))
+        return raw.refusal or segment.read(raw.value, received_at_ms, self.workspace(raw.workspace))
 
     def contact_day(self, raw: Raw, identify: Identify) -> tuple[str, int]:
         """Return the interaction id of an event's contact-day, and the day, in days since 1970-01-01."""
@@ -64,7 +65,9 @@ class Truth:
 
 def rejection(raw: Raw, rejected: Rejection) -> tuple[Any, ...]:
     """Return the fields of an event's rejection, in the order of `facts.REJECTION_FIELDS`."""
-    return str(rejected.reason), raw.workspace, raw.value[:_RAW_BYTES], raw.received_at_ms, raw.key
+    workspace = None if raw.refusal else raw.workspace
+    key = None if raw.key is None else raw.key[:_KEY_BYTES]
+    return str(rejected.reason), workspace, raw.value[:_RAW_BYTES], raw.received_at_ms, key
 
 
 def trait(raw: Raw, identify: Identify, change: Change) -> tuple[Any, ...]:
