@@ -12,12 +12,13 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from daymark import logs, registry, timeouts
+from daymark import admin, logs, registry, timeouts
 from daymark.kafka import client_config
 from daymark.settings import Settings
 from daymark.values import Address
 from daymark.workspaces_file import WorkspacesFile
-from processor import health, metrics
+from ingest.port import CannotListen
+from processor import metrics
 from processor.breaker import Breaker
 from processor.claims import Claims, Lifetimes
 from processor.errors import Fatal, KafkaAway, place, told
@@ -37,12 +38,12 @@ _MARK_BYTES = 4
 log = structlog.get_logger()
 
 
-def serve(settings: Settings, admin: Address, arm: Callable[[Worker], None], is_told: Callable[[], bool]) -> None:
+def serve(settings: Settings, address: Address, arm: Callable[[Worker], None], is_told: Callable[[], bool]) -> None:
     """Run a worker until it is stopped.
 
     Args:
         settings: of this process.
-        admin: where health and metrics are served.
+        address: where health and metrics are served.
         arm: told the worker before it runs, so that signals reach it.
         is_told: whether it is to leave: nothing that is not begun is waited for then.
 
@@ -64,9 +65,9 @@ def serve(settings: Settings, admin: Address, arm: Callable[[Worker], None], is_
     # What is loaded stays; batches leave no cycles behind. The collector took a twentieth of a worker's time.
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
-    end, port = _health(admin)
+    served = _admin(address)
     arm(worker)
-    where = f"{admin.host}:{port}"
+    where = served.place
     log.info("worker.started", group=settings.group, slot=settings.slot, admin=where, time_zones=zones.version())
     # Beside the start: a store that does not answer would hold it up for seconds.
     threading.Thread(target=_warn, args=[settings, claims], name="policy", daemon=True).start()
@@ -79,7 +80,7 @@ def serve(settings: Settings, admin: Address, arm: Callable[[Worker], None], is_
         log.exception("worker.crashed")
         raise click.ClickException(f"a fault in Daymark itself: {error!r}; the log has its traceback") from None
     finally:
-        end()
+        served.end()
         claims.close()
     log.info("worker.stopped")
 
@@ -219,13 +220,11 @@ def _codecs(settings: Settings) -> Codecs:
     )
 
 
-def _health(admin: Address) -> tuple[Callable[[], None], int]:
+def _admin(address: Address) -> admin.Served:
     try:
-        return health.serve(*admin)
-    except OSError as error:
-        raise click.ClickException(
-            f"health and metrics cannot be served on {admin.host}:{admin.port}: {error.strerror}; set DAYMARK_ADMIN"
-        ) from None
+        return admin.serve(address)
+    except CannotListen as error:
+        raise click.ClickException(f"{error}; set DAYMARK_ADMIN to another address for health and metrics") from None
 
 
 def _warn(settings: Settings, claims: Claims) -> None:

@@ -1,36 +1,44 @@
-"""Health and metrics, on a port of their own: GET /livez, /readyz and /metrics (contract, section 2)."""
+"""Health and metrics, on a port of their own: GET /livez, /readyz and /metrics (contract, section 2).
+
+The admin port of ingest and of a worker alike. What counts as alive and as ready is theirs to say.
+"""
 
 from collections.abc import Callable
 from typing import Final
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from ingest import answers
 from ingest.answers import Answer
-from ingest.delivery import Readiness
 from ingest.exchange import Head, Reply
-from ingest.metrics import Metrics
 
 METHODS: Final = (b"GET", b"HEAD")
+
+Check = Callable[[], tuple[bool, str]]  # whether it is so; if not, why, in words for an operator
 
 
 class Admin:
     """What the admin port answers, an `Application`.
 
     Args:
-        readiness: whether requests should be sent here. Asked each time, so it must be at hand.
-        metrics: what to show.
+        alive: whether a restart would not help. Called for each request, so it must not block.
+        ready: whether requests should be sent here. Called for each request, too.
+        registry: the metrics to show.
     """
 
-    def __init__(self, readiness: Callable[[], Readiness], metrics: Metrics) -> None:
-        self._readiness, self._metrics = readiness, metrics
-        self._pages = {b"/livez": _alive, b"/readyz": self._ready, b"/metrics": self._shown}
+    def __init__(self, alive: Check, ready: Check, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._pages: dict[bytes, Callable[[], Answer]] = {
+            b"/livez": lambda: _health("alive", alive),
+            b"/readyz": lambda: _health("ready", ready),
+            b"/metrics": self._metrics,
+        }
 
     def begin(self, head: Head, reply: Reply) -> None:
         """As the port says."""
         page = self._pages.get(head.path)
         if page is None:
-            reply(answers.refused(answers.NOT_FOUND))
+            reply(_NOT_FOUND)
         elif head.method not in METHODS:
             reply(answers.refused(answers.METHOD_NOT_ALLOWED, (b"allow", b", ".join(METHODS))))
         else:
@@ -39,14 +47,15 @@ class Admin:
     def answered(self, answer: Answer, seconds: float, received: int) -> None:
         """As the port says: nobody counts these."""
 
-    def _ready(self) -> Answer:
-        found = self._readiness()
-        return answers.json_answer(200 if found.ready else 503, found._asdict())
-
-    def _shown(self) -> Answer:
-        text = generate_latest(self._metrics.registry)
-        return answers.made(200, "", [(b"content-type", CONTENT_TYPE_LATEST.encode())], text)
+    def _metrics(self) -> Answer:
+        return answers.made(200, "", [(b"content-type", CONTENT_TYPE_LATEST.encode())], generate_latest(self._registry))
 
 
-def _alive() -> Answer:
-    return answers.json_answer(200, {"alive": True})
+_NOT_FOUND: Final = answers.json_answer(
+    404, {"success": False, "code": "not_found", "message": "Nothing is here; /livez, /readyz and /metrics are"}
+)
+
+
+def _health(name: str, check: Check) -> Answer:
+    good, reason = check()
+    return answers.json_answer(200 if good else 503, {name: good, "reason": reason})

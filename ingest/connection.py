@@ -55,7 +55,6 @@ class Connection(asyncio.Protocol):
         self._due, self._unread_due = _NEVER, _NEVER  # when the client must have sent more, and taken its answers
         self._reading = True
         self._ended = False  # nothing more is read
-        self._leaving = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let a connection in, if there is room. It has to say something before the keep-alive time is over."""
@@ -140,7 +139,7 @@ class Connection(asyncio.Protocol):
         self._lines = []  # what comes behind the body is none of the request's
         self._in_head, self._in_body, self._head_bytes = False, True, 0
         turn = self._turn = Turn(self.flush, self._began)
-        turn.last = self._leaving or version != "1.1" or not parser.should_keep_alive()
+        turn.last = self._connections.leaving or version != "1.1" or not parser.should_keep_alive()
         turn.without_body = begun.method == b"HEAD"
         turn.awaits_word = version == "1.1" and headers.get(b"expect", b"").lower() == b"100-continue"
         self._turns.append(turn)
@@ -182,7 +181,6 @@ class Connection(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """Answer what was begun, then close."""
-        self._leaving = True
         if self._in_head:
             return
         if self._turns:

@@ -19,6 +19,7 @@ class Connections:
         self.app, self.most = app, most
         self.loop = asyncio.get_running_loop()
         self.open: set[Connection] = set()
+        self.leaving = False  # each answer is its connection's last
         self._tell_date()
 
     def connect(self) -> Connection:
@@ -35,8 +36,13 @@ class Connections:
         for connection in list(self.open):
             connection.look(now)
 
+    def last_answers(self) -> None:
+        """Send `Connection: close` with the answer of every request that begins from now on."""
+        self.leaving = True
+
     def shutdown(self) -> None:
         """Let all connections go once they have their answers."""
+        self.last_answers()
         for connection in list(self.open):
             connection.shutdown()
 

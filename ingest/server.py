@@ -1,10 +1,16 @@
-"""One process of ingest: sockets, event loop, start, drain, stop.
+"""One process of ingest: its two ports, event loop, start, drain, stop.
 
-Owns the order of starting and leaving; what is answered is `app`'s. Order of leaving, on SIGTERM or SIGINT:
+Owns the order of starting and leaving; what is answered is `app`'s.
 
-1. /readyz says 503, no connection is let in, idle ones are closed.
-2. Requests that were begun are answered, each with `Connection: close`.
-3. The producer's queue is emptied. The process exits with 0.
+Starting: the admin port opens at once. The API's opens once Kafka has its topics, so that a proxy that checks nothing
+sends requests elsewhere; without Kafka it opens after `KAFKA_WAIT_SECONDS` and answers 503, as the contract promises.
+
+Leaving, on SIGTERM or SIGINT:
+
+1. /readyz is 503. On SIGTERM everything is served for `drain_s` more, each answer with `Connection: close`: proxies
+   notice meanwhile. SIGINT, a second signal, or a producer that failed skips the rest of this time.
+2. The API's port is closed: connections are refused, idle ones closed, requests that were begun answered.
+3. The producer's queue is flushed. The process exits with 0.
 """
 
 import asyncio
@@ -12,40 +18,42 @@ import gc
 import resource
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import structlog
 import uvloop
 
 from ingest.admin import Admin
 from ingest.app import App, Rules
-from ingest.connections import Connections
 from ingest.delivery import Delivery, Readiness
 from ingest.metrics import Metrics
+from ingest.port import CannotListen, Port, bind
 from ingest.publisher import BadOptions, Publisher
 from schemas import zones
 from schemas.topics import Topics
 from schemas.workspace import Workspaces
 
-__all__ = ["BadOptions", "CannotListen", "Config", "Failed", "Rules", "listen", "run", "serve"]
+__all__ = ["BadOptions", "CannotListen", "Config", "Failed", "Rules", "bind", "run", "serve"]
 
 log = structlog.get_logger()
 
-DRAIN_SECONDS, FLUSH_SECONDS = 10.0, 5.0
-_BACKLOG = 4096
-_SPARE_FILES = 256  # for Kafka, logs and the admin port
-TICK_SECONDS = 0.25  # what is late is found so much later
+KAFKA_WAIT_SECONDS: Final = 10.0  # a broker that answers at all does so in less
+FINISH_SECONDS: Final = 10.0  # twice what a request may take
+FLUSH_SECONDS: Final = 5.0
+_SPARE_FILES: Final = 256  # for Kafka, logs and the admin port
 _LOOK_SECONDS, _REPORT_SECONDS = 1.0, 10.0
+_START_LOOK_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What a process of ingest is told.
+    """Settings of a process of ingest.
 
-    `kafka` is librdkafka's options of the connection; `workspaces_refused` says whether their file cannot be read.
+    `kafka` is librdkafka's options of the connection; `workspaces_refused` says whether their file cannot be read;
+    `drain_s` is how long everything is still served after SIGTERM, in seconds.
     """
 
     kafka: Mapping[str, Any] = field(repr=False)
@@ -53,29 +61,11 @@ class Config:
     workspaces: Callable[[], Workspaces]
     workspaces_refused: Callable[[], bool] = lambda: False
     rules: Rules
-
-
-class CannotListen(Exception):
-    """A port is taken, or an address is none of this machine's."""
+    drain_s: float = 0.0
 
 
 class Failed(Exception):
     """The producer is beyond repair: the process has to be started again."""
-
-
-def listen(address: tuple[str, int]) -> socket.socket:
-    """Return a socket that listens there.
-
-    Raises:
-        CannotListen: it cannot be had; the text says why.
-    """
-    try:
-        found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, place = found[0]
-        return socket.create_server(place[:2], family=family, backlog=_BACKLOG)
-    except OSError as error:
-        host, port = address
-        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
 
 
 def raise_file_limit() -> int:
@@ -91,12 +81,13 @@ def run(http: socket.socket, health: socket.socket, config: Config) -> None:
     """Run a process's one event loop; see `serve`.
 
     Args:
-        http: listens for the API. Workers share it.
-        health: listens for health and metrics.
+        http: from `bind`, for the API. Workers share it.
+        health: from `bind`, for health and metrics.
         config: the rest.
 
     Raises:
         BadOptions: librdkafka does not know its options.
+        CannotListen: another process listens there meanwhile.
         Failed: the producer is beyond repair.
     """
     uvloop.run(serve(http, health, config, lambda metrics: Publisher(config.kafka, config.topics, metrics)))
@@ -109,68 +100,84 @@ async def serve(
     deliver: Callable[[Metrics], Delivery],
 ) -> None:
     """Serve until SIGTERM or SIGINT, then leave in order. `deliver` makes the delivery, within this loop."""
-    loop, stop, metrics = asyncio.get_running_loop(), asyncio.Event(), Metrics()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    metrics, stop = Metrics(), _Stop()
     delivery = deliver(metrics)
-    readiness = lambda: Readiness(ready=False, reason="leaving") if stop.is_set() else delivery.readiness  # noqa: E731
     most = raise_file_limit()
-    api = Connections(App(delivery, config.workspaces, config.rules, metrics), most)
-    admin = Connections(Admin(readiness, metrics), most)
-    metrics.connections.set_function(lambda: len(api))
+    api = Port(http, App(delivery, config.workspaces, config.rules, metrics), most)
+    admin = Port(health, Admin(lambda: (True, ""), lambda: _readiness(stop, api, delivery), metrics.registry), most)
+    metrics.connections.set_function(lambda: len(api.connections))
     metrics.workspaces_refused.set_function(config.workspaces_refused)
-    servers = [
-        await loop.create_server(connections.connect, sock=listening, backlog=_BACKLOG)
-        for listening, connections in ((http, api), (health, admin))
-    ]
-    ticking = loop.create_task(_tick((api, admin)))
     gc.freeze()  # what was made so far stays: no need to look through it again and again
     gc.set_threshold(20_000, 20, 100)  # requests leave no circles; what connections leave can wait
-    log.info("ingest.started", http=_place(http), admin=_place(health), time_zones=zones.version())
-    await _run(delivery, stop, metrics)
-    log.info("ingest.stopping", connections=len(api))
-    await _drain(servers[0], api, DRAIN_SECONDS)
+    await admin.open()
+    log.info("ingest.starting", admin=admin.address)
+    await _wait_for_kafka(delivery, stop)
+    if not stop.asked.is_set():
+        await api.open()
+        log.info("ingest.started", http=api.address, admin=admin.address, time_zones=zones.version())
+        await _run(delivery, stop, metrics)
+    log.info("ingest.stopping", connections=len(api.connections))
+    await _drain(api, stop, config.drain_s)
+    await api.close(FINISH_SECONDS)
     await delivery.close(FLUSH_SECONDS)
-    await _drain(servers[1], admin, 0)
-    ticking.cancel()
+    await admin.close(0)
     log.info("ingest.stopped")
     if delivery.failure is not None:
         raise Failed(delivery.failure)
 
 
-async def _tick(ports: Sequence[Connections]) -> None:
-    while True:
-        for connections in ports:
-            connections.tick()
-        await asyncio.sleep(TICK_SECONDS)
+class _Stop:
+    """What the signals asked for: to leave, and whether at once. To be made within the event loop."""
+
+    def __init__(self) -> None:
+        self.asked, self.hurried = asyncio.Event(), asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._hear, number)
+
+    def now(self) -> None:
+        """Leave without serving any longer."""
+        self.asked.set()
+        self.hurried.set()
+
+    def _hear(self, number: signal.Signals) -> None:
+        if number == signal.SIGINT or self.asked.is_set():
+            self.now()
+        self.asked.set()
 
 
-async def _run(delivery: Delivery, stop: asyncio.Event, metrics: Metrics) -> None:
-    """Until it is time to leave, tell the log now and then how much was refused."""
+def _readiness(stop: _Stop, api: Port, delivery: Delivery) -> Readiness:
+    if stop.asked.is_set():
+        return Readiness(ready=False, reason="shutting down")
+    if delivery.readiness.ready and not api.is_open:
+        return Readiness(ready=False, reason="starting")
+    return delivery.readiness
+
+
+async def _wait_for_kafka(delivery: Delivery, stop: _Stop) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + KAFKA_WAIT_SECONDS
+    while not delivery.readiness.ready and not stop.asked.is_set() and loop.time() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(_START_LOOK_SECONDS)
+
+
+async def _drain(api: Port, stop: _Stop, seconds: float) -> None:
+    """Serve on, but let each connection end with its next answer."""
+    api.connections.last_answers()
+    if api.is_open:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.hurried.wait(), seconds)
+
+
+async def _run(delivery: Delivery, stop: _Stop, metrics: Metrics) -> None:
+    """Until it is time to leave, log now and then how many requests were refused."""
     loop = asyncio.get_running_loop()
     report_at = loop.time()
-    while not stop.is_set():
+    while not stop.asked.is_set():
         if loop.time() >= report_at:
             report_at += _REPORT_SECONDS
             if refused := metrics.refused():
                 log.info("requests.refused", **refused)
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), _LOOK_SECONDS)
+            await asyncio.wait_for(stop.asked.wait(), _LOOK_SECONDS)
         if delivery.failure is not None:
-            stop.set()
-
-
-async def _drain(server: asyncio.Server, connections: Connections, seconds: float) -> None:
-    """Let no connection in, and the others go; whatever is left after the time given is cut off."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    server.close()
-    connections.shutdown()
-    while connections and loop.time() < deadline:  # noqa: ASYNC110  seldom, and not for long
-        await asyncio.sleep(0.02)
-    connections.abort()
-
-
-def _place(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            stop.now()

@@ -3,6 +3,7 @@
 Logs its addresses as `daymark ingest` does. Its key is KEY; that of a workspace with hardly any rate is SLOW_KEY.
 """
 
+import os
 import sys
 
 import uvloop
@@ -28,9 +29,13 @@ def main(*origins: str) -> None:
     """Serve on two free ports; the arguments are allowed origins."""
     logs.configure()
     config = server.Config(
-        kafka={}, topics=Topics(), workspaces=lambda: WORKSPACES, rules=server.Rules(allowed_origins=origins)
+        kafka={},
+        topics=Topics(),
+        workspaces=lambda: WORKSPACES,
+        rules=server.Rules(allowed_origins=origins),
+        drain_s=float(os.environ.get("DRAIN_S", "0")),
     )
-    http, health = (server.listen(("127.0.0.1", 0)) for _ in range(2))
+    http, health = (server.bind(("127.0.0.1", 0)) for _ in range(2))
     uvloop.run(server.serve(http, health, config, lambda _: FakeDelivery()))
 
 

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from ingest import app, connection
-from ingest.server import TICK_SECONDS
+from ingest.port import TICK_SECONDS
 from tests.ingest import wire
 from tests.ingest.conftest import Server
 from tests.ingest.wire import event, post, request
@@ -223,7 +223,7 @@ def test_times_keep_the_promise() -> None:
 
 def test_health(server: Server) -> None:
     """Health and metrics have a port of their own, and answer there only."""
-    assert _get(server.admin, b"/livez") == (200, {"alive": True})
+    assert _get(server.admin, b"/livez") == (200, {"alive": True, "reason": ""})
     assert _get(server.admin, b"/readyz") == (200, {"ready": True, "reason": ""})
     assert _get(server.admin, b"/")[0] == 404
     with wire.connect(server.admin) as link:

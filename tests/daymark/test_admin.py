@@ -1,0 +1,101 @@
+"""A worker's admin port over real sockets: the same server and pages as ingest's."""
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from daymark import admin
+from daymark.values import Address
+from ingest.port import CannotListen
+from processor import metrics
+
+
+@pytest.fixture(autouse=True)
+def _well() -> Iterator[None]:
+    metrics.PAUSED.set(0)
+    metrics.SESSIONS.inc()
+    metrics.LAST_LOOP.set(time.time())
+    yield
+    metrics.SESSIONS.reset()
+    metrics.LAST_LOOP.set(0)
+
+
+@pytest.fixture(params=["127.0.0.1", "::1", "::"])
+def worker(request: pytest.FixtureRequest) -> Iterator[admin.Served]:
+    served = admin.serve(Address(request.param, 0))
+    yield served
+    served.end()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("target", ["/livez", "/readyz?verbose=1", "/metrics", "/metrics?name[]=daymark_paused"])
+def test_probes_and_scrapers_as_found(worker: admin.Served, method: str, target: str) -> None:
+    """GET and HEAD, with or without a query, on IPv4 and IPv6."""
+    status, body = _ask(worker.place, method, target)
+    assert status == 200
+    assert bool(body) is (method == "GET")
+
+
+def test_each_page(worker: admin.Served) -> None:
+    metrics.PARTITIONS.set(7)
+    metrics.PAUSED.set(1)
+    assert json.loads(_ask(worker.place, "GET", "/livez")[1]) == {"alive": True, "reason": ""}
+    status, body = _ask(worker.place, "GET", "/readyz")
+    assert (status, json.loads(body)) == (503, {"ready": False, "reason": "Redis cannot answer: paused"})
+    assert b"\ndaymark_partitions 7.0\n" in _ask(worker.place, "GET", "/metrics")[1]
+    assert _ask(worker.place, "GET", "/")[0] == 404
+    assert _ask(worker.place, "POST", "/livez")[0] == 405
+
+
+def test_hung_loop_is_not_alive(worker: admin.Served) -> None:
+    metrics.LAST_LOOP.set(time.time() - 1000)
+    assert _ask(worker.place, "GET", "/livez")[0] == 503
+
+
+def test_every_address_includes_ipv4() -> None:
+    """`[::]` serves IPv4 too, whatever the machine's default is."""
+    served = admin.serve(Address("::", 0))
+    port = served.place.rpartition(":")[2]
+    try:
+        assert [_ask(f"{host}:{port}", "GET", "/livez")[0] for host in ("127.0.0.1", "[::1]")] == [200, 200]
+    finally:
+        served.end()
+
+
+def test_silent_connections_do_not_hold_others_up(worker: admin.Served) -> None:
+    """Ten clients that send half a request and wait: the next probe is answered."""
+    host, _, port = worker.place.rpartition(":")
+    silent = [socket.create_connection((host.strip("[]"), int(port))) for _ in range(10)]
+    try:
+        for link in silent:
+            link.sendall(b"GET /livez HTTP/1.1\r\nHost:")
+        assert _ask(worker.place, "GET", "/livez")[0] == 200
+    finally:
+        for link in silent:
+            link.close()
+
+
+def test_port_in_use_is_reported(worker: admin.Served) -> None:
+    host, _, port = worker.place.rpartition(":")
+    with pytest.raises(CannotListen, match=r"cannot listen on .*in use"):
+        admin.serve(Address(host.strip("[]"), int(port)))
+
+
+def test_nothing_is_served_after_the_end() -> None:
+    served = admin.serve(Address("127.0.0.1", 0))
+    served.end()
+    with pytest.raises(ConnectionRefusedError):
+        _ask(served.place, "GET", "/livez")
+
+
+def _ask(place: str, method: str, target: str) -> tuple[int, bytes]:
+    host, _, port = place.rpartition(":")
+    with closing(http.client.HTTPConnection(host.strip("[]"), int(port), timeout=10)) as connection:
+        connection.request(method, target)
+        answer = connection.getresponse()
+        return answer.status, answer.read()

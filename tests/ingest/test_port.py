@@ -1,0 +1,86 @@
+"""A listening port: what it binds, when it refuses, and that closing it loses no connection."""
+
+import asyncio
+import socket
+
+import pytest
+
+from ingest import answers
+from ingest.exchange import Head, Reply
+from ingest.port import CannotListen, Port, bind, shown
+from tests.ingest import wire
+
+
+class Fixed:
+    """Answers 200 to everything, an `Application`."""
+
+    def begin(self, head: Head, reply: Reply) -> None:
+        reply(answers.ACCEPTED)
+
+    def answered(self, answer: object, seconds: float, received: int) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("host", "reached"),
+    [("127.0.0.1", ["127.0.0.1"]), ("::1", ["::1"]), ("::", ["127.0.0.1", "::1"]), ("0.0.0.0", ["127.0.0.1"])],
+)
+def test_families(host: str, reached: list[str]) -> None:
+    """`::` is every address of both families; any other address is only itself."""
+    with bind((host, 0)) as bound:
+        bound.listen()
+        number = bound.getsockname()[1]
+        assert [each for each in ("127.0.0.1", "::1") if _connects(each, number)] == reached
+
+
+def test_bound_port_refuses() -> None:
+    """A port that is not open yet refuses connections rather than let them wait."""
+    with bind(("127.0.0.1", 0)) as bound:
+        assert not _connects(*bound.getsockname())
+
+
+def test_taken_since() -> None:
+    """Two processes may bind a port before either listens; the second is told when it opens."""
+
+    async def scene() -> None:
+        first = bind(("127.0.0.1", 0))
+        place = first.getsockname()
+        ports = [Port(bound, Fixed(), 10) for bound in (first, bind(place))]
+        await ports[0].open()
+        with pytest.raises(CannotListen, match=f"cannot listen on {shown(place)}: .*in use"):
+            await ports[1].open()
+        for port in ports:
+            await port.close(0)
+
+    asyncio.run(scene())
+
+
+def test_queued_connections_are_served() -> None:
+    """Connections that the kernel has accepted, and the loop has not, are answered when the port closes."""
+
+    async def scene() -> list[wire.Reply]:
+        port = Port(bound := bind(("127.0.0.1", 0)), Fixed(), 100)
+        await port.open()
+        place = bound.getsockname()
+        links = [wire.connect(place) for _ in range(20)]  # the loop stands still meanwhile: all of them are queued
+        closing = asyncio.create_task(port.close(wire.PATIENCE_SECONDS))
+        await asyncio.sleep(0)
+        assert not _connects(*place)
+        for link in links:
+            link.sendall(wire.post())
+        await closing
+        replies = [wire.answer(link) for link in links]
+        for link in links:
+            link.close()
+        return replies
+
+    replies = asyncio.run(scene())
+    assert {(reply.status, reply.headers["connection"]) for reply in replies} == {(200, "close")}
+
+
+def _connects(host: str, number: int) -> bool:
+    try:
+        socket.create_connection((host, number), 5).close()
+    except OSError:
+        return False
+    return True
