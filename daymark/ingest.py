@@ -3,7 +3,8 @@
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -12,6 +13,9 @@ from daymark.settings import Settings, SettingsFaults, from_environment
 from daymark.values import Address
 from schemas import avro
 from schemas.avro import Codec
+
+if TYPE_CHECKING:
+    from ingest import server
 
 _ADMIN = Address("127.0.0.1", 8081)
 
@@ -27,22 +31,48 @@ _ADMIN = Address("127.0.0.1", 8081)
 def command(workers: int) -> None:
     """Run the HTTP API: events in, Kafka out.
 
-    Listens on DAYMARK_HTTP, shows health and metrics on DAYMARK_ADMIN (default 127.0.0.1:8081), and leaves in order on
-    SIGTERM.
+    Listens on DAYMARK_HTTP, shows health and metrics on DAYMARK_ADMIN (default 127.0.0.1:8081). On SIGTERM it serves
+    for DAYMARK_DRAIN_S seconds more, not ready, then finishes its requests and leaves; SIGINT skips those seconds.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server is there to leave in order
     settings = from_environment()
     logs.configure(settings.log_format, settings.log_level)
-    run = _prepared(settings, workers)
+    part = _prepared(settings, workers)
     if workers == 1:
-        sys.exit(run(0))
+        sys.exit(part.run(0))
     from daymark.workers import supervise  # noqa: PLC0415
 
-    sys.exit(supervise(workers, run))
+    sys.exit(supervise(workers, part.run, part.release))
 
 
-def _prepared(settings: Settings, workers: int) -> Callable[[int], int]:
-    """Open the ports, and return the life of one worker: it returns its exit code."""
+class _Part(NamedTuple):
+    """Ingest, its settings read and its ports bound."""
+
+    config: "server.Config"
+    http: socket.socket
+    admins: Sequence[socket.socket]
+
+    def run(self, number: int) -> int:
+        """Be the worker of a number, and return its exit code."""
+        from ingest import server  # noqa: PLC0415
+
+        for other, admin in enumerate(self.admins):
+            if other != number:
+                admin.close()  # or its connections would be queued here when its own worker has left
+        try:
+            server.run(self.http, self.admins[number], self.config)
+        except (server.BadOptions, server.CannotListen, server.Failed) as error:
+            click.echo(f"daymark: {error}", err=True)
+            return 2 if isinstance(error, server.BadOptions) else 1
+        return 0
+
+    def release(self) -> None:
+        """Close the parent's copies: a port is refused as soon as the last worker has closed its own."""
+        for bound in (self.http, *self.admins):
+            bound.close()
+
+
+def _prepared(settings: Settings, workers: int) -> _Part:
     from daymark.kafka import client_config  # noqa: PLC0415  drivers are loaded by those who run them
     from daymark.workspaces_file import WorkspacesFile  # noqa: PLC0415
     from ingest import server  # noqa: PLC0415
@@ -63,26 +93,18 @@ def _prepared(settings: Settings, workers: int) -> Callable[[int], int]:
             settings.allowed_headers,
             rejected=_codec(settings),
         ),
+        drain_s=settings.drain_s,
     )
-    http = _listening(settings.http, "DAYMARK_HTTP")
-    admins = [_listening(Address(host, port and port + number), "DAYMARK_ADMIN") for number in range(workers)]
-
-    def run(number: int) -> int:
-        try:
-            server.run(http, admins[number], config)
-        except (server.BadOptions, server.Failed) as error:
-            click.echo(f"daymark: {error}", err=True)
-            return 2 if isinstance(error, server.BadOptions) else 1
-        return 0
-
-    return run
+    http = _bound(settings.http, "DAYMARK_HTTP")
+    admins = [_bound(Address(host, port and port + number), "DAYMARK_ADMIN") for number in range(workers)]
+    return _Part(config, http, admins)
 
 
-def _listening(address: Address, setting: str) -> socket.socket:
+def _bound(address: Address, setting: str) -> socket.socket:
     from ingest import server  # noqa: PLC0415
 
     try:
-        return server.listen(address)
+        return server.bind(address)
     except server.CannotListen as error:
         raise click.ClickException(f"{error}; set {setting} to another host:port") from None
 

@@ -66,6 +66,13 @@ TABLE: Final = (
         "longest request, after decompression",
     ),
     Setting("INGEST_INSTANCES", "ingest_instances", values.number(1, 10_000), "1", "hosts that run `daymark ingest`"),
+    Setting(
+        "DRAIN_S",
+        "drain_s",
+        values.number(0, 3600),
+        "5",
+        "seconds for which ingest still serves after SIGTERM, /readyz 503, so that proxies notice; SIGINT skips them",
+    ),
     Setting("GROUP", "group", values.text, "daymark", "consumer group of the workers"),
     Setting(
         "GROUP_PROTOCOL",

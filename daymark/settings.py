@@ -70,6 +70,7 @@ class Settings:
     allowed_headers: tuple[str, ...]
     request_limit_bytes: int
     ingest_instances: int
+    drain_s: int
     group: str
     group_protocol: str
     assignor: str | None

@@ -34,6 +34,7 @@ _DAYMARK: Final = (sys.executable, "-m", "daymark")
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TOPICS_S: Final = 60.0
 _SESSION_MS: Final = "10000"  # after a crash the next worker waits so long for the last one's partitions
+_DRAIN_S: Final = "0"  # no proxy stands in front
 _LOOK_EVERY_S: Final = 0.2
 
 
@@ -173,7 +174,7 @@ def _environment(folder: Path, kafka: Kafka, valkey: Valkey) -> dict[str, str]:
         for name, text in os.environ.items()
         if name.removesuffix("_FILE") not in owned and not name.startswith(settings.OPTION_PREFIX)
     }
-    return {"DAYMARK_SESSION_TIMEOUT_MS": _SESSION_MS} | inherited | ours
+    return {"DAYMARK_SESSION_TIMEOUT_MS": _SESSION_MS, "DAYMARK_DRAIN_S": _DRAIN_S} | inherited | ours
 
 
 def _free(chosen: Ports, name: str, wanted: Address | None, screen: Screen) -> Address:

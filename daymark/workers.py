@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 BAD_SETTINGS: Final = 2  # a worker that exits so would exit so again
+INTERRUPTED: Final = 130
 
 _SIGNALS: Final = {signal.SIGTERM, signal.SIGINT}
 _LOOK_EVERY_S = 0.2
@@ -23,21 +24,29 @@ _STEADY_S = 60.0  # a worker that ran for so long has earned a quick restart
 log = structlog.get_logger()
 
 
-def supervise(workers: int, run: Callable[[int], int]) -> int:
+def supervise(workers: int, run: Callable[[int], int], release: Callable[[], None] = lambda: None) -> int:
     """Run workers until SIGTERM or SIGINT, which is handed on to them; return the highest of their exit codes.
 
     Args:
         workers: how many.
         run: the life of one, given its number from 0; returns its exit code. It runs in a process of its own.
+        release: closes what the parent holds only to start a dead worker again, such as sockets. Called on the signal.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     children = [_Child(number, run) for number in range(workers)]
-    while signal.sigtimedwait(_SIGNALS, _LOOK_EVERY_S) is None:
+    while (told := _heard()) is None:
         for child in children:
             child.look()
             if child.code == BAD_SETTINGS:
-                return max(BAD_SETTINGS, _end(children))
-    return _end(children)
+                return max(BAD_SETTINGS, _end(children, signal.SIGTERM))
+    release()
+    return _end(children, told)
+
+
+def _heard() -> int | None:
+    """Return the signal that came; None when none did for a moment."""
+    info = signal.sigtimedwait(_SIGNALS, _LOOK_EVERY_S)
+    return None if info is None else info.si_signo
 
 
 class _Child:
@@ -61,16 +70,16 @@ class _Child:
         elif time.monotonic() - self._ended_at >= self._pause_s:
             self._start()
 
-    def tell(self) -> None:
-        """Ask the worker to leave."""
+    def tell(self, number: int) -> None:
+        """Send the worker a signal, if it runs."""
         if self.code is None:
-            os.kill(self._pid, signal.SIGTERM)
+            os.kill(self._pid, number)
 
-    def wait(self) -> int:
-        """Wait for the worker's end; its own grace is bounded."""
+    def has_ended(self) -> bool:
+        """Return whether the worker has ended. Its own grace is bounded."""
         if self.code is None:
-            self.code = self._ended(0)
-        return self.code or 0
+            self.code = self._ended(os.WNOHANG)
+        return self.code is not None
 
     def _start(self) -> None:
         self.code, self._started_at = None, time.monotonic()
@@ -86,10 +95,15 @@ class _Child:
         return None if not pid else code if code >= 0 else 128 - code
 
 
-def _end(children: Sequence[_Child]) -> int:
-    for child in children:
-        child.tell()
-    return max(child.wait() for child in children)
+def _end(children: Sequence[_Child], told: int | None) -> int:
+    """Hand a signal on, and further ones as they come: the second says that it is urgent."""
+    while True:
+        if told is not None:
+            for child in children:
+                child.tell(told)
+        if not [child for child in children if not child.has_ended()]:
+            return max(child.code or 0 for child in children)
+        told = _heard()
 
 
 def _live(number: int, run: Callable[[int], int], parent: int) -> None:
@@ -98,6 +112,8 @@ def _live(number: int, run: Callable[[int], int], parent: int) -> None:
         threading.Thread(target=_leave_when_orphaned, args=[parent], daemon=True).start()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         code = run(number)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     except BaseException:

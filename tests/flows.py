@@ -50,6 +50,7 @@ class Road:
             "DAYMARK_GROUP": self.group,
             "DAYMARK_CLAIM_KEY": claim_key.hex(),
             "DAYMARK_ADMIN": "127.0.0.1:0",
+            "DAYMARK_DRAIN_S": "0",
             "DAYMARK_SESSION_TIMEOUT_MS": "6000",
         }
 

@@ -1,6 +1,5 @@
 """The API without Kafka: in this process through ASGI, and as a real server behind real sockets."""
 
-import asyncio
 import json
 import os
 import signal
@@ -9,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -33,12 +32,24 @@ class Server(NamedTuple):
 
 def started(process: subprocess.Popen[str]) -> Server:
     """Return a server once it has logged that it listens."""
+    said = logged(process, "ingest.started")
+    return Server(address(said["http"]), address(said["admin"]), process)
+
+
+def logged(process: subprocess.Popen[str], event: str) -> dict[str, Any]:
+    """Return the next line of a process's log that has an event's name."""
     assert process.stdout is not None
     for line in process.stdout:
-        said = json.loads(line)
-        if said["event"] == "ingest.started":
-            return Server(_address(said["http"]), _address(said["admin"]), process)
+        said: dict[str, Any] = json.loads(line)
+        if said["event"] == event:
+            return said
     raise AssertionError(f"the server ended with {process.wait(10)}")
+
+
+def address(text: str) -> wire.Address:
+    """Return host and port."""
+    host, _, port = text.rpartition(":")
+    return host, int(port)
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +104,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
                     "DAYMARK_WORKSPACES": str(workspaces),
                     "DAYMARK_HTTP": "127.0.0.1:0",
                     "DAYMARK_ADMIN": "127.0.0.1:0",
+                    "DAYMARK_DRAIN_S": "0",
                     **settings,
                 },
                 stdout=subprocess.PIPE,
@@ -108,20 +120,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 def ready(server: Server) -> int:
     """Return the status of /readyz."""
-    return asyncio.run(_status(server.admin))
+    return wire.status(server.admin, b"/readyz")
 
 
 def until_ready(server: Server) -> None:
     """Wait until a server says that it is ready."""
     wire.until(lambda: ready(server) == 200, 30)
-
-
-async def _status(address: wire.Address) -> int:
-    reader, writer = await asyncio.open_connection(*address)
-    writer.write(wire.request(b"GET", b"/readyz", b"", b"Connection: close"))
-    data = await reader.read()
-    writer.close()
-    return int(data.split(b" ")[1])
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -131,11 +135,18 @@ def _end(process: subprocess.Popen[str]) -> None:
         discretion.check(said)
 
 
-def _start(stack: ExitStack, *origins: str) -> Server:
+@pytest.fixture
+def draining_server() -> Iterator[Server]:
+    """Return a server that serves for a minute after SIGTERM."""
+    with ExitStack() as stack:
+        yield _start(stack, drain_s=60)
+
+
+def _start(stack: ExitStack, *origins: str, drain_s: float = 0) -> Server:
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.ingest.fake_server", *origins],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "DRAIN_S": str(drain_s)},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -146,8 +157,3 @@ def _start(stack: ExitStack, *origins: str) -> Server:
 def _stop(process: subprocess.Popen[str]) -> None:
     process.kill()
     discretion.check(process.communicate()[0])
-
-
-def _address(text: str) -> wire.Address:
-    host, _, port = text.rpartition(":")
-    return host, int(port)

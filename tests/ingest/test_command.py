@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
+from daymark.local import ports
 from daymark.local.kafka import Kafka
 from schemas.topics import Topics
 from tests.ingest import wire
-from tests.ingest.conftest import Start, ready, started, until_ready
+from tests.ingest.conftest import Start, address, logged, ready, started, until_ready
 from tests.ingest.test_publisher import read_topic
 from tests.ingest.wire import event, post
 from tests.made import make
@@ -39,8 +40,7 @@ def test_workers(start: Start, kafka: str, topics: Topics) -> None:
     assert servers[0].admin != servers[1].admin
     for server in servers:
         until_ready(server)
-    children = [int(pid) for pid in subprocess.check_output(["ps", "-o", "pid=", "--ppid", str(parent.pid)]).split()]
-    os.kill(children[0], signal.SIGKILL)
+    os.kill(_children(parent.pid)[0], signal.SIGKILL)
     until_ready(started(parent))
     for _ in range(10):
         assert wire.exchange(servers[0].http, post()).status == 200
@@ -48,6 +48,49 @@ def test_workers(start: Start, kafka: str, topics: Topics) -> None:
     assert parent.wait(wire.PATIENCE_SECONDS) == 0
     with pytest.raises(ConnectionRefusedError):
         wire.connect(servers[0].http)
+
+
+def test_workers_refuse_once_they_leave(start: Start, kafka: str, topics: Topics) -> None:
+    """While one worker of two finishes a request, a new connection is refused, not taken and left unread."""
+    parent = start("--workers", "2", DAYMARK_KAFKA=kafka, DAYMARK_TOPIC_PREFIX=topics.prefix)
+    server = [started(parent), started(parent)][0]
+    with wire.connect(server.http) as begun:
+        begun.sendall(post()[:-1])
+        parent.send_signal(signal.SIGTERM)
+        wire.until(lambda: wire.refuses(server.http))
+        begun.sendall(post()[-1:])
+        assert wire.answer(begun).status == 200
+    assert parent.wait(wire.PATIENCE_SECONDS) == 0
+
+
+def test_workers_drain(start: Start, kafka: str, topics: Topics) -> None:
+    """Workers drain on SIGTERM, too; a worker that has left holds no other's port, and a second signal ends it."""
+    settings = {"DAYMARK_KAFKA": kafka, "DAYMARK_TOPIC_PREFIX": topics.prefix, "DAYMARK_DRAIN_S": "60"}
+    parent = start("--workers", "2", **settings)
+    servers = [started(parent), started(parent)]
+    for server in servers:
+        until_ready(server)
+    parent.send_signal(signal.SIGTERM)
+    wire.until(lambda: [ready(server) for server in servers] == [503, 503])
+    assert wire.exchange(servers[0].http, post()).headers["connection"] == "close"
+    os.kill(_children(parent.pid)[0], signal.SIGTERM)
+    wire.until(lambda: sorted(map(wire.refuses, (server.admin for server in servers))) == [False, True])
+    assert wire.exchange(servers[0].http, post()).status == 200
+    parent.send_signal(signal.SIGTERM)
+    assert parent.wait(wire.PATIENCE_SECONDS) == 0
+    assert wire.refuses(servers[0].http)
+
+
+def test_port_opens_once_kafka_was_seen(start: Start, kafka: str, topics: Topics) -> None:
+    """Until then connections are refused, so that a proxy tries another instance; /livez answers meanwhile."""
+    late, http = Topics(f"{topics.prefix}late."), ("127.0.0.1", ports.choose())
+    process = start(DAYMARK_KAFKA=kafka, DAYMARK_TOPIC_PREFIX=late.prefix, DAYMARK_HTTP=f"{http[0]}:{http[1]}")
+    admin = address(logged(process, "ingest.starting")["admin"])
+    assert wire.refuses(http)
+    assert [wire.status(admin, path) for path in (b"/livez", b"/readyz")] == [200, 503]
+    make(kafka, late.all(), 1)
+    assert wire.exchange(started(process).http, post()).status == 200
+    assert wire.status(admin, b"/readyz") == 200
 
 
 def test_kafka_comes_later(start: Start, kafka_cluster: Callable[..., Kafka]) -> None:
@@ -95,3 +138,7 @@ def test_port_that_is_taken(start: Start) -> None:
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "Address already in use" in errors
+
+
+def _children(parent: int) -> list[int]:
+    return [int(pid) for pid in subprocess.check_output(["ps", "-o", "pid=", "--ppid", str(parent)]).split()]

@@ -87,6 +87,22 @@ def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> N
         time.sleep(0.02)
 
 
+def status(address: Address, path: bytes) -> int:
+    """Return the status of GET."""
+    with connect(address) as link:
+        link.sendall(request(b"GET", path, b"", b"Connection: close"))
+        return int(link.recv(65536).split(b" ")[1])
+
+
+def refuses(address: Address) -> bool:
+    """Whether connections are refused there: not taken, and not left waiting either."""
+    try:
+        connect(address).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def answers(link: socket.socket) -> list[Reply]:
     """Return all answers until the connection is closed."""
     return list(_answers(link, None))
