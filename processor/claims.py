@@ -140,7 +140,9 @@ class Claims:
             question = Question((_SCRIPT.sha, _SCRIPT.text), _by_slot(pairs), words)
             answers = store.attempt(lambda: question.ask(self._client), self._sleep)
             return [answers[index] for index in range(len(pairs))]
-        found = store.attempt(lambda: _SCRIPT.run(self._client, words(range(len(pairs)))), self._sleep)
+        found = store.attempt(
+            lambda: _SCRIPT.run(self._client, words(range(len(pairs)))), self._sleep, lambda: store.renew(self._client)
+        )
         return cast("list[bytes | None]", found)
 
 

@@ -10,7 +10,7 @@
     └── Fatal          nothing a worker can mend: say so, exit non-zero
 
 Expected outcomes (a duplicate, a rejection) are values, never exceptions. Kafka's codes are placed here, by their
-names; Redis's errors in `store`, which alone knows its driver.
+names; Redis's errors in `store_errors`.
 """
 
 from typing import Final

@@ -1,6 +1,6 @@
-"""The store's driver, Redis or Valkey: connecting, what each of its errors means, and how often a call is made.
+"""The store's driver, Redis or Valkey: how a client is made, and how often a call is made.
 
-The only import of redis. Knows nothing of claims: their keys, owners and script are in `claims`.
+Knows nothing of claims: their keys, owners and script are in `claims`. What an error means is in `store_errors`.
 """
 
 import hashlib
@@ -13,14 +13,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from processor.cluster import Cluster
-from processor.errors import ClaimsAway, ClaimsFull, Fatal
+from processor.errors import ClaimsAway, ClaimsFull
+from processor.store_errors import ERRORS, fault
 
 TIMEOUT_S: Final = 2.0  # of a connect, and of an answer
 _TRIES, _PAUSE_S = 3, 0.1
-# What a call of the driver may raise.
-ERRORS: Final = (redis.RedisError, OSError)
-# Replies that no waiting mends.
-_REFUSED = ("NOAUTH", "WRONGPASS", "NOPERM", "invalid username-password", "unknown command")
 
 _Answer = TypeVar("_Answer")
 
@@ -43,12 +40,17 @@ def client(url: str) -> Any:
     return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
 
 
-def attempt(ask: Callable[[], _Answer], sleep: Callable[[float], None]) -> _Answer:
+def attempt(
+    ask: Callable[[], _Answer], sleep: Callable[[float], None], renew: Callable[[], None] = lambda: None
+) -> _Answer:
     """Ask the store, a few times while it cannot answer.
 
     Args:
         ask: makes the calls; may be called again after an answer was lost.
         sleep: waits for some seconds.
+        renew: drops the connections. Called whenever the store could not answer: a primary that was demoted lives on as
+            a replica, keeps its connections and refuses every write on them (READONLY); whoever has its address, name
+            or proxy by then is met by a new connection only.
 
     Raises:
         ClaimsAway: it cannot answer; what was asked may have been done.
@@ -60,10 +62,19 @@ def attempt(ask: Callable[[], _Answer], sleep: Callable[[float], None]) -> _Answ
             return ask()
         except ERRORS as error:
             found = fault(error)
-            if rest == 0 or not isinstance(found, ClaimsAway) or isinstance(found, ClaimsFull):
+            if not isinstance(found, ClaimsAway) or isinstance(found, ClaimsFull):
+                raise found from error
+            renew()
+            if rest == 0:
                 raise found from error
             sleep(_PAUSE_S)
     raise AssertionError  # the last try returns or raises
+
+
+def renew(client: Any) -> None:
+    """Drop a client's connections: the next call makes a new one."""
+    if isinstance(client, redis.Redis):
+        client.connection_pool.disconnect()
 
 
 class Script:
@@ -96,16 +107,6 @@ def policy(client: Any) -> str | None:
     return {_text(name): _text(text) for name, text in found.items()}.get("maxmemory-policy")
 
 
-def fault(error: Exception) -> ClaimsAway | Fatal:
-    """Return what an error of the driver means for a worker."""
-    text = str(error)
-    if isinstance(error, redis.exceptions.OutOfMemoryError) or text.startswith("OOM"):
-        return ClaimsFull(text)
-    if isinstance(error, redis.exceptions.AuthenticationError | redis.exceptions.NoPermissionError) or any(
-        word in text for word in _REFUSED
-    ):
-        return Fatal(f"Redis refuses us: {text}; DAYMARK_REDIS and its user's rights want a look")
-    return ClaimsAway(text)
 
 
 def _text(value: bytes | str) -> str:

@@ -126,7 +126,9 @@ def test_a_worker_that_lacks_a_right_of_redis_names_it(parts: Secured, user: str
     worker = parts.start("process", "process", redis_user=user)
     try:
         assert worker.wait(30) == 1
-        assert re.search(f"Redis refuses us: .*{said}.*; DAYMARK_REDIS and its user's rights want a look", worker.said)
+        assert re.search(
+            f"Redis refuses this worker: .*{said}.*; grant the user of DAYMARK_REDIS the rights", worker.said
+        )
     finally:
         worker.end()
 

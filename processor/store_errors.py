@@ -1,0 +1,121 @@
+"""What each error of the store's driver means for a worker. Pure; every class of the driver has its place here.
+
+Away: the next try may succeed, on a new connection. Full: the same, but somebody must make room. Refused: no waiting
+mends it, so the worker says what is wanted and ends. A reply that has no class of its own is placed by its words, and
+counts as away where nothing is known of it: nothing is lost by waiting, and the log has the words.
+"""
+
+import ssl
+from typing import Final
+
+import redis
+from redis import exceptions as driver
+from redis import sentinel
+
+from processor.errors import ClaimsAway, ClaimsFull, Fatal
+
+# What a call of the driver may raise. A cluster's exceptions are no RedisError, nor are three of its own mistakes.
+ERRORS: Final = (
+    redis.RedisError,
+    driver.RedisClusterException,
+    driver.IncorrectPolicyType,
+    driver.ChildDeadlockedError,
+    OSError,
+)
+
+# What to do about a refusal.
+_LOGIN: Final = "check the user and the password in DAYMARK_REDIS"
+_RIGHTS: Final = "grant the user of DAYMARK_REDIS the rights that docs/store.md lists"
+_VERSION: Final = "Redis 7 or later, or Valkey 8 or later, is required"
+_CLUSTER: Final = "DAYMARK_REDIS names a node of a cluster: begin the URL with redis+cluster:// or rediss+cluster://"
+_SINGLE: Final = "DAYMARK_REDIS names a server that is not a cluster: begin the URL with redis:// or rediss://"
+_DATABASE: Final = "DAYMARK_REDIS names a database that the server does not have"
+_CERTIFICATE: Final = "check ssl_ca_certs and the host in DAYMARK_REDIS"
+_OURS: Final = "this is a bug in Daymark"
+
+_AWAY: Final = (
+    driver.ConnectionError,
+    driver.TimeoutError,
+    driver.ExternalAuthProviderError,  # the server's directory does not answer
+    driver.BusyLoadingError,  # LOADING: the server reads its data, or a replica copies its primary's
+    driver.MaxConnectionsError,
+    driver.InvalidResponse,  # replies out of step: the connection is of no more use
+    driver.ReadOnlyError,  # READONLY: a primary that was demoted
+    driver.MasterDownError,  # MASTERDOWN: a replica that has lost its primary
+    driver.ClusterError,
+    driver.ClusterDownError,  # CLUSTERDOWN: slots without an owner, or a minority
+    driver.TryAgainError,  # TRYAGAIN: a slot on its way between two nodes
+    driver.RedisClusterException,
+    driver.SlotNotCoveredError,
+    driver.NoScriptError,  # the script went between two calls
+    driver.ExecAbortError,
+    driver.ResponseError,
+    driver.RedisError,
+    OSError,
+)
+_FULL: Final = (driver.OutOfMemoryError,)
+_REFUSED: Final[dict[type[BaseException], str]] = {
+    driver.AuthenticationError: _LOGIN,
+    driver.AuthorizationError: _LOGIN,
+    driver.AuthenticationWrongNumberOfArgsError: _LOGIN,
+    driver.NoPermissionError: _RIGHTS,
+    # A cluster's client follows redirections; who is not one meets them at a plain URL.
+    driver.MovedError: _CLUSTER,
+    driver.AskError: _CLUSTER,
+    driver.ClusterCrossSlotError: _CLUSTER,
+    ssl.SSLCertVerificationError: _CERTIFICATE,
+    # Nothing that a worker asks for raises these.
+    driver.DataError: _OURS,
+    driver.PubSubError: _OURS,
+    driver.WatchError: _OURS,
+    driver.LockError: _OURS,
+    driver.LockNotOwnedError: _OURS,
+    driver.ModuleError: _OURS,
+    driver.NoSuchFieldsetError: _OURS,
+    driver.ChildDeadlockedError: _OURS,
+    driver.CrossSlotTransactionError: _OURS,
+    driver.InvalidPipelineStack: _OURS,
+    driver.IncorrectPolicyType: _OURS,
+    sentinel.MasterNotFoundError: _OURS,
+    sentinel.SlaveNotFoundError: _OURS,
+}
+
+# Replies and messages whose class is too wide, by words that they hold.
+_REFUSED_WORDS: Final = {
+    "NOAUTH": _LOGIN,
+    "WRONGPASS": _LOGIN,
+    "invalid username-password": _LOGIN,
+    "NOPERM": _RIGHTS,
+    "ACL failure in script": _RIGHTS,
+    "unknown command": f"{_VERSION}, with none of its commands renamed or disabled",
+    "Unknown Redis command": f"{_VERSION}, with none of its commands renamed or disabled",
+    "syntax error": _VERSION,  # SET … NX GET before Redis 7
+    "NOPROTO": _VERSION,
+    "WRONGTYPE": "another application writes to this database under keys of Daymark's: use a database of its own",
+    "DB index is out of range": _DATABASE,
+    "invalid DB index": _DATABASE,
+    "SELECT is not allowed in cluster mode": _CLUSTER,
+    "Cluster mode is not enabled on this node": _SINGLE,
+    "cluster support disabled": _SINGLE,
+    "CERTIFICATE_VERIFY_FAILED": _CERTIFICATE,
+}
+_FULL_WORD: Final = "OOM"
+# What a reply that is met again and again wants.
+_HINTS: Final[dict[type[BaseException], str]] = {
+    driver.ReadOnlyError: "if this lasts, DAYMARK_REDIS names a replica; name the primary",
+    driver.MasterDownError: "if this lasts, DAYMARK_REDIS names a replica; name the primary",
+}
+
+
+PLACED: Final = frozenset({*_AWAY, *_FULL, *_REFUSED})
+
+
+def fault(error: Exception) -> ClaimsAway | Fatal:
+    """Return what an error of the driver means for a worker."""
+    text, kind = str(error), next(kind for kind in type(error).__mro__ if kind in PLACED)
+    if kind in _FULL or text.startswith(_FULL_WORD):
+        return ClaimsFull(text)
+    advice = _REFUSED.get(kind) or next((advice for words, advice in _REFUSED_WORDS.items() if words in text), None)
+    if advice is not None:
+        return Fatal(f"Redis refuses this worker: {text}; {advice}")
+    return ClaimsAway(f"{text}: {_HINTS[kind]}" if kind in _HINTS else text)
