@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from daymark import timeouts, values
+from daymark import redis_url, timeouts, values
 from schemas.topics import Topics
 
 
@@ -24,9 +24,9 @@ TABLE: Final = (
     Setting(
         "REDIS",
         "redis",
-        values.redis,
+        redis_url.parse,
         "redis://localhost:6379",
-        "redis://, rediss://, unix:// or redis+cluster:// URL; Redis 7+ or Valkey 8+",
+        "redis://, rediss://, unix://, redis+cluster:// or rediss+cluster:// URL; Redis 7+ or Valkey 8+",
     ),
     Setting(
         "SCHEMA_REGISTRY",

@@ -42,14 +42,6 @@ def address(text: str) -> Address:
     return Address(host.strip("[]"), int(port))
 
 
-def redis(text: str) -> str:
-    """A URL of a Redis, or of a cluster of them."""
-    schemes = ("redis", "rediss", "unix", "redis+cluster")
-    if urlsplit(text).scheme not in schemes:
-        raise ValueError(f"a URL is wanted that begins with {', '.join(f'{scheme}://' for scheme in schemes)}")
-    return text
-
-
 def registry(text: str) -> str:
     """A URL of a schema registry."""
     if urlsplit(text).scheme not in {"http", "https"}:

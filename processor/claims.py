@@ -91,7 +91,7 @@ class Claims:
         """Make a client; nothing is connected yet.
 
         Args:
-            url: redis://, rediss://, unix:// or redis+cluster://.
+            url: of the store; see `store.client`.
             secret: of the keyed hash; None: a public one.
             lifetimes: of claims and clocks.
             sleep: waits for some seconds.

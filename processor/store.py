@@ -24,20 +24,22 @@ _Answer = TypeVar("_Answer")
 
 def is_clustered(url: str) -> bool:
     """Return whether a URL names a cluster."""
-    return url.startswith("redis+cluster://")
+    return urlsplit(url).scheme.endswith("+cluster")
 
 
 def client(url: str) -> Any:
     """Make the driver's client; nothing is connected yet.
 
     Args:
-        url: redis://, rediss://, unix:// or redis+cluster://.
+        url: redis://, rediss://, unix://, redis+cluster:// or rediss+cluster://, as the settings give it: everything
+            encoded that has to be; a cluster's may name several hosts.
     """
-    # Our own retry loop, not the driver's ten times five seconds.
-    options: dict[str, Any] = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
     if is_clustered(url):
-        return Cluster(urlunsplit(urlsplit(url)._replace(scheme="redis")), TIMEOUT_S)
-    return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
+        parts = urlsplit(url)
+        return Cluster(urlunsplit(parts._replace(scheme=parts.scheme.removesuffix("+cluster"))), TIMEOUT_S)
+    # Our own retry loop, not the driver's ten times five seconds.
+    retry = Retry(NoBackoff(), 0)
+    return redis.Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=retry)
 
 
 def attempt(
@@ -105,8 +107,6 @@ def policy(client: Any) -> str | None:
     except ERRORS:
         return None
     return {_text(name): _text(text) for name, text in found.items()}.get("maxmemory-policy")
-
-
 
 
 def _text(value: bytes | str) -> str:
