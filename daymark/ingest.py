@@ -88,6 +88,7 @@ def _prepared(settings: Settings, workers: int) -> _Part:
         workspaces_refused=file.is_refused,
         rules=server.Rules(
             settings.request_limit_bytes,
+            settings.request_limit_events,
             workers * settings.ingest_instances,
             settings.allowed_origins,
             settings.allowed_headers,

@@ -62,8 +62,15 @@ TABLE: Final = (
         "REQUEST_LIMIT_BYTES",
         "request_limit_bytes",
         values.number(32 * 1024, 64 << 20),
-        "512000",
+        "4194304",
         "longest request, after decompression",
+    ),
+    Setting(
+        "REQUEST_LIMIT_EVENTS",
+        "request_limit_events",
+        values.number(1, 50_000),
+        "4000",
+        "most events of a request",
     ),
     Setting("INGEST_INSTANCES", "ingest_instances", values.number(1, 10_000), "1", "hosts that run `daymark ingest`"),
     Setting(

@@ -69,6 +69,7 @@ class Settings:
     allowed_origins: tuple[str, ...]
     allowed_headers: tuple[str, ...]
     request_limit_bytes: int
+    request_limit_events: int
     ingest_instances: int
     drain_s: int
     group: str

@@ -1,14 +1,16 @@
-"""The events of a body -> records for Kafka, and rejections. Pure: step 5 of `app`.
+"""The events of a body -> records for Kafka, and rejections. Pure: step 6 of `app`.
 
 Uses the same function as the processor, on the bytes that will be published, so that both agree on every event.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 import msgspec
 
-from ingest import batch
+from ingest import answers, batch
 from ingest.answers import Refusal
+from ingest.batch import Defaults
 from ingest.delivery import Record
 from ingest.routes import Call
 from schemas import avro, credentials, segment
@@ -18,44 +20,73 @@ from schemas.workspace import Workspace
 
 _UNREAD = {Reason.MALFORMED_JSON, Reason.NOT_AN_OBJECT, Reason.TOO_LARGE}  # nobody knows where its fields begin and end
 
+# Half of what a broker takes in one message by default (`message.max.bytes`): a larger value would be lost.
+RAW_LIMIT_BYTES: Final = 512_000
+
 
 class Events(msgspec.Struct, gc=False):
     """The events of one request, and what became of them.
 
     Attributes:
-        events: as they will be published if admitted.
+        events: as they came; emptied once they are admitted, since they may be 4 MiB.
         in_batch: whether they came in a batch or a list.
         type_required: whether each must say that it is an identify.
+        defaults: of the batch, to be put under each.
+        may_add: bytes that the defaults may still add, so that a small request does not become many large records.
         records: to publish: of each admitted one the normalised e-mail, which is its key, and the event.
         rejected: the others, by index.
+        refused: the events of those, as they would have been published.
     """
 
     events: Sequence[bytes]
     in_batch: bool
     type_required: bool
+    defaults: Defaults = {}
+    may_add: int = 0
     records: list[Record] = []
     rejected: list[tuple[int, Rejection]] = []
+    refused: list[bytes] = []
 
 
-def events_of(call: Call, body: bytes) -> Events | Refusal:
-    """Return the events that a body holds, or why it is refused as a whole.
+def is_single(call: Call, body: bytes) -> bool:
+    """Whether a body is one event, or none at all, rather than a batch or a list."""
+    return call is Call.IDENTIFY and (body.startswith(b"{") or not batch.is_list(body))
+
+
+def events_of(call: Call, body: bytes, most: int, may_add: int) -> Events | Refusal:
+    """Return the events that a body holds, so many at most, or why it is refused as a whole.
 
     Args:
         call: IDENTIFY (an event or a list) or BATCH.
         body: decoded.
+        most: events.
+        may_add: bytes that a batch's defaults may add to its events in all.
     """
-    is_list = call is Call.IDENTIFY and not body.startswith(b"{") and batch.is_list(body)
-    if call is Call.IDENTIFY and not is_list:
+    if is_single(call, body):
         return Events((body,), in_batch=False, type_required=False)
-    parts = batch.take_list_apart(body) if is_list else batch.take_apart(body)
-    events = batch.merged(parts) if isinstance(parts, batch.Parts) else parts
-    return events if isinstance(events, Refusal) else Events(events, in_batch=True, type_required=not is_list)
+    is_list = call is Call.IDENTIFY
+    parts = batch.take_list_apart(body, most) if is_list else batch.take_apart(body, most)
+    if isinstance(parts, Refusal):
+        return parts
+    return Events(parts.events, in_batch=True, type_required=not is_list, defaults=parts.defaults, may_add=may_add)
 
 
-def admit(events: Events, received_at_ms: int, workspace: Workspace) -> None:
-    """Admit or reject each event of a workspace."""
+def admit(events: Events, start: int, stop: int, received_at_ms: int, workspace: Workspace) -> Refusal | None:
+    """Admit or reject some events of a workspace, each with the batch's defaults under it.
+
+    Args:
+        events: all of the request's.
+        start: index of the first to be looked at.
+        stop: index behind the last, or beyond all.
+        received_at_ms: of the request.
+        workspace: whose events they are.
+
+    Returns:
+        Why the whole request is refused, if it is.
+    """
     read, type_required, admit = segment.read, events.type_required, events.records.append
-    for index, event in enumerate(events.events):
+    some = events.events[start:stop]
+    for index, event in enumerate(_merged(events, some) if events.defaults else some, start):
         found = read(event, received_at_ms, workspace, type_required=type_required)
         if isinstance(found, Identify) and found.bears_key:
             event = credentials.without_key(event)  # noqa: PLW2901  the bytes that will be published
@@ -64,10 +95,30 @@ def admit(events: Events, received_at_ms: int, workspace: Workspace) -> None:
             admit((found.email.encode(), event))
         else:
             events.rejected.append((index, found))
+            events.refused.append(event)
+    return answers.REQUEST_TOO_LARGE if events.may_add < 0 else None
 
 
-def rejected_value(codec: avro.Codec, event: bytes, rejection: Rejection, workspace: str, received_at_ms: int) -> bytes:
-    """Return the `RejectedEvent` that an event refused here becomes."""
-    nowhere = (None, None)  # it has no partition and no offset yet
-    event = credentials.masked(event) if rejection.reason in _UNREAD else credentials.without_key(event)
-    return codec.pack(rejection.reason.value, rejection.message, "ingest", workspace, event, received_at_ms, *nowhere)
+def rejected_values(
+    codec: avro.Codec, raw: bytes, rejection: Rejection, workspace: str, received_at_ms: int
+) -> Iterator[bytes]:
+    """Yield the `RejectedEvent` that an event or a body refused here becomes, or several: one for each part of it.
+
+    A key in it is no part of it.
+    """
+    raw = credentials.masked(raw) if rejection.reason in _UNREAD else credentials.without_key(raw)
+    parts = [raw[at : at + RAW_LIMIT_BYTES] for at in range(0, len(raw), RAW_LIMIT_BYTES)] or [raw]
+    for number, part in enumerate(parts, 1):
+        message = rejection.message if len(parts) == 1 else f"{rejection.message} (part {number} of {len(parts)})"
+        # It has no partition and no offset yet.
+        yield codec.pack(rejection.reason.value, message, "ingest", workspace, part, received_at_ms, None, None)
+
+
+def _merged(events: Events, some: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield events with the defaults under them, until those would add too much."""
+    for event in some:
+        merged = batch.with_defaults(event, events.defaults)
+        events.may_add -= len(merged) - len(event)
+        if events.may_add < 0:
+            return
+        yield merged

@@ -48,7 +48,7 @@ UNKNOWN_KEY = Refusal("unknown_key", 401, "The API key is not known")
 NOT_FOUND = Refusal("not_found", 404, "Nothing is here; GET /openapi.json says what is")
 METHOD_NOT_ALLOWED = Refusal("method_not_allowed", 405, "This path does not take this method")
 REQUEST_TOO_LARGE = Refusal("request_too_large", 413, "The request is larger than the limit")
-TOO_MANY_EVENTS = Refusal("too_many_events", 413, "A batch has at most 2,500 events")
+TOO_MANY_EVENTS = Refusal("too_many_events", 413, "The batch has more events than the limit")
 UNSUPPORTED_ENCODING = Refusal("unsupported_encoding", 415, "Content-Encoding is gzip or nothing")
 RATE_LIMITED = Refusal("rate_limited", 429, "The workspace sends more events than it may; please send again later")
 UNSUPPORTED_CALL = Refusal("unsupported_call", 501, "Only identify calls are accepted")
@@ -93,6 +93,13 @@ TABLE: Final = (
     TOO_SLOW,
     INTERNAL_ERROR,
 )
+
+# What is recorded in segment.rejected of a request that is refused as a whole: the reason under which it is.
+RECORDED: Final = {
+    **{refusal.code: reason for reason, refusal in REASONS.items()},
+    REQUEST_TOO_LARGE.code: Reason.TOO_LARGE,
+    TOO_MANY_EVENTS.code: Reason.TOO_LARGE,
+}
 
 _SENT_AGAIN: Final = (429, 503)
 

@@ -14,12 +14,8 @@ import msgspec
 
 from ingest import answers
 from ingest.answers import Refusal
+from ingest.counting import is_dense
 from schemas.reasons import Reason
-
-MOST_EVENTS: Final = 2_500
-
-# Defaults make events larger than they came. One request must not become 75 MB of records.
-MOST_ADDED_BYTES: Final = 4 * 1024 * 1024
 
 _DEFAULTS: Final = ("context", "integrations")
 
@@ -33,24 +29,24 @@ class Parts(NamedTuple):
     defaults: Defaults
 
 
-def take_apart(body: bytes) -> Parts | Refusal:
-    """Return the events and defaults of a batch, or why it is none."""
+def take_apart(body: bytes, most: int) -> Parts | Refusal:
+    """Return the events, so many at most, and the defaults of a batch, or why it is none."""
     try:
         found = _decode(body)
     except msgspec.ValidationError:
         return answers.MISSING_BATCH if _first(body) == b"{" else answers.REASONS[Reason.NOT_AN_OBJECT]
     except (msgspec.DecodeError, RecursionError):
-        return _take_wild_apart(body)
+        return _take_wild_apart(body, most)
     defaults = ((name, _fields(getattr(found, name))) for name in _DEFAULTS)
-    return _parts(found.batch, {name: fields for name, fields in defaults if fields})
+    return _parts(found.batch, {name: fields for name, fields in defaults if fields}, most)
 
 
-def take_list_apart(body: bytes) -> Parts | Refusal:
-    """Return the events of a batch that is a bare list."""
+def take_list_apart(body: bytes, most: int) -> Parts | Refusal:
+    """Return the events, so many at most, of a batch that is a bare list."""
     try:
-        return _parts(_decode_list(body), {})
+        return _parts(_decode_list(body), {}, most)
     except (msgspec.DecodeError, RecursionError):
-        return _take_wild_list_apart(body)
+        return _take_wild_list_apart(body, most)
 
 
 def is_list(body: bytes) -> bool:
@@ -58,18 +54,18 @@ def is_list(body: bytes) -> bool:
     return _first(body) == b"["
 
 
-def merged(parts: Parts) -> Sequence[bytes] | Refusal:
-    """Return the events with the batch's defaults under them."""
-    if not parts.defaults:
-        return parts.events
-    events, left = [], MOST_ADDED_BYTES
-    for event in parts.events:
-        whole = _with_defaults(event, parts.defaults)
-        left -= len(whole) - len(event)
-        if left < 0:
-            return answers.REQUEST_TOO_LARGE
-        events.append(whole)
-    return events
+def with_defaults(event: bytes, defaults: Defaults) -> bytes:
+    """Put defaults under an event, one level deep: what it has itself stays, what its object lacks is filled in."""
+    fields = _fields(event)
+    if fields is None:
+        return event
+    lacking = False
+    for name, default in defaults.items():
+        own = _fields(fields[name]) if name in fields else {}
+        if own is not None and not default.keys() <= own.keys():
+            fields[name] = msgspec.Raw(_object(default | own))
+            lacking = True
+    return _object(fields) if lacking else event
 
 
 class _Batch(msgspec.Struct, gc=False):
@@ -83,8 +79,8 @@ _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def _parts(events: Sequence[msgspec.Raw | bytes], defaults: Defaults) -> Parts | Refusal:
-    if len(events) > MOST_EVENTS:
+def _parts(events: Sequence[msgspec.Raw | bytes], defaults: Defaults, most: int) -> Parts | Refusal:
+    if len(events) > most:
         return answers.TOO_MANY_EVENTS
     return Parts([bytes(event) for event in events], defaults)
 
@@ -103,20 +99,6 @@ def _fields(value: msgspec.Raw | bytes) -> dict[str, msgspec.Raw] | None:
         return _wild_fields(bytes(value))
 
 
-def _with_defaults(event: bytes, defaults: Defaults) -> bytes:
-    """Put defaults under an event, one level deep: what it has itself stays, what its object lacks is filled in."""
-    fields = _fields(event)
-    if fields is None:
-        return event
-    lacking = False
-    for name, default in defaults.items():
-        own = _fields(fields[name]) if name in fields else {}
-        if own is not None and not default.keys() <= own.keys():
-            fields[name] = msgspec.Raw(_object(default | own))
-            lacking = True
-    return _object(fields) if lacking else event
-
-
 def _object(fields: dict[str, msgspec.Raw]) -> bytes:
     try:
         return msgspec.json.encode(fields)
@@ -125,14 +107,17 @@ def _object(fields: dict[str, msgspec.Raw]) -> bytes:
 
 
 # What follows reads JSON that msgspec's grammar refuses but schemas tolerates inside an event: lone surrogate escapes.
-# The standard scanner tells where a value ends; numbers stay text, as they may be of any length.
+# The standard scanner tells where a value ends; numbers stay text, as they may be of any length. It makes an object of
+# every value, for which a dense body has too many.
 
 _JSON = json.JSONDecoder(parse_int=str, parse_float=str)
 _scan = _JSON.raw_decode
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
-def _take_wild_apart(body: bytes) -> Parts | Refusal:
+def _take_wild_apart(body: bytes, most: int) -> Parts | Refusal:
+    if is_dense(body, most):
+        return answers.REASONS[Reason.MALFORMED_JSON]
     try:
         text = body.decode()
         if _first(body) != b"{":
@@ -145,12 +130,14 @@ def _take_wild_apart(body: bytes) -> Parts | Refusal:
     except (ValueError, RecursionError):
         return answers.REASONS[Reason.MALFORMED_JSON]
     defaults = ((name, _fields(fields.get(name, "").encode())) for name in _DEFAULTS)
-    return _parts(events, {name: default for name, default in defaults if default})
+    return _parts(events, {name: default for name, default in defaults if default}, most)
 
 
-def _take_wild_list_apart(body: bytes) -> Parts | Refusal:
+def _take_wild_list_apart(body: bytes, most: int) -> Parts | Refusal:
+    if is_dense(body, most):
+        return answers.REASONS[Reason.MALFORMED_JSON]
     try:
-        return _parts([element.encode() for _, element in _items(body.decode(), "[]")], {})
+        return _parts([element.encode() for _, element in _items(body.decode(), "[]")], {}, most)
     except (ValueError, RecursionError):
         return answers.REASONS[Reason.MALFORMED_JSON]
 

@@ -1,7 +1,7 @@
 """A request's body: inflate it within its limits while it arrives.
 
-Owns no policy beyond size and form; what the bytes say is `batch`'s and schemas' to tell. Invariant: no more than the
-limit and one chunk is ever held, however far a body would inflate.
+Owns no policy beyond size and form; what the bytes say is for `batch` and schemas to judge. Invariants: no more than
+the limit and one piece is ever inflated, however far a body would go; no more than one piece is inflated at a stretch.
 """
 
 import zlib
@@ -10,45 +10,68 @@ from typing import Final
 from ingest import answers
 from ingest.answers import Refusal
 
+PIECE_BYTES: Final = 64 * 1024  # 0.2 ms
+
 _GZIP_WINDOW: Final = 31  # zlib's word for "gzip, any window"
 _GZIP_MEMBERS: Final = 100  # a new inflater each: 20 bytes of input must not buy more work than this
 
 
 class Gzip:
-    """Inflates a body while it arrives: one member or several, and nothing else after them."""
+    """Inflates a body while it arrives: one member or several, and nothing else after them.
+
+    Attributes:
+        is_behind: whether `inflate` has more to give before anything else comes.
+    """
 
     def __init__(self, limit_bytes: int) -> None:
         self._left = limit_bytes
         self._wire_left = limit_bytes + limit_bytes // 64 + 64  # what gzip adds to bytes it cannot compress
         self._members = 0
         self._inflater = zlib.decompressobj(_GZIP_WINDOW)
+        self._wire = b""
+        self.is_behind = False
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that came and are not inflated yet."""
+        return len(self._wire)
 
     def feed(self, data: bytes) -> bytes | Refusal:
-        """Return the bytes that a chunk stands for, or why the body is refused."""
+        """Take a chunk; return at most a piece of what was not returned yet, or why the body is refused."""
         self._wire_left -= len(data)
         if self._wire_left < 0:
             return answers.REQUEST_TOO_LARGE
+        self._wire = self._wire + data if self._wire else data
+        return self.inflate()
+
+    def inflate(self) -> bytes | Refusal:
+        """Return at most a piece of what was not returned yet, or why the body is refused."""
         parts: list[bytes] = []
-        while data:
+        data, left, is_full = self._wire, PIECE_BYTES, self.is_behind
+        while left > 0 and (data or is_full):
             if self._inflater.eof:
                 self._members += 1
                 self._inflater = zlib.decompressobj(_GZIP_WINDOW)
             if self._members >= _GZIP_MEMBERS:
                 return answers.MALFORMED_ENCODING
+            # One byte more than may come: a bomb shows itself by it, and no more of it is inflated.
+            most = min(left, self._left + 1)
             try:
-                # One byte more than may come: a bomb shows itself by it, and no more of it is inflated.
-                part = self._inflater.decompress(data, self._left + 1)
+                part = self._inflater.decompress(data, most)
             except zlib.error:
                 return answers.MALFORMED_ENCODING
             self._left -= len(part)
             if self._left < 0:
                 return answers.REQUEST_TOO_LARGE
+            left -= len(part)
             parts.append(part)
-            data = self._inflater.unused_data
-        return b"".join(parts)
+            is_full = len(part) == most and not self._inflater.eof
+            data = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
+        self._wire, self.is_behind = data, bool(data) or is_full
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def fault(self) -> Refusal | None:
-        """Return what is wrong with a body that ends here: it is cut short."""
+        """Return what is wrong with a body that ends here and was inflated: it is cut short."""
         return None if self._inflater.eof else answers.MALFORMED_ENCODING
 
 

@@ -45,6 +45,18 @@ class Delivery(Protocol):
     def has_room(self, workspace: str) -> bool:
         """Whether there is room for a small request of a workspace: to be asked before work is put into one."""
 
+    def reserve(self, workspace: str, messages: int, size: int) -> bool:
+        """Hold room for a batch that is about to be read; return whether there is any.
+
+        Args:
+            workspace: whose batch it is.
+            messages: that it may come to.
+            size: bytes, about.
+        """
+
+    def release(self, workspace: str, messages: int, size: int) -> None:
+        """Give back what was reserved: the batch is about to be published, or will not be."""
+
     def publish(self, workspace: str, records: Sequence[Record], headers: Headers, deadline: float, done: Done) -> None:
         """Publish the events of one request, all or (but for faults of Kafka's) none.
 

@@ -13,6 +13,7 @@ import msgspec
 
 from ingest import answers
 from ingest.answers import Refusal
+from ingest.counting import is_dense
 from schemas import workspace
 from schemas.reasons import Reason
 from schemas.workspace import Workspaces
@@ -67,9 +68,15 @@ def workspace_of(keys: tuple[str, ...], workspaces: Workspaces) -> str | None:
     return None
 
 
-def workspace_in_body(body: bytes, workspaces: Workspaces) -> str | Refusal:
-    """Return the name of the workspace that the `writeKey` of a body names, or why there is none."""
-    key = _in_body(body)
+def workspace_in_body(body: bytes, workspaces: Workspaces, most: int) -> str | Refusal:
+    """Return the name of the workspace that the `writeKey` of a body names, or why there is none.
+
+    Args:
+        body: decoded.
+        workspaces: all of them.
+        most: events of a batch.
+    """
+    key = _in_body(body, most)
     if isinstance(key, Refusal):
         return key
     return workspace_of((key,), workspaces) or answers.UNKNOWN_KEY
@@ -85,13 +92,13 @@ _decode = msgspec.json.Decoder(_Keyed).decode
 _JSON = json.JSONDecoder(parse_int=str, parse_float=str)
 
 
-def _in_body(body: bytes) -> str | Refusal:
+def _in_body(body: bytes, most: int) -> str | Refusal:
     try:
         key = _decode(body).writeKey
     except msgspec.ValidationError:
         key = None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _in_wild_body(body)
+        return answers.REASONS[Reason.MALFORMED_JSON] if is_dense(body, most) else _in_wild_body(body)
     return key or answers.MISSING_KEY
 
 

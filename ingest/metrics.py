@@ -63,7 +63,11 @@ REQUESTS_IN_FLIGHT = Metric("daymark_ingest_requests_in_flight", "gauge", "reque
 BYTES_IN_FLIGHT = Metric("daymark_ingest_bytes_in_flight", "gauge", "bytes", (), "Bodies held by those requests")
 CONNECTIONS = Metric("daymark_ingest_connections", "gauge", "connections", (), "Open connections to the API")
 QUEUE_MESSAGES = Metric(
-    "daymark_ingest_queue_messages", "gauge", "messages", (), "Messages handed to the producer, not yet acknowledged"
+    "daymark_ingest_queue_messages",
+    "gauge",
+    "messages",
+    (),
+    "Messages handed to the producer, not yet acknowledged, and those that a batch being read may come to",
 )
 QUEUE_BYTES = Metric("daymark_ingest_queue_bytes", "gauge", "bytes", (), "Their keys and values")
 DELIVERY_FAILURES = Metric(

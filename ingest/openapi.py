@@ -1,10 +1,11 @@
 """The description of the API, OpenAPI 3.1, made from the tables that the API runs on: it cannot tell another story."""
 
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-from ingest import answers, batch
-from ingest.answers import Refusal
+from ingest import answers
+from ingest.answers import Answer, Refusal
 from ingest.routes import ROUTES, Call
 from schemas.segment import EVENT_LIMIT_BYTES
 
@@ -14,6 +15,8 @@ _EVENT_EXAMPLE: Final = {
     "traits": {"email": "peter@example.com"},
     "context": {"page": {"url": "https://example.com/pricing"}},
 }
+
+_EVENTS: Final = {"$ref": "#/components/schemas/Events"}
 
 _SCHEMAS: Final[dict[str, Any]] = {
     "Event": {
@@ -43,7 +46,7 @@ _SCHEMAS: Final[dict[str, Any]] = {
         "type": "object",
         "required": ["batch"],
         "properties": {
-            "batch": {"type": "array", "maxItems": batch.MOST_EVENTS, "items": {"$ref": "#/components/schemas/Event"}},
+            "batch": _EVENTS,
             "context": {"type": "object", "description": "stands in for what an event's own context lacks"},
             "integrations": {"type": "object", "description": "stands in for what an event's own integrations lack"},
             "writeKey": {"type": "string", "description": "the API key, where no header bears it; never stored"},
@@ -124,7 +127,7 @@ _BODIES: Final[dict[Call, Any]] = {
     Call.IDENTIFY: {
         "oneOf": [
             {"$ref": "#/components/schemas/Event"},
-            {"type": "array", "maxItems": batch.MOST_EVENTS, "items": {"$ref": "#/components/schemas/Event"}},
+            _EVENTS,
         ]
     },
     Call.BATCH: {"$ref": "#/components/schemas/Batch"},
@@ -139,8 +142,12 @@ _SUCCESSES: Final[dict[Call, Any]] = {
 }
 
 
-def document() -> dict[str, Any]:
-    """Return the description as JSON values."""
+MOST_EVENTS: Final = 4_000  # of a request, where no setting says otherwise
+
+
+def document(most_events: int = MOST_EVENTS) -> dict[str, Any]:
+    """Return the description as JSON values. `most_events`: of a request."""
+    events = {"type": "array", "maxItems": most_events, "items": {"$ref": "#/components/schemas/Event"}}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -151,7 +158,7 @@ def document() -> dict[str, Any]:
         },
         "paths": {path.decode(): _path(path.decode(), call) for path, call in ROUTES.items()},
         "components": {
-            "schemas": _SCHEMAS,
+            "schemas": _SCHEMAS | {"Events": events},
             "securitySchemes": {
                 "basic": {"type": "http", "scheme": "basic", "description": "base64(key:), the password empty"},
                 "bearer": {"type": "http", "scheme": "bearer", "description": "the key"},
@@ -207,4 +214,7 @@ def _version() -> str:
         return "0"
 
 
-ANSWER: Final = answers.json_answer(200, document())
+@lru_cache(8)
+def answer(most_events: int) -> Answer:
+    """Return the answer that the description is; the same each time, since it is large."""
+    return answers.json_answer(200, document(most_events))

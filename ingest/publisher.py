@@ -110,6 +110,17 @@ class Publisher:
         """As the port says."""
         return self._queue.fits(workspace, 1, 1)
 
+    def reserve(self, workspace: str, messages: int, size: int) -> bool:
+        """As the port says. An empty queue takes any."""
+        fits = not self._queue.count or self._queue.fits(workspace, messages, size)
+        if fits:
+            self._queue.take(workspace, messages, size)
+        return fits
+
+    def release(self, workspace: str, messages: int, size: int) -> None:
+        """As the port says."""
+        self._queue.give(workspace, messages, size)
+
     def publish(self, workspace: str, records: Sequence[Record], headers: Headers, deadline: float, done: Done) -> None:
         """As the port says."""
         waiter = self._waiter(self._topics.events, workspace, records, deadline, done)

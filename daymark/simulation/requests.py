@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from daymark.simulation.audience import Event
 from schemas.reasons import Reason
 
-MOST_EVENTS = 2500  # of a batch (contract, section 2)
+MOST_EVENTS = 4000  # of a batch (contract, section 2)
 
-# Where SDKs cut a batch, below the 500 KiB that a request may have.
-_BATCH_BYTES = 475_000
+# Where Segment's Actions and RudderStack's SDKs cut a batch, below the 4 MiB that a request may have.
+_BATCH_BYTES = 4_000_000
 
 _PORTS = {"http": 80, "https": 443}
 

@@ -21,7 +21,7 @@ def test_defaults_are_a_machine_of_ones_own() -> None:
     """With nothing set Daymark looks for its parts on this machine, under the contract's names."""
     found = load({})
     assert (found.kafka, found.redis, found.group) == ("localhost:9092", "redis://localhost:6379", "daymark")
-    assert (found.http, found.request_limit_bytes, found.claim_days) == (Address("127.0.0.1", 8080), 512_000, 8)
+    assert (found.http, found.request_limit_bytes, found.claim_days) == (Address("127.0.0.1", 8080), 4 << 20, 8)
     assert (found.topics.events, found.ingest_instances) == ("segment.events", 1)
     assert [found.schema_registry, found.claim_key, found.workspaces] == [None, None, None]
 

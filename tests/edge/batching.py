@@ -14,6 +14,13 @@ from schemas.reasons import Reason
 _MOST_BRACKETS = 500  # with more, how deep each reader goes is its own to say
 _NOTHING = object()
 
+MOST_EVENTS = 4_000
+
+
+def merged(parts: batch.Parts) -> list[bytes]:
+    """Return the events of a batch with its defaults under them."""
+    return [batch.with_defaults(event, parts.defaults) for event in parts.events]
+
 
 def check(body: bytes) -> None:
     """Hold the taking apart to its promises on one input: it never raises, says the same twice, and what is right."""
@@ -27,9 +34,9 @@ def check(body: bytes) -> None:
 
 
 def _events(body: bytes) -> list[bytes] | Refusal:
-    parts = batch.take_list_apart(body) if batch.is_list(body) else batch.take_apart(body)
-    whole = parts if isinstance(parts, Refusal) else batch.merged(parts)
-    return whole if isinstance(whole, Refusal) else list(whole)
+    take = batch.take_list_apart if batch.is_list(body) else batch.take_apart
+    parts = take(body, MOST_EVENTS)
+    return parts if isinstance(parts, Refusal) else merged(parts)
 
 
 def _expected(value: Any) -> list[Any] | Refusal:
@@ -44,7 +51,7 @@ def _expected(value: Any) -> list[Any] | Refusal:
 
 
 def _few(events: list[Any]) -> list[Any] | Refusal:
-    return events if len(events) <= batch.MOST_EVENTS else answers.TOO_MANY_EVENTS
+    return events if len(events) <= MOST_EVENTS else answers.TOO_MANY_EVENTS
 
 
 def _with(event: Any, defaults: dict[str, dict[str, Any]]) -> Any:

@@ -97,7 +97,7 @@ def test_keys_are_compared_as_digests_only() -> None:
 
     watched = Workspaces({}, Watched(known.by_digest))
     assert keys.workspace_of(("wrong", "right"), watched) == "acme"
-    assert keys.workspace_in_body(b'{"writeKey":"wrong"}', watched) == answers.UNKNOWN_KEY
+    assert keys.workspace_in_body(b'{"writeKey":"wrong"}', watched, 10) == answers.UNKNOWN_KEY
     assert seen == [workspace.digest(key) for key in ("wrong", "right", "wrong")]
 
 

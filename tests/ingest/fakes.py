@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from ingest.delivery import Done, Headers, Outcome, Readiness, Record
+from ingest.room import Room
 from schemas import avro
 
 SLOW_SECONDS = 0.5
@@ -19,6 +20,7 @@ class FakeDelivery:
         self.readiness = Readiness(ready=True, reason="")
         self.failure: str | None = None
         self.room = True
+        self.queue = Room(50_000, 64 << 20)  # of what is reserved, and of what waits at the gate
         self.published: list[Record] = []
         self.headers: list[Headers] = []
         self.rejected: list[dict[str, Any]] = []
@@ -27,6 +29,15 @@ class FakeDelivery:
 
     def has_room(self, workspace: str) -> bool:
         return self.room
+
+    def reserve(self, workspace: str, messages: int, size: int) -> bool:
+        fits = self.queue.fits(workspace, messages, size)
+        if fits:
+            self.queue.take(workspace, messages, size)
+        return fits
+
+    def release(self, workspace: str, messages: int, size: int) -> None:
+        self.queue.give(workspace, messages, size)
 
     def publish(self, workspace: str, records: Sequence[Record], headers: Headers, deadline: float, done: Done) -> None:
         wish = records[0][0].partition(b"@")[0].decode()
@@ -43,9 +54,14 @@ class FakeDelivery:
         elif wish == "broken":
             raise RuntimeError("a fault in the code")
         elif self.gated:
-            self._waiting.append(partial(done, outcome))
+            self._waiting.append(partial(self._give, workspace, len(records), done, outcome))
+            self.queue.take(workspace, len(records), 0)
         else:
             done(outcome)
+
+    def _give(self, workspace: str, messages: int, done: Done, outcome: Outcome) -> None:
+        self.queue.give(workspace, messages, 0)
+        done(outcome)
 
     def open_gate(self) -> None:
         """Deliver what waits."""

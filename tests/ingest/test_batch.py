@@ -12,6 +12,7 @@ from ingest.answers import Refusal
 from ingest.batch import Parts
 from schemas.reasons import Reason
 from tests.edge import batching
+from tests.edge.batching import MOST_EVENTS, merged
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -34,8 +35,8 @@ def batches(draw: st.DrawFn) -> tuple[list[bytes], bytes]:
 def test_bytes_are_kept(drawn: tuple[list[bytes], bytes]) -> None:
     """Each event has the bytes with which it came, in a list and in an object."""
     events, text = drawn
-    assert batch.take_list_apart(text) == Parts(events, {})
-    assert batch.take_apart(b'{"sentAt":1, "batch" :%s}' % text) == Parts(events, {})
+    assert batch.take_list_apart(text, MOST_EVENTS) == Parts(events, {})
+    assert batch.take_apart(b'{"sentAt":1, "batch" :%s}' % text, MOST_EVENTS) == Parts(events, {})
 
 
 @given(batches())
@@ -43,8 +44,8 @@ def test_both_readers_agree(drawn: tuple[list[bytes], bytes]) -> None:
     """A lone surrogate, which msgspec's grammar refuses, changes nothing for the other events."""
     events, text = drawn
     with_emoji = b"[" + b",".join([*events, CUT_EMOJI]) + b"]"
-    assert batch.take_list_apart(with_emoji) == Parts([*events, CUT_EMOJI], {})
-    assert batch.take_apart(b'{"batch":%s,"x":%s}' % (text, CUT_EMOJI)) == Parts(events, {})
+    assert batch.take_list_apart(with_emoji, MOST_EVENTS) == Parts([*events, CUT_EMOJI], {})
+    assert batch.take_apart(b'{"batch":%s,"x":%s}' % (text, CUT_EMOJI), MOST_EVENTS) == Parts(events, {})
 
 
 @given(batches(), JSON, JSON)
@@ -59,7 +60,7 @@ def test_a_batch_is_what_python_reads(drawn: tuple[list[bytes], bytes], context:
 def test_total(body: bytes) -> None:
     """Any bytes at all are a batch or are refused."""
     for take in (batch.take_apart, batch.take_list_apart):
-        assert isinstance(take(body), Parts | Refusal)
+        assert isinstance(take(body, MOST_EVENTS), Parts | Refusal)
 
 
 @pytest.mark.parametrize(
@@ -79,8 +80,8 @@ def test_total(body: bytes) -> None:
 )
 def test_defaults(event: Any, expected: Any) -> None:
     """A batch's defaults fill in what an event's own object lacks, one level deep; what it has stays."""
-    merged = _merged(b'{"batch":[%s],"context":{"a":1},"integrations":{}}' % json.dumps(event).encode())
-    assert [json.loads(event) for event in merged] == [expected]
+    found = _merged(b'{"batch":[%s],"context":{"a":1},"integrations":{}}' % json.dumps(event).encode())
+    assert [json.loads(event) for event in found] == [expected]
 
 
 @pytest.mark.parametrize(
@@ -94,22 +95,14 @@ def test_no_default_no_change(defaults: bytes) -> None:
 
 def test_values_keep_their_spelling() -> None:
     """Where defaults are filled in, every value keeps the bytes with which it came."""
-    merged = _merged(rb'{"batch":[{"n":1.00,"t":"\u0041"}],"context":{"x":2.50},"integrations":{"All":true}}')
-    assert list(merged) == [rb'{"n":1.00,"t":"\u0041","context":{"x":2.50},"integrations":{"All":true}}']
-
-
-def test_defaults_cannot_blow_a_request_up() -> None:
-    """Defaults add a bounded number of bytes to one request."""
-    body = b'{"batch":[%s],"context":{"x":"%s"}}' % (b",".join([b"{}"] * 2500), b"x" * 30_000)
-    parts = batch.take_apart(body)
-    assert isinstance(parts, Parts)
-    assert batch.merged(parts) == answers.REQUEST_TOO_LARGE
+    found = _merged(rb'{"batch":[{"n":1.00,"t":"\u0041"}],"context":{"x":2.50},"integrations":{"All":true}}')
+    assert list(found) == [rb'{"n":1.00,"t":"\u0041","context":{"x":2.50},"integrations":{"All":true}}']
 
 
 def _merged(body: bytes) -> Any:
-    parts = batch.take_apart(body)
+    parts = batch.take_apart(body, MOST_EVENTS)
     assert isinstance(parts, Parts)
-    return batch.merged(parts)
+    return merged(parts)
 
 
 def _bytes(text: str) -> bytes:
@@ -129,5 +122,5 @@ def _bytes(text: str) -> bytes:
 def test_what_fuzzing_found(body: bytes, expected: Refusal | list[bytes]) -> None:
     """Half a character is JSON: alone it is no object, and as a name it keeps no defaults away."""
     batching.check(body)
-    parts = batch.take_apart(body)
-    assert (parts if isinstance(parts, Refusal) else batch.merged(parts)) == expected
+    parts = batch.take_apart(body, MOST_EVENTS)
+    assert (parts if isinstance(parts, Refusal) else merged(parts)) == expected

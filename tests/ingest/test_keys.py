@@ -67,11 +67,11 @@ def test_no_key(header: bytes) -> None:
 )
 def test_in_the_body(body: bytes, expected: str | Refusal) -> None:
     """Lacking a header the key is the body's; a body that cannot be parsed is malformed, not without a key."""
-    assert keys.workspace_in_body(body, WORKSPACES) == expected
+    assert keys.workspace_in_body(body, WORKSPACES, 10) == expected
 
 
 @given(st.binary())
 def test_total(data: bytes) -> None:
     """Any bytes at all are looked through for a key."""
     assert isinstance(keys.in_header(data), tuple)
-    assert isinstance(keys.workspace_in_body(data, WORKSPACES), str | Refusal)
+    assert isinstance(keys.workspace_in_body(data, WORKSPACES, 10), str | Refusal)

@@ -31,16 +31,26 @@ class Api:
 
     def __init__(self, room: Room | None = None, workspaces: Callable[[], Workspaces] = lambda: WORKSPACES) -> None:
         self.delivery, self.metrics, self.now = FakeDelivery(), Metrics(), 0.0
-        self.room, self._workspaces = room or Room(MOST_REQUESTS, MOST_BYTES), workspaces
+        self.room, self.workspaces = room or Room(MOST_REQUESTS, MOST_BYTES), workspaces
+        self._app: App | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._buckets = Buckets(1, lambda: self.now)
+
+    def app(self) -> App:
+        """Return the application, one for each loop."""
+        if self._app is None or self._loop is not asyncio.get_running_loop():
+            self._loop = asyncio.get_running_loop()
+            rooms: dict[str, Any] = {"room": self.room, "buckets": self._buckets}
+            self._app = App(self.delivery, self.workspaces, Rules(), self.metrics, **rooms)
+            self._app.now = lambda: 0.0
+        return self._app
 
     async def send(
         self, key: str, body: bytes = event(), path: bytes = b"/v1/identify", gate: asyncio.Event | None = None
     ) -> Answered:
         """Send a request; its body comes once the gate is open."""
-        app = App(self.delivery, self._workspaces, Rules(), self.metrics, room=self.room, buckets=self._buckets)
         headers = {b"authorization": b"Bearer " + key.encode()} if key else {}
-        return await call(app, body, headers, path, gate)
+        return await call(self.app(), body, headers, path, gate)
 
     async def codes(self, count: int, key: str, **request: Any) -> list[str]:
         return [(await self.send(key, **request)).code for _ in range(count)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import resource
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ import uvloop
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from daymark.local.kafka import Kafka
-from ingest.admission import rejected_value
+from ingest.admission import RAW_LIMIT_BYTES, rejected_values
 from ingest.delivery import Delivery, Headers, Outcome, Record
 from ingest.metrics import Metrics
 from ingest.publisher import MOST_MESSAGES, BadOptions, Publisher
@@ -72,7 +73,7 @@ def test_delivers_many_requests_at_once(stage: Open) -> None:
 
 def test_records_rejections(stage: Open) -> None:
     """Rejections are recorded without a wait."""
-    value = rejected_value(avro.REJECTED, b"{", reasons.MALFORMED_JSON, "acme", 1_590_947_747_263)
+    (value,) = rejected_values(avro.REJECTED, b"{", reasons.MALFORMED_JSON, "acme", 1_590_947_747_263)
 
     async def scene() -> None:
         async with stage() as there:
@@ -82,6 +83,37 @@ def test_records_rejections(stage: Open) -> None:
             assert [(record["reason"], record["raw"], record["stage"]) for record in found] == [
                 ("malformed_json", b"{", "ingest")
             ] * 3
+
+    uvloop.run(scene())
+
+
+def test_records_what_is_larger_than_a_message(stage: Open) -> None:
+    """In parts that a broker takes with its defaults; together they are all that was read."""
+    raw = random.Random(5).randbytes(8 * RAW_LIMIT_BYTES + 1)  # lz4 cannot make it fit
+    values = list(rejected_values(avro.REJECTED, raw, reasons.TOO_LARGE, "acme", 1_590_947_747_263))
+
+    async def scene() -> None:
+        async with stage() as there:
+            there.delivery.reject("acme", values)
+            found = await there.rejections()
+            assert b"".join(record["raw"] for record in sorted(found, key=lambda record: record["message"])) == raw
+            assert {record["message"].partition("(")[0] for record in found} == {f"{reasons.TOO_LARGE.message} "}
+
+    uvloop.run(scene())
+
+
+def test_reserved_room_is_nobody_elses(stage: Open) -> None:
+    """What one batch may come to is kept for it until it is published or given up."""
+
+    async def scene() -> None:
+        async with stage() as there:
+            assert there.delivery.reserve("acme", 20_000, 1_000)
+            assert not there.delivery.reserve("acme", 20_000, 1_000)
+            assert there.delivery.reserve("other", 10_000, 1_000)
+            there.delivery.release("other", 10_000, 1_000)
+            there.delivery.release("acme", 20_000, 1_000)
+            assert there.delivery.reserve("acme", 20_000, 1_000)
+            there.delivery.release("acme", 20_000, 1_000)
 
     uvloop.run(scene())
 

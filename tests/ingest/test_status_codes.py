@@ -14,7 +14,7 @@ from tests.ingest.conftest import Server
 from tests.ingest.fake_server import KEY
 from tests.ingest.wire import event, post, request
 
-LIMIT = 512_000
+LIMIT = 4 << 20
 LATER = (datetime.now(UTC) + timedelta(days=2)).isoformat()
 GZIP = b"Content-Encoding: gzip"
 
@@ -60,7 +60,7 @@ ACCEPTED = {
     "an empty batch": post(b'{"batch":[]}', path=b"/v1/b"),
     "exactly the limit": post((b'{"batch":[%s]}' % event()).ljust(LIMIT), path=b"/v1/b"),
     "exactly the limit, inflated": post(gzip.compress((b'{"batch":[%s]}' % event()).ljust(LIMIT)), GZIP, path=b"/v1/b"),
-    "2,500 events": post(b'{"batch":[%s%s]}' % (event(), b",1" * 2499), path=b"/v1/b"),
+    "4,000 events": post(b'{"batch":[%s%s]}' % (event(), b",1" * 3999), path=b"/v1/b"),
 }
 
 REFUSED = {
@@ -127,22 +127,22 @@ REFUSED = {
     "method_not_allowed: description": request(b"POST", b"/openapi.json", b""),
     "method_not_allowed: other calls": request(b"DELETE", b"/v1/track", b""),
     "request_too_large": post(b" " * (LIMIT + 1)),
-    "request_too_large: RudderStack's 4 MB": post(b" " * 4_000_000),
+    "request_too_large: 8 MB": post(b" " * 8_000_000),
     "request_too_large: inflated": post(gzip.compress(b" " * (LIMIT + 1)), GZIP),
     "request_too_large: a bomb": post(gzip.compress(b" " * 100_000_000), GZIP),
     "request_too_large: a bomb of bombs": post(gzip.compress(b" " * 50_000_000) * 2, GZIP),
     "request_too_large: not told": request(
         b"POST",
         b"/v1/i",
-        (b"10000\r\n" + b" " * 65536 + b"\r\n") * 9 + b"0\r\n\r\n",
+        (b"10000\r\n" + b" " * 65536 + b"\r\n") * 65 + b"0\r\n\r\n",
         b"Transfer-Encoding: chunked",
         wire.BASIC,
     ),
     "request_too_large: with its defaults": post(
         b'{"batch":[%s],"context":{"pad":"%s"}}' % (b",".join([b"{}"] * 2000), b"x" * 20_000), path=b"/v1/b"
     ),
-    "too_many_events": post(b'{"batch":[%s%s]}' % (event(), b",1" * 2500), path=b"/v1/b"),
-    "too_many_events: a list": post(b"[%s%s]" % (event(), b",1" * 2500)),
+    "too_many_events": post(b'{"batch":[%s%s]}' % (event(), b",1" * 4000), path=b"/v1/b"),
+    "too_many_events: a list": post(b"[%s%s]" % (event(), b",1" * 4000)),
     "unsupported_encoding": post(event(), b"Content-Encoding: br"),
     "unsupported_encoding: twice": post(event(), b"Content-Encoding: gzip, gzip"),
     "unavailable": post(event(traits={"email": "failed@example.com"})),

@@ -1,0 +1,265 @@
+"""One request with a body, from its head to its answer: steps 2 to 7 of `app`.
+
+A single event is dealt with at once; a batch, and what is still compressed when it is whole, slice by slice.
+Meanwhile a request keeps what it holds (`request`): the workspaces of its first moment, its room, its one share of the
+rate. A client that leaves once its body is whole changes nothing: its events are not lost with it.
+"""
+
+import time
+from codecs import BOM_UTF8
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+
+from ingest import admission, answers, keys
+from ingest.admission import Events
+from ingest.answers import Refusal
+from ingest.body import INFLATERS, PIECE_BYTES, Gzip
+from ingest.counting import has_more, is_dense
+from ingest.delivery import Headers, Outcome
+from ingest.keys import STRANGER
+from ingest.metrics import ACCEPTED, FAILED
+from ingest.request import Request
+from ingest.routes import Call
+from ingest.slices import EVENTS_A_TURN, Work
+from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE
+
+log = structlog.get_logger()
+
+# An answer is due 5 s after a request's last byte, always. Half a second is kept for a busy loop.
+ANSWER_SECONDS: Final = 4.5
+
+# Of a request whose head says that it is too large so much is read, to be recorded.
+SAMPLE_BYTES: Final = 64 * 1024
+
+_BYTES_AN_EVENT: Final = 16 * 1024  # that take as long to inflate, or to take apart, as an event takes to read
+_REJECTED_AN_EVENT: Final = 4  # rejections that are recorded, or told, in that time
+
+
+class Intake(Request, kw_only=True, eq=False, gc=False):
+    """One request that is being taken."""
+
+    _call: Call
+    _limit: int  # bytes of the body
+    _inflater: Gzip | None = None
+    _body: bytes | bytearray = b""  # so far, inflated
+    _events: Events | None = None
+    _accepted: int = 0
+    _deadline: float = 0
+
+    def begin(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Look at the head (steps 2 to 4); false when the request is refused."""
+        app, room = self.app, self.app.room
+        if room.count >= room.most or room.size >= room.most_size:
+            return self.refuse(answers.OVERLOADED)
+        owner = app.keys.owner(headers.get(b"authorization", b""), self.workspaces)
+        if owner is None:
+            return self.refuse(answers.UNKNOWN_KEY)
+        if not self.count_for(owner):
+            return False
+        encoding = headers.get(b"content-encoding")
+        if encoding:
+            inflater = INFLATERS.get(encoding.strip().lower(), answers.UNSUPPORTED_ENCODING)
+            if isinstance(inflater, Refusal):
+                return self.refuse(inflater)
+            self._inflater = None if inflater is None else inflater(self._limit)
+        length = int(headers.get(b"content-length", 0))
+        return length <= PIECE_BYTES or self._may_be_long(length, awaits_word=b"expect" in headers)
+
+    def feed(self, data: bytes) -> None:
+        """Take a part of the body (step 5)."""
+        if self._inflater is None:
+            self._take(data)
+        else:
+            self._take_inflated(self._inflater.feed(data))
+
+    def end(self) -> None:
+        """Take the whole body (steps 3 to 7)."""
+        app, inflater = self.app, self._inflater
+        self._deadline = app.now() + ANSWER_SECONDS
+        if inflater is not None and inflater.is_behind:
+            app.slices.add(self.owner, self._guarded(self._inflate(inflater)))
+        elif inflater is not None and (fault := inflater.fault()) is not None:
+            self.refuse(fault)
+        else:
+            self._begin_work(self._whole())
+
+    def _may_be_long(self, length: int, *, awaits_word: bool) -> bool:
+        """Look at the length of a long body; false when the request is refused."""
+        if self._inflater is None and length > self._limit:
+            if awaits_word:  # it is told before it sends anything
+                return self._refuse_read(answers.REQUEST_TOO_LARGE, b"")
+            self._limit = min(self._limit, SAMPLE_BYTES)
+            return True
+        return self.app.room.fits(self.owner, 0, length) or self.refuse(answers.OVERLOADED)
+
+    def _take(self, part: bytes) -> bool:
+        """Add bytes to the body, if it may have them; false when the request is refused."""
+        self._body = body = _joined(self._body, part) if self._body else part
+        waiting = 0 if self._inflater is None else self._inflater.waiting
+        if not self.hold(len(body) + waiting):
+            return False
+        return len(body) <= self._limit or self._refuse_size()
+
+    def _take_inflated(self, part: bytes | Refusal) -> bool:
+        if not isinstance(part, Refusal):
+            return self._take(part)
+        return self._refuse_size() if part is answers.REQUEST_TOO_LARGE else self.refuse(part)
+
+    def _refuse_size(self) -> bool:
+        """Refuse a request for its size while it arrives, and record as much of it as was read."""
+        read, self._body = bytes(self._body), b""
+        return self._refuse_read(answers.REQUEST_TOO_LARGE, read)
+
+    def _refuse_read(self, refusal: Refusal, raw: bytes) -> bool:
+        """Refuse what was read but not taken apart: it costs what an event costs."""
+        return self.is_within_rate(1) and self.refuse_recorded(refusal, raw)
+
+    def _whole(self) -> bytes:
+        """Return the body, which is given away. A byte order mark at its head is none of it (RFC 8259, section 8.1)."""
+        whole, self._body = self._body, b""
+        return bytes(whole.removeprefix(BOM_UTF8))
+
+    def _begin_work(self, whole: bytes) -> None:
+        if len(whole) <= PIECE_BYTES and admission.is_single(self._call, whole):
+            self._take_single(whole)
+        else:
+            known = self.owner != STRANGER
+            self.app.slices.add(self.owner, self._guarded(self._take_batch(whole) if known else self._find_out(whole)))
+
+    def _take_single(self, whole: bytes) -> None:
+        try:
+            if (self.owner != STRANGER or self._know(whole)) and self.is_within_rate(1):
+                self.received_at_ms = time.time_ns() // 1_000_000
+                self._events = events = Events((whole,), in_batch=False, type_required=False)
+                admission.admit(events, 0, 1, self.received_at_ms, self.workspace)
+                self._publish(events)
+        except Exception:
+            log.exception("request.failed")
+            self.refuse(answers.INTERNAL_ERROR)
+
+    def _guarded(self, work: Work) -> Work:
+        """Do work until the request is answered. Too late, or a fault, is an answer, too."""
+        try:
+            for cost in work:
+                yield cost
+                if not self.is_counted:
+                    return
+                if self.app.now() >= self._deadline:
+                    self.refuse(answers.OVERLOADED)
+                    return
+        except Exception:
+            log.exception("request.failed")
+            self.refuse(answers.INTERNAL_ERROR)
+
+    def _inflate(self, inflater: Gzip) -> Work:
+        """Inflate what came faster than it was inflated."""
+        while inflater.is_behind:
+            yield _cost(PIECE_BYTES)
+            if not self._take_inflated(inflater.inflate()):
+                return
+        if (fault := inflater.fault()) is not None:
+            self.refuse(fault)
+        else:
+            self._begin_work(self._whole())
+
+    def _find_out(self, whole: bytes) -> Work:
+        """Find out whose a batch is; the rest is done behind what its workspace has waiting already."""
+        yield _cost(len(whole))
+        if self._know(whole):
+            self.app.slices.add(self.owner, self._guarded(self._take_batch(whole)))
+
+    def _take_batch(self, whole: bytes) -> Work:
+        """Count the events, and admit them slice by slice (steps 6 and 7)."""
+        rules = self.app.rules
+        most = rules.request_limit_events
+        if is_dense(whole, most) and (yield from has_more(whole, most)):
+            self._refuse_read(answers.TOO_MANY_EVENTS, whole)
+            return
+        yield _cost(len(whole))
+        events = admission.events_of(self._call, whole, most, may_add=rules.request_limit_bytes)
+        if isinstance(events, Refusal):
+            self._refuse_read(events, whole)
+            return
+        count = len(events.events)
+        if not (self.reserve(count, sum(map(len, events.events))) and self.is_within_rate(max(1, count))):
+            return
+        self._events, self.received_at_ms = events, time.time_ns() // 1_000_000
+        whole = whole if events.defaults else b""  # the events are copies of it
+        for start in range(0, count, EVENTS_A_TURN):
+            yield min(EVENTS_A_TURN, count - start)
+            may_add = events.may_add
+            refusal = admission.admit(events, start, start + EVENTS_A_TURN, self.received_at_ms, self.workspace)
+            if refusal is not None:
+                self.refuse_recorded(refusal, whole)
+                return
+            if may_add > events.may_add and not self.hold(self.size + may_add - events.may_add):
+                return
+        self._publish(events)
+
+    def _know(self, whole: bytes) -> bool:
+        """Look for a key in the body (step 3); false when the request is refused."""
+        owner = keys.workspace_in_body(whole, self.workspaces, self.app.rules.request_limit_events)
+        if isinstance(owner, Refusal):
+            return self.refuse(owner)
+        self.leave()
+        return self.count_for(owner)
+
+    def _publish(self, events: Events) -> None:
+        """Publish the admitted (step 7)."""
+        app, name = self.app, self.workspace.name
+        self.release()
+        records, events.events, events.records = events.records, (), []
+        self._accepted = len(records)
+        if records:
+            headers: Headers = [(HEADER_WORKSPACE, name.encode()), (HEADER_RECEIVED_AT, b"%d" % self.received_at_ms)]
+            app.delivery.publish(name, records, headers, self._deadline, self._delivered)
+        else:
+            # Behind what the loop has at hand, like the admitted: an answer that goes alone wakes its client alone.
+            app.call_soon(self._delivered, Outcome.DELIVERED)
+
+    def _delivered(self, outcome: Outcome) -> None:
+        """Answer once it is known what became of the admitted, if there were any."""
+        events, delivered = self._events, outcome is Outcome.DELIVERED
+        assert events is not None  # noqa: S101  they were looked at
+        self.app.metrics.events[ACCEPTED if delivered else FAILED,] += self._accepted
+        if not delivered:
+            self.refuse(answers.OVERLOADED if outcome is Outcome.FULL else answers.UNAVAILABLE)
+        elif not events.rejected:
+            self.answer(answers.batch_answer(self._accepted, ()) if events.in_batch else answers.ACCEPTED)
+        elif events.in_batch:
+            self.app.slices.add(self.owner, self._conclude(events))
+        else:
+            self._refuse_single(events)
+
+    def _refuse_single(self, events: Events) -> None:
+        try:
+            self.refuse_recorded(answers.REASONS[events.rejected[0][1].reason], events.refused[0])
+        except Exception:
+            log.exception("request.failed")
+            self.refuse(answers.INTERNAL_ERROR)
+
+    def _conclude(self, events: Events) -> Work:
+        """Record what was rejected of a batch, and answer, however late: its other events are stored."""
+        try:
+            for start in range(0, len(events.rejected), EVENTS_A_TURN):
+                some = slice(start, start + EVENTS_A_TURN)
+                yield len(events.refused[some]) // _REJECTED_AN_EVENT
+                self.record(events.refused[some], [rejection for _, rejection in events.rejected[some]])
+            yield len(events.rejected) // _REJECTED_AN_EVENT
+            self.answer(answers.batch_answer(self._accepted, events.rejected))
+        except Exception:
+            log.exception("request.failed")
+            self.refuse(answers.INTERNAL_ERROR)
+
+
+def _joined(body: bytes | bytearray, part: bytes) -> bytearray:
+    """Return a body with a part behind it. Parts are not kept: of two bytes each, they would take twenty times more."""
+    whole = body if isinstance(body, bytearray) else bytearray(body)
+    whole += part
+    return whole
+
+
+def _cost(size: int) -> int:
+    return 1 + size // _BYTES_AN_EVENT

@@ -1,0 +1,118 @@
+"""What one request holds, how its end is told, and what is recorded of it.
+
+Owns the request's place in the room, its reservation in Kafka's queue and its answer. Knows nothing of bodies and
+batches: `intake` does. Invariant: a request is answered once, and then holds nothing.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from ingest import admission, answers
+from ingest.answers import Answer, Refusal
+from ingest.exchange import Reply
+from ingest.keys import STRANGER
+from schemas.reasons import Rejection
+from schemas.workspace import PLAIN, Workspace, Workspaces
+
+if TYPE_CHECKING:
+    from ingest.app import App
+
+_LIMITS: Final = {answers.RATE_LIMITED.code, answers.OVERLOADED.code}
+
+
+class Request(msgspec.Struct, eq=False, gc=False):
+    """One request of a workspace, or of a stranger until its key is known.
+
+    Attributes:
+        app: whose rules, rooms and counters it goes by.
+        workspaces: as they were when it began.
+        workspace: whose events they are, once that is known.
+        owner: for whom it is counted in the room, if it is.
+        size: bytes that are counted for it.
+        reserved: messages and bytes of Kafka's queue.
+        received_at_ms: when its body was whole, in epoch milliseconds.
+    """
+
+    app: "App"
+    reply: Reply
+    workspaces: Workspaces
+    workspace: Workspace = PLAIN
+    owner: str = STRANGER
+    is_counted: bool = False
+    size: int = 0
+    reserved: tuple[int, int] | None = None
+    received_at_ms: int = 0
+
+    def leave(self) -> None:
+        """Let go of what is held."""
+        self.release()
+        if self.is_counted:
+            self.is_counted = False
+            self.app.room.give(self.owner, 1, self.size)
+
+    def count_for(self, owner: str) -> bool:
+        """Count the request, and what it holds, for a workspace or for strangers (step 4); false when it is refused."""
+        app = self.app
+        self.owner, self.is_counted = owner, True
+        if not (app.room.take(owner, 1, self.size) and app.delivery.has_room(owner)):
+            return self.refuse(answers.OVERLOADED)
+        if owner == STRANGER:
+            return True
+        self.workspace = self.workspaces.get(owner)
+        return self.is_within_rate(0)
+
+    def hold(self, size: int) -> bool:
+        """Have so many bytes counted; false when there is no room, and the request refused."""
+        grown, self.size = size - self.size, size
+        return self.app.room.take(self.owner, 0, grown) or self.refuse(answers.OVERLOADED)
+
+    def reserve(self, messages: int, size: int) -> bool:
+        """Hold room in Kafka's queue for a batch before it is read; false when there is none, and it is refused."""
+        if not self.app.delivery.reserve(self.owner, messages, size):
+            return self.refuse(answers.OVERLOADED)
+        self.reserved = (messages, size)
+        return True
+
+    def release(self) -> None:
+        """Give back the room in Kafka's queue."""
+        if self.reserved is not None:
+            (messages, size), self.reserved = self.reserved, None
+            self.app.delivery.release(self.owner, messages, size)
+
+    def is_within_rate(self, events: int) -> bool:
+        """Take events from the workspace's rate; false when it is over it, and the request refused."""
+        if self.workspace.rate_per_second is None:
+            return True
+        wait_s = self.app.buckets.take(self.workspace, events)
+        return not wait_s or self.answer(answers.rate_limited(wait_s))
+
+    def refuse(self, refusal: Refusal) -> bool:
+        """Refuse the request; false, as `answer` returns."""
+        return self.answer(answers.refused(refusal))
+
+    def refuse_recorded(self, refusal: Refusal, raw: bytes) -> bool:
+        """Refuse the request, and record it where its refusal has a reason and its workspace is known."""
+        reason = answers.RECORDED.get(refusal.code)
+        if reason is not None and self.owner != STRANGER:
+            self.received_at_ms = self.received_at_ms or time.time_ns() // 1_000_000
+            self.record([raw], [Rejection(reason, refusal.message)])
+        return self.refuse(refusal)
+
+    def record(self, raws: Sequence[bytes], rejections: Sequence[Rejection]) -> None:
+        """Record what was rejected, without making the sender wait: it gets its answer either way."""
+        app, name, values = self.app, self.workspace.name, list[bytes]()
+        for raw, rejection in zip(raws, rejections, strict=True):
+            app.metrics.events[rejection.reason.value,] += 1
+            values += admission.rejected_values(app.rules.rejected, raw, rejection, name, self.received_at_ms)
+        app.delivery.reject(name, values)
+
+    def answer(self, answer: Answer) -> bool:
+        """Answer, and let go of what is held; false, for those who ask whether to go on."""
+        if answer.code in _LIMITS and self.owner != STRANGER:
+            self.app.metrics.limited[self.owner, answer.code] += 1
+        self.leave()
+        self.reply(answer)
+        return False

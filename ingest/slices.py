@@ -1,0 +1,69 @@
+"""Long work in slices: no batch holds the event loop, and nobody's batches hold up another's.
+
+Owns when a step runs. Work is an iterator of steps; what it yields is what its next step costs, in events. In one turn
+of the loop steps worth a few hundred events run, then connections and health checks get their turn. Owners take turns;
+the work of one owner is done in order, one piece after the other. Invariant: work that was added is run to its end.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+EVENTS_A_TURN: Final = 250  # 15 ms of events that need the tolerant reader (60 µs each, measured), 2 ms of usual ones
+
+Work = Iterator[int]
+
+
+class _Job:
+    """Work that was begun: `cost` is that of its next step."""
+
+    __slots__ = ("cost", "work")
+
+    def __init__(self, work: Work) -> None:
+        self.work, self.cost = work, 1
+
+
+class Slices:
+    """The work of one process, by owner."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, deque[_Job]] = {}  # the owner whose turn it is comes first
+        self._is_due = False
+
+    def __len__(self) -> int:
+        return sum(map(len, self._queues.values()))
+
+    def add(self, owner: str, work: Work) -> None:
+        """Do work for an owner, from the next turn of the loop on."""
+        self._queues.setdefault(owner, deque()).append(_Job(work))
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._run)
+
+    def _run(self) -> None:
+        left = EVENTS_A_TURN
+        try:
+            while left > 0 and self._queues:
+                left -= self._step()
+        finally:  # a fault in one piece of work ends that piece alone
+            self._is_due = bool(self._queues)
+            if self._is_due:
+                asyncio.get_running_loop().call_soon(self._run)
+
+    def _step(self) -> int:
+        """Run the next step of the owner whose turn it is, and return what it cost."""
+        owner = next(iter(self._queues))
+        queue = self._queues.pop(owner)
+        job = queue[0]
+        cost, following = job.cost, None
+        try:
+            following = next(job.work, None)
+        finally:
+            if following is None:
+                queue.popleft()
+            else:
+                job.cost = following
+            if queue:
+                self._queues[owner] = queue
+        return cost
