@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from daymark import redis_url, timeouts, values
+from daymark import redis_url, registries, timeouts, values
 from schemas.topics import Topics
 
 
@@ -30,10 +30,25 @@ TABLE: Final = (
     ),
     Setting(
         "SCHEMA_REGISTRY",
-        "schema_registry",
-        values.registry,
+        "registry_sites",
+        registries.sites,
         None,
-        "URL of a schema registry; unset: Avro's single-object encoding",
+        "URLs of a schema registry, with commas between; unset: Avro's single-object encoding",
+    ),
+    Setting(
+        "SCHEMA_REGISTRY_REGISTER",
+        "registry_register",
+        values.one_of("auto", "never"),
+        "auto",
+        "whether a schema that the registry does not have is registered: auto or never",
+    ),
+    Setting("SCHEMA_REGISTRY_TOKEN", "registry_token", registries.token, None, "bearer token for the registry"),
+    Setting(
+        "SCHEMA_REGISTRY_CA",
+        "registry_authority",
+        registries.authority,
+        None,
+        "PEM certificates that are trusted for the registry instead of the system's; `…_CA_FILE` names their file",
     ),
     Setting("WORKSPACES", "workspaces", Path, None, "path of the workspaces file; read again when it changes"),
     Setting("HTTP", "http", values.address, "127.0.0.1:8080", "host:port of the API; port 0 is any free one"),

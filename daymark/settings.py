@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from daymark import environment, running, timeouts
 from daymark.environment import PREFIX
+from daymark.registries import Registry, Site
 from daymark.running import Described
 from daymark.setting_table import TABLE, Setting
 from daymark.values import Address
@@ -62,7 +63,10 @@ class Settings:
     kafka: str
     kafka_options: Mapping[str, str] = field(repr=False)
     redis: str = field(repr=False)
-    schema_registry: str | None
+    registry_sites: tuple[Site, ...] | None = field(repr=False)
+    registry_register: str
+    registry_token: str | None = field(repr=False)
+    registry_authority: str | None = field(repr=False)
     workspaces: Path | None
     http: Address
     admin: Address | None
@@ -87,6 +91,14 @@ class Settings:
     log_format: str
     log_level: str
     topics: Topics
+
+    @property
+    def schema_registry(self) -> Registry | None:
+        """The schema registry, if there is one."""
+        if self.registry_sites is None:
+            return None
+        may_register = self.registry_register == "auto"
+        return Registry(self.registry_sites, may_register, self.registry_token, self.registry_authority)
 
 
 def from_environment() -> Settings:
@@ -174,6 +186,8 @@ def _misspelt(given: Mapping[str, str]) -> Iterator[str]:
 
 
 def _across(values: Mapping[str, Any], options: Mapping[str, str]) -> Iterator[str]:
+    if values["registry_token"] and any(site.user for site in values["registry_sites"] or ()):
+        yield "DAYMARK_SCHEMA_REGISTRY_TOKEN: the URL has a user and a password, too; give one of them"
     protocol, assignor = values["group_protocol"], values["assignor"]
     if assignor is not None and assignor not in ASSIGNORS[protocol]:
         known = " or ".join(ASSIGNORS[protocol])

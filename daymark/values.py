@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from ipaddress import IPv6Address
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 _SECRET_CHARACTERS = 16
 _HIGHEST_PORT = 65535
@@ -40,13 +39,6 @@ def address(text: str) -> Address:
     if not colon or not host or not port.isdecimal() or int(port) > _HIGHEST_PORT:
         raise ValueError(f"{text!r} is not host:port")
     return Address(host.strip("[]"), int(port))
-
-
-def registry(text: str) -> str:
-    """A URL of a schema registry."""
-    if urlsplit(text).scheme not in {"http", "https"}:
-        raise ValueError("an http:// or https:// URL is wanted")
-    return text.rstrip("/")
 
 
 def origins(text: str) -> tuple[str, ...]:

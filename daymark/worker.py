@@ -212,11 +212,11 @@ def _codecs(settings: Settings) -> Codecs:
     codecs, topics = Codecs(avro.INTERACTION, avro.TRAIT, avro.REJECTED), settings.topics
     if settings.schema_registry is None:
         return codecs
-    url = settings.schema_registry
+    known = settings.schema_registry
     return Codecs(
-        registry.registered(url, topics.interactions, codecs.interaction),
-        registry.registered(url, topics.traits, codecs.trait),
-        registry.registered(url, topics.rejected, codecs.rejected),
+        registry.registered(known, topics.interactions, codecs.interaction),
+        registry.registered(known, topics.traits, codecs.trait),
+        registry.registered(known, topics.rejected, codecs.rejected),
     )
 
 
