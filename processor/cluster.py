@@ -18,6 +18,7 @@ from redis.exceptions import AskError, ClusterError, MovedError, NoScriptError, 
 
 from processor.links import Command, Links, Replies
 from processor.slots import SLOTS, Node, address, holders, members
+from processor.store_errors import ERRORS
 
 # No try of a question begins later: with the time-outs of the last one, a store that is away is known to be within 6 s.
 _BUDGET_S: Final = 3.8
@@ -150,7 +151,7 @@ class Cluster:
         for node, replies in replied.items():
             try:
                 shards = _first(replies)
-            except (redis.RedisError, OSError) as fault:
+            except ERRORS as fault:
                 faults.append(fault)
             else:
                 views.append((holders(shards, node), members(shards, node)))
@@ -184,7 +185,7 @@ class Question:
             raise self._fault
         try:
             cluster.ask(self)
-        except (redis.RedisError, OSError) as fault:
+        except ERRORS as fault:
             self._fault = fault
             raise
         return self.answers
@@ -238,8 +239,11 @@ def _first(replies: Replies | Exception) -> Any:
 
 
 def _weightiest(faults: Sequence[Exception]) -> Exception:
-    """Return the fault to report: what a server says weighs more than a server's silence."""
-    return next((fault for fault in faults if isinstance(fault, redis.ResponseError)), faults[0])
+    """Return the fault to report: what a server says, a wrong password too, weighs more than a server's silence."""
+    silences = (redis.ConnectionError, redis.TimeoutError)
+    return next(
+        (fault for fault in faults if type(fault) not in silences and not isinstance(fault, OSError)), faults[0]
+    )
 
 
 def _seed(url: SplitResult, host: str) -> Node:

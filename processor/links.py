@@ -9,14 +9,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+import hiredis
 import redis
 
 from processor.slots import Node
+from processor.store_errors import ERRORS
 
 Command = tuple[Any, ...]
 Replies = list[Any]  # an error reply is an exception among them
-
-FAULTS: Final = (redis.RedisError, OSError)  # what a connection may raise
 _LEAST_S: Final = 0.001  # what a node is given whose replies are there already
 
 
@@ -89,7 +89,7 @@ class Links:
 
     def _send(self, node: Node, commands: Sequence[Command]) -> Exception | None:
         connection = self._open[node]
-        packed = b"".join(connection.pack_commands(commands))
+        packed = b"".join(hiredis.pack_command(command) for command in commands)
         fault = _fault_of(lambda: connection.send_packed_command([packed]))
         if fault is not None:
             self._drop(node)
@@ -102,7 +102,7 @@ class Links:
                 replies.append(connection.read_response(timeout=max(until - time.monotonic(), _LEAST_S)))
             except redis.ResponseError as reply:
                 replies.append(reply)
-            except FAULTS as fault:
+            except ERRORS as fault:
                 self._drop(node)
                 return fault
         return replies
@@ -114,6 +114,6 @@ class Links:
 def _fault_of(act: Callable[[], object]) -> Exception | None:
     try:
         act()
-    except FAULTS as fault:
+    except ERRORS as fault:
         return fault
     return None

@@ -24,6 +24,7 @@ _SETTINGS = {
     "cluster-enabled": "yes",
     "cluster-node-timeout": str(NODE_TIMEOUT_MS),
     "cluster-replica-validity-factor": "0",  # a replica may take over however old its link is
+    "cluster-allow-replica-migration": "no",  # replicas stay with their primary, whatever slots it loses
     "repl-diskless-sync-delay": "0",
 }
 
@@ -111,6 +112,11 @@ class ValkeyCluster:
     def holder(self, slot: int, seen_by: int = 0) -> int:
         """Return the number of the primary of a slot."""
         return next(shard.primary for shard in self.shards(seen_by) if slot in shard.slots)
+
+    def another(self, slot: int) -> int:
+        """Return the number of a primary that does not hold a slot."""
+        holder = self.holder(slot)
+        return next(shard.primary for shard in self.shards() if shard.primary != holder)
 
     def demote(self, primary: int) -> int:
         """Let a replica of a primary take over in good order; return the replica's number."""

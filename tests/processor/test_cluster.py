@@ -7,6 +7,7 @@ import pytest
 import redis
 from redis.exceptions import (
     AskError,
+    AuthenticationError,
     ClusterDownError,
     ClusterError,
     MovedError,
@@ -131,10 +132,11 @@ def test_what_was_answered_is_not_asked_again(fault: Exception) -> None:
     assert links.scripts() == [("a", (1, 0)), ("b", (1, 1)), ("b", (1, 0))]
 
 
-def test_what_a_server_says_weighs_more_than_a_silence() -> None:
-    """A full shard is named even where another one is dead."""
-    cluster, _ = made(a=[redis.ConnectionError("x")], b=[OutOfMemoryError("full")])
-    with pytest.raises(OutOfMemoryError):
+@pytest.mark.parametrize("said", [OutOfMemoryError("full"), AuthenticationError("who?")])
+def test_what_a_server_says_weighs_more_than_a_silence(said: Exception) -> None:
+    """A full shard, or a wrong password, is named even where another node is dead."""
+    cluster, _ = made(a=[redis.ConnectionError("x")], b=[said])
+    with pytest.raises(type(said)):
         asked({5: [0], 9000: [1]}).ask(cluster)
 
 
