@@ -2,7 +2,9 @@
 
 True to what Apache Kafka does and what was measured of it: a transactional id fences its older producers, offsets are
 committed in a transaction under a membership, a stale one is refused, a blank one is not, pending offsets keep the next
-owner waiting. Whoever calls takes turns; nothing here waits. tests/contract holds it against the real thing.
+owner waiting. Before KIP-890, which librdkafka does not speak, a request does not say which transaction it belongs to:
+an old one of the same epoch counts for the one under way. Whoever calls takes turns; nothing here waits. tests/contract
+and tests/integration/test_late_requests.py hold it against the real thing.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -158,7 +160,17 @@ class FakeKafka:
         self.group.check(membership)
         transaction.offsets |= offsets
 
+    def repeat_offsets(
+        self, transactional_id: str, epoch: int, offsets: Mapping[int, int], membership: Membership
+    ) -> None:
+        """Take offsets that come once more, by themselves: only into a transaction that has some of the group."""
+        transaction = self._open.get(transactional_id)
+        if transaction is None or not transaction.offsets:
+            raise SessionLost(f"{transactional_id} has no transaction that the group is part of")
+        self.send_offsets(transactional_id, epoch, offsets, membership)
+
     def end(self, transactional_id: str, epoch: int, *, commits: bool) -> None:
+        """End the transaction under way, whichever it is; without one there is nothing to end."""
         self._transaction(transactional_id, epoch)
         self._end(transactional_id, commits=commits)
 

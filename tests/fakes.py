@@ -4,10 +4,9 @@ Every step that can fail or be cut off asks its `Turns` first how it is to go: a
 worker; in tests/model the state machine, which lets another worker go on in between.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any
 
 from processor.decide import ContactDay
 from processor.errors import Aborted, ClaimsAway, SessionLost
@@ -16,47 +15,9 @@ from processor.records import Batch, Output, Record, first_offsets
 from processor.traits import Clock, Property
 from tests.fake_kafka import BLANK, FakeKafka, Membership
 from tests.fake_redis import FakeRedis
+from tests.turns import Answer, Faults, Turns, raise_fault, take_effect
 
 INCARNATION = b"fake"
-
-Effect = Literal["none", "half", "all", "late"]
-
-
-class Answer(NamedTuple):
-    """How a call goes: well, or with a fault, after none, half or all of its effect, or with the effect yet to come."""
-
-    fault: Exception | None = None
-    effect: Effect = "none"
-    cut: Sequence[int] | None = None  # of a batch, record by record: which of the partitions it is of; None: all
-    deaf: bool = False  # of a poll: what the group has to say is not heard yet
-    again: bool = False  # of a claim: its first answer was lost, and the driver asked again
-    renews: bool = False  # of a transaction's begin: the producer had lost a broker, and is made anew
-
-
-class Turns(Protocol):
-    """Says how each call goes."""
-
-    def next(self, call: str) -> Answer:
-        """Return how a call goes that is about to be made."""
-
-
-class Faults:
-    """What is to go wrong: a fault for the n-th call of a port, before or after it took effect."""
-
-    def __init__(self) -> None:
-        self._plans: dict[str, list[Answer]] = defaultdict(list)
-        self._calls: list[str] = []
-
-    def plan(self, call: str, fault: Exception, *, after_effect: bool = False, skip: int = 0) -> None:
-        self._plans[call] += [Answer()] * skip + [Answer(fault, "all" if after_effect else "none")]
-
-    def next(self, call: str) -> Answer:
-        self._calls.append(call)
-        plans = self._plans[call]
-        return plans.pop(0) if plans else Answer()
-
-    def called(self, *names: str) -> list[str]:
-        return [call for call in self._calls if call in names]
 
 
 class FakeSource:
@@ -120,7 +81,7 @@ class FakeSource:
 
     def _met(self, call: str) -> Answer:
         answer = self._turns.next(call)
-        _raise(answer)
+        raise_fault(answer)
         return answer
 
     def _poll(self, *, deaf: bool) -> None:
@@ -188,11 +149,12 @@ class FakeSink:
     def __init__(self, kafka: FakeKafka, turns: Turns, transactional_id: str = "slot") -> None:
         self._kafka, self._turns, self._id = kafka, turns, transactional_id
         self._epoch, self.ready = -1, False
+        self._is_doubtful = False  # a request of this epoch may still arrive
 
     def commit(self, outputs: Sequence[Output], batch: Batch) -> None:
         kafka, half = self._kafka, outputs[: len(outputs) // 2]
         try:
-            if self._turns.next("begin").renews:
+            if self._turns.next("begin").renews or self._is_doubtful:
                 self.ready = False
             self.poll()
             epoch = self._epoch
@@ -201,8 +163,12 @@ class FakeSink:
                 lambda: kafka.produce(self._id, epoch, outputs),
                 lambda: kafka.produce(self._id, epoch, half),
             )
-            self._do("offsets", lambda: self._send_offsets(batch, epoch))
-            self._do("commit", lambda: kafka.end(self._id, epoch, commits=True))
+            self._do(
+                "offsets",
+                lambda: self._send_offsets(batch, epoch, kafka.send_offsets),
+                again=lambda: self._send_offsets(batch, epoch, kafka.repeat_offsets),
+            )
+            self._end("commit", epoch)
         except Aborted:
             self._abort()
             raise
@@ -216,23 +182,43 @@ class FakeSink:
     def close(self) -> None:
         self._turns.next("close sink")
 
-    def _send_offsets(self, batch: Batch, epoch: int) -> None:
-        self._kafka.send_offsets(self._id, epoch, batch.next_offsets(), batch.membership)
+    def _send_offsets(self, batch: Batch, epoch: int, send: Callable[..., None]) -> None:
+        send(self._id, epoch, batch.next_offsets(), batch.membership)
+
+    def _end(self, call: str, epoch: int) -> None:
+        def end() -> None:
+            self._kafka.end(self._id, epoch, commits=call == "commit")
+
+        self._do(call, end, again=end)
 
     def _abort(self) -> None:
-        epoch = self._epoch
         try:
-            self._do("abort", lambda: self._kafka.end(self._id, epoch, commits=False))
+            self._end("abort", self._epoch)
         except Aborted as error:
             raise SessionLost(str(error)) from error
 
     def _init(self) -> None:
         self._epoch = self._kafka.init(self._id)
+        self._is_doubtful = False
 
-    def _do(self, call: str, effect: Callable[[], None], half: Callable[[], None] | None = None) -> None:
+    def _do(
+        self,
+        call: str,
+        effect: Callable[[], None],
+        half: Callable[[], None] | None = None,
+        again: Callable[[], None] | None = None,
+    ) -> None:
+        """Make a call. `again` is what its request does that comes once more: nothing where a sequence number tells."""
         answer = self._turns.next(call)
-        _take_effect(answer, effect, half, self._kafka.on_their_way)
-        _raise(answer)
+        if answer.again or answer.effect == "late":
+            self._doubt()
+        if answer.again and again:
+            self._kafka.on_their_way.append(again)
+        take_effect(answer, effect, half, self._kafka.on_their_way)
+        raise_fault(answer)
+
+    def _doubt(self) -> None:
+        self._is_doubtful = True
 
 
 class FakeClaims:
@@ -247,7 +233,7 @@ class FakeClaims:
         if self.redis.troubles:
             raise self.redis.troubles.pop()
         if answer.fault:
-            _take_effect(
+            take_effect(
                 answer,
                 lambda: self.redis.ask(owners, clocks),
                 lambda: self.redis.ask(_half(owners), _half(clocks)),
@@ -263,7 +249,7 @@ def sessions(kafka: FakeKafka, faults: Faults, most: int, idle: Callable[[], Non
     """Return what opens sessions of a fake Kafka."""
 
     def open_session() -> Session:
-        _raise(faults.next("open"))
+        raise_fault(faults.next("open"))
         sink = FakeSink(kafka, faults)
         sink.poll()
         return Session(FakeSource(kafka, faults, most, idle), sink)
@@ -271,27 +257,8 @@ def sessions(kafka: FakeKafka, faults: Faults, most: int, idle: Callable[[], Non
     return open_session
 
 
-def _take_effect(
-    answer: Answer,
-    effect: Callable[[], object],
-    half: Callable[[], object] | None,
-    on_their_way: list[Callable[[], object]],
-) -> None:
-    if answer.fault is None or answer.effect == "all":
-        effect()
-    elif answer.effect == "half" and half:
-        half()
-    elif answer.effect == "late":
-        on_their_way.append(effect)
-
-
 def _half(mapping: Mapping[Any, Any]) -> dict[Any, Any]:
     return dict(islice(mapping.items(), len(mapping) // 2))
-
-
-def _raise(answer: Answer) -> None:
-    if answer.fault:
-        raise answer.fault
 
 
 ABORTED = Aborted("planned")

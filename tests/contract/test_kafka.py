@@ -12,8 +12,9 @@ from processor.records import Batch, Output
 from processor.sink import Sink
 from processor.source import Source
 from tests.fake_kafka import BLANK, FakeKafka
-from tests.fakes import FakeSink, FakeSource, Faults
+from tests.fakes import FakeSink, FakeSource
 from tests.flows import Road, visit, wait_until
+from tests.turns import Faults
 
 RECORDS = 5
 PARTITIONS = 4

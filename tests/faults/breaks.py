@@ -12,6 +12,7 @@ from confluent_kafka import Consumer
 
 from processor import plan
 from processor.claims import Claims, clock_key, day_key
+from processor.connections import Connections
 from processor.decide import Candidate, Candidates, ContactDay, winners
 from processor.errors import ClaimsAway
 from processor.ports import Claimed
@@ -19,6 +20,7 @@ from processor.records import Batch, Output, Record
 from processor.sink import Sink
 from processor.source import Source
 from processor.traits import Clock, Property
+from tests.faults.frames import Api
 from tests.faults.schedule import STEPS, Kind
 
 
@@ -129,6 +131,11 @@ def late_metadata() -> None:
     _patch(Sink, "_send_offsets", send_late)
 
 
+def no_renewal() -> None:
+    """Keep an epoch although a request of it may still arrive, unless the driver complains."""
+    _patch(Connections, "log", lambda *_: None)
+
+
 class _Every(dict[ContactDay, Candidate]):
     """Winners that are more than one a contact-day."""
 
@@ -182,5 +189,6 @@ BREAKS: dict[str, Break] = {
     "no-filter": Break(no_filter, [Kind.TERM, Kind.JOIN, Kind.AIMED_STOP], ["batched", "claimed", "begun"]),
     "blank-metadata": Break(blank_metadata, [Kind.AIMED_STOP], ["batched", "read", "claimed"]),
     "late-metadata": Break(late_metadata, [Kind.AIMED_STOP], ["batched", "read", "claimed"]),
+    "no-renewal": Break(no_renewal, [Kind.REQUEST], [Api.END_TXN.name, Api.END_TXN.name, Api.TXN_OFFSET_COMMIT.name]),
     "no-collapse": Break(no_collapse, [Kind.TERM]),
 }

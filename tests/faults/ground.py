@@ -20,6 +20,7 @@ from schemas.topics import Topics
 from tests.faults import contained, embedded
 from tests.faults.hurtable import Cluster, Store
 from tests.faults.proxy import Link, Proxy
+from tests.faults.traps import Traps
 
 _LISTENERS = ("WORKERS", "INGEST")
 _NODES = 3
@@ -27,7 +28,11 @@ _NODES = 3
 
 @dataclass
 class Ground:
-    """Where everything is. `links` are the roads that can be hurt, by name, each all of its connections."""
+    """Where everything is.
+
+    `links` are the roads that can be hurt, by name, each all of its connections; on `trapped`, from workers to Kafka,
+    single requests can be caught.
+    """
 
     says: str
     kafka: str
@@ -37,6 +42,8 @@ class Ground:
     redis_of_workers: str
     proxy: Proxy
     links: Mapping[str, Sequence[Link]]
+    traps: Traps
+    trapped: Sequence[Link] = ()
     cluster: Cluster | None = None
     valkey: Store | None = None
 
@@ -72,9 +79,12 @@ def _own(kind: str, cluster: Cluster, valkey: Store, *, straight: bool) -> Itera
         valkey.start()
         stack.callback(cluster.discard)
         roads: dict[tuple[int, str], Link] = {}
+        traps = Traps()
         for number in range(1, _NODES + 1):
             for name in _LISTENERS:
-                roads[number, name] = proxy.open(ports.LOOPBACK, ports.choose())
+                roads[number, name] = proxy.open(
+                    ports.LOOPBACK, ports.choose(), traps=traps if name == "WORKERS" else None
+                )
         cluster.announce({key: (link.upstream[1], link.port) for key, link in roads.items()})
         cluster.start()
         store = _road_to(proxy, valkey.url)
@@ -82,8 +92,8 @@ def _own(kind: str, cluster: Cluster, valkey: Store, *, straight: bool) -> Itera
         yield Ground(
             says=f"{_NODES} Kafka nodes and a Valkey, {kind}",
             kafka=cluster.bootstrap,
-            kafka_of_workers=cluster.bootstrap if straight else _bootstrap(of["WORKERS"]),
-            kafka_of_ingest=_bootstrap(of["INGEST"]),
+            kafka_of_workers=cluster.bootstrap if straight else bootstrap(of["WORKERS"]),
+            kafka_of_ingest=bootstrap(of["INGEST"]),
             redis=valkey.url,
             redis_of_workers=valkey.url if straight else _url(store),
             proxy=proxy,
@@ -93,6 +103,8 @@ def _own(kind: str, cluster: Cluster, valkey: Store, *, straight: bool) -> Itera
                 "worker - one Kafka node": of["WORKERS"][:1],
                 "ingest - Kafka": of["INGEST"],
             },
+            traps=traps,
+            trapped=of["WORKERS"],
             cluster=cluster,
             valkey=valkey,
         )
@@ -100,18 +112,25 @@ def _own(kind: str, cluster: Cluster, valkey: Store, *, straight: bool) -> Itera
 
 @contextmanager
 def given(kafka: str, redis: str) -> Iterator[Ground]:
-    """Stand on somebody else's parts: they are not hurt, only workers, ingest and the road to the store are."""
+    """Stand on somebody else's parts: they are not hurt, only workers, ingest and the roads to them are.
+
+    Of the road to Kafka single requests and connections, and only on this machine: clients elsewhere find its nodes
+    by their own addresses.
+    """
     with Proxy.running() as proxy:
-        store = _road_to(proxy, redis)
+        store, traps = _road_to(proxy, redis), Traps()
+        trapped = proxy.open_cluster(kafka, traps)
         yield Ground(
-            says=f"the given Kafka ({kafka}) and Redis: no fault of nodes, of the store or of the road to Kafka",
+            says=f"the given Kafka ({kafka}) and Redis: no fault of nodes or of the store",
             kafka=kafka,
-            kafka_of_workers=kafka,
+            kafka_of_workers=bootstrap(trapped) or kafka,
             kafka_of_ingest=kafka,
             redis=redis,
             redis_of_workers=_url(store, redis),
             proxy=proxy,
             links={"worker - Redis": [store]},
+            traps=traps,
+            trapped=trapped,
         )
 
 
@@ -142,7 +161,8 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
 
 
-def _bootstrap(links: Sequence[Link]) -> str:
+def bootstrap(links: Sequence[Link]) -> str:
+    """Return the bootstrap servers that lead over some links."""
     return ",".join(f"{ports.LOOPBACK}:{link.port}" for link in links)
 
 

@@ -17,9 +17,11 @@ from confluent_kafka import KafkaException
 
 from tests.faults import ground
 from tests.faults.fleet import Fleet, Member
+from tests.faults.frames import Api
 from tests.faults.ground import Ground
 from tests.faults.hurtable import Cluster, Store
 from tests.faults.schedule import NETWORK, NODES, Fault, Kind
+from tests.faults.traps import Act, Trap
 
 Undo = Callable[[], None]
 _DELAY_S: Final = 0.4
@@ -57,6 +59,11 @@ class Injector:
             return self._strike_store(self._valkey, fault.kind)
         if fault.kind in NETWORK:
             return self._strike_link(fault)
+        if fault.kind is Kind.REQUEST:
+            return self._strike_request(fault)
+        if fault.kind is Kind.RESET:
+            self._reset_one(fault.target)
+            return None
         if fault.kind.startswith("ingest"):
             self._signal(self._ingests.members[fault.target], fault.kind)
             return None
@@ -126,6 +133,24 @@ class Injector:
                 proxy.tell(link.heal)
 
         return heal
+
+    def _strike_request(self, fault: Fault) -> Undo:
+        """Set a trap for the next request of an API, whoever's it is; once undone, what it caught arrives."""
+        trap = Trap(Api[fault.step], Act(fault.act))
+        self._where.proxy.tell(partial(self._where.traps.set, trap))
+
+        def undo() -> None:
+            if trap.caught.is_set():
+                self.done[fault.kind] += 1
+                self.links[fault.kind, f"{fault.step} {fault.act}"] += 1
+            self._where.proxy.start(self._where.traps.remove(trap))
+
+        return undo
+
+    def _reset_one(self, number: int) -> None:
+        links = self._where.trapped
+        self._where.proxy.tell(links[number % len(links)].reset_one)
+        self.done[Kind.RESET] += 1
 
     def _strike_nodes(self, cluster: Cluster, fault: Fault) -> Undo:
         victims = [1, 2, 3] if fault.kind is Kind.ALL_NODES else [self._victim(fault)]

@@ -1,16 +1,23 @@
 """A TCP proxy that cuts, delays and black-holes, from an event loop in a thread of its own.
 
-Knows nothing of what it carries. Invariant: what passes is in order and whole; bytes that a black hole has held are
-delivered when it is healed, as a network does that was away for a while.
+Knows nothing of what it carries, save where it is given traps: there it carries Kafka's frames (`conversation`).
+Invariant: what passes is in order and whole; bytes that a black hole has held are delivered when it is healed, as a
+network does that was away for a while.
 """
 
 import asyncio
+import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Self
 
+from confluent_kafka.admin import AdminClient
+
 from daymark.local import ports
+from tests.faults.conversation import Conversation, End, reset
+from tests.faults.frames import Address
+from tests.faults.traps import Traps
 
 _CHUNK_BYTES = 65536
 
@@ -18,9 +25,11 @@ _CHUNK_BYTES = 65536
 class Link:
     """A port that leads to one server, and its state of health. All methods are called in the proxy's loop."""
 
-    def __init__(self, host: str, port: int, listens_on: int) -> None:
+    def __init__(self, upstream: Address, listens_on: int, traps: Traps | None, moves: Mapping[Address, int]) -> None:
+        """Take the server, the port to listen on and, for a Kafka node, its cluster's traps and links' ports."""
         self.port = listens_on
-        self.upstream = (host, port)
+        self.upstream = upstream
+        self._traps, self._moves = traps, moves
         self._passing = asyncio.Event()
         self._passing.set()
         self._delay_s = 0.0
@@ -35,7 +44,12 @@ class Link:
         """Reset every connection, and each new one, until `heal`."""
         self._refusing = True
         for writer in self._open:
-            writer.transport.abort()
+            reset(writer)
+
+    def reset_one(self) -> None:
+        """Reset one connection; the others, and each new one, go on."""
+        for writer in [*self._open][:1]:
+            reset(writer)
 
     def delay(self, seconds: float) -> None:
         """Let each piece wait."""
@@ -57,24 +71,34 @@ class Link:
             if self._refusing:
                 return
             await self._passing.wait()
-            with suppress(OSError):
+            with suppress(OSError, asyncio.CancelledError):  # the latter at the end of the proxy
                 answers, upstream = await asyncio.open_connection(*self.upstream, limit=4 * _CHUNK_BYTES)
                 self._open.add(upstream)
-                await _first(self._pump(reader, upstream), self._pump(answers, writer))
+                await self._carry_both(End(reader, writer), End(answers, upstream))
         finally:
             for end in (writer, upstream):
                 if end is not None:
                     self._open.discard(end)
-                    end.transport.abort() if self._refusing else end.close()
+                    reset(end) if self._refusing else end.close()
+
+    async def _carry_both(self, client: End, server: End) -> None:
+        if self._traps is None:
+            await _first(self._pump(client.reader, server.writer), self._pump(server.reader, client.writer))
+        else:
+            talk = Conversation(client, server, self.upstream, self._traps, self._pass)
+            await _first(talk.requests(), talk.answers(self._moves))
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(_CHUNK_BYTES):
-                await self._passing.wait()
-                if self._delay_s:
-                    await asyncio.sleep(self._delay_s)
-                writer.write(data)
-                await writer.drain()
+                await self._pass(data, writer)
+
+    async def _pass(self, data: bytes, writer: asyncio.StreamWriter) -> None:
+        await self._passing.wait()
+        if self._delay_s:
+            await asyncio.sleep(self._delay_s)
+        writer.write(data)
+        await writer.drain()
 
 
 async def _first(*directions: Coroutine[Any, Any, None]) -> None:
@@ -110,16 +134,47 @@ class Proxy:
             proxy._thread.join(10)
             proxy._loop.close()
 
-    def open(self, host: str, port: int, listens_on: int | None = None) -> Link:
-        """Return a new link to a server."""
+    def open(
+        self,
+        host: str,
+        port: int,
+        listens_on: int | None = None,
+        traps: Traps | None = None,
+        moves: Mapping[Address, int] | None = None,
+    ) -> Link:
+        """Return a new link to a server.
+
+        Args:
+            host: of the server.
+            port: of the server.
+            listens_on: by default any free port.
+            traps: those of its cluster, if it is a Kafka node.
+            moves: where clients are to find the nodes that it names; by default where it says.
+        """
 
         async def make() -> Link:
-            link = Link(host, port, listens_on or ports.choose())
+            link = Link(Address(host, port), listens_on or ports.choose(), traps, moves or {})
             self._servers.append(await link.serve())
             return link
 
         link: Link = self._call(make())
         return link
+
+    def open_cluster(self, kafka: str, traps: Traps) -> list[Link]:
+        """Return a link to each node of a Kafka on this machine, none for one that is elsewhere.
+
+        Clients that come over one of them are told the others' addresses instead of the nodes' own.
+        """
+        admin = AdminClient({"bootstrap.servers": kafka})
+        nodes = [Address(node.host, node.port) for node in admin.describe_cluster().result(30).nodes]
+        if any(socket.gethostbyname(node.host) != ports.LOOPBACK for node in nodes):
+            return []
+        moves = {node: ports.choose() for node in nodes}
+        return [self.open(*node, moves[node], traps, moves) for node in nodes]
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something in the loop, without waiting for it: `start(trap.release())`."""
+        asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def tell(self, change: Callable[[], None]) -> None:
         """Change a link's health: `tell(link.cut)`."""

@@ -252,6 +252,7 @@ class Run:
             worker_every_s=options.worker_every_s,
             away_s=options.away_s,
             empties=options.empties,
+            catches=bool(where.trapped) and not options.empties,
         )
 
 

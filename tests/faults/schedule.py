@@ -1,6 +1,7 @@
 """Which faults befall a run, and when: a pure function of a seed.
 
-Three lanes go side by side: workers, ingest, and the world (Kafka's nodes, the store, the network). In each, one fault
+Four lanes go side by side: workers, ingest, single requests of workers, and the world (Kafka's nodes, the store, the
+network). In each, one fault
 follows the other; the first round of a lane has every kind that it knows, in a shuffled order, then chance decides.
 Invariant: the same seed gives the same faults, and each is undone before the end.
 """
@@ -10,6 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from itertools import chain, count, cycle
 from typing import Final, NamedTuple, TypeVar
+
+from tests.faults.frames import TRANSACTION
+from tests.faults.traps import Act
 
 T = TypeVar("T")
 
@@ -53,6 +57,8 @@ class Kind(StrEnum):
     CUT = "connections cut"
     DELAY = "connections delayed"
     BLACK_HOLE = "connections black-holed"
+    REQUEST = "request of a transaction caught"
+    RESET = "single connection reset"
     INGEST_KILL = "ingest killed"
     INGEST_TERM = "ingest told to leave"
 
@@ -61,8 +67,13 @@ NODES: Final = (Kind.NODE, Kind.GROUP_NODE, Kind.TRANSACTION_NODE, Kind.ALL_NODE
 STORE: Final = (Kind.STORE_KILL, Kind.STORE_FREEZE, Kind.STORE_FULL, Kind.STORE_READ_ONLY, Kind.STORE_NO_REPLICAS)
 NETWORK: Final = (Kind.CUT, Kind.DELAY, Kind.BLACK_HOLE)
 KILLS: Final = (Kind.KILL, Kind.AIMED_KILL)
+_AIMED: Final = (Kind.AIMED_KILL, Kind.AIMED_STOP, Kind.REQUEST)
 # How often each comes, beside the others of its lane.
 _WORKER: Final = {Kind.KILL: 6, Kind.AIMED_KILL: 12, Kind.STOP: 1, Kind.AIMED_STOP: 2, Kind.TERM: 1, Kind.JOIN: 1}
+# Single requests: mostly such as arrive late, after the driver has repeated them.
+_ACTS: Final = {Act.RESET: 6, Act.REPEAT: 2, Act.DELAY: 1, Act.REORDER: 1, Act.HOLD: 1}
+_CATCHES: Final = {(api.name, act): times for api in TRANSACTION for act, times in _ACTS.items()}
+_MOST_LATE_S, _RESETS = 2.0, 0.3  # how long one is held up; after how many of them a connection is reset
 _INGEST: Final = {Kind.INGEST_KILL: 4, Kind.INGEST_TERM: 1}
 
 
@@ -70,7 +81,8 @@ class Fault(NamedTuple):
     """One fault: when it happens and to whom, and after how many seconds it is undone by itself.
 
     `target` is a worker's, an ingest's or a node's number, or the index of a link; `step` and `visit` say where an
-    aimed fault hits: at that visit of the step.
+    aimed fault hits: at that visit of the step. Of a request that is caught, `step` is its API, and `act` what is done
+    to it.
     """
 
     at_s: float
@@ -79,6 +91,7 @@ class Fault(NamedTuple):
     lasts_s: float = 0.0
     step: str = ""
     visit: int = 0
+    act: str = ""
 
     @property
     def over_s(self) -> float:
@@ -91,7 +104,7 @@ class Scope(NamedTuple):
 
     `session_s` is after how many seconds a silent worker is taken for dead; `worker_every_s` the mean pause between
     two faults of workers, `away_s` how long all of Kafka may be away; `empties` says that the store loses its data, and
-    nothing else befalls the world.
+    nothing else befalls the world; `catches` that single requests of workers can be caught.
     """
 
     workers: int = 4
@@ -103,11 +116,12 @@ class Scope(NamedTuple):
     worker_every_s: float = 1.0
     away_s: float = 20.0
     empties: bool = False
+    catches: bool = True
 
 
 def plan(seed: int, seconds: float, scope: Scope) -> list[Fault]:
     """Return the faults of a run, in the order of time."""
-    lanes = (_workers, _world, _ingest)
+    lanes = (_workers, _world, _ingest, _requests)
     return sorted(
         fault
         for number, lane in enumerate(lanes)
@@ -129,10 +143,10 @@ def drill(seed: int, seconds: float, scope: Scope, kinds: Sequence[Kind], steps:
 def _drill(chance: random.Random, scope: Scope, kinds: Sequence[Kind], steps: Sequence[str]) -> Iterator[Fault]:
     at_s = 4.0
     for number, kind in enumerate(cycle(kinds)):
-        aimed = kind in {Kind.AIMED_KILL, Kind.AIMED_STOP}
-        step = chance.choice(steps) if aimed else ""
+        step = chance.choice(steps) if kind in _AIMED else ""
         lasts_s = scope.session_s + 2 if kind is Kind.AIMED_STOP else _length(chance, scope, kind)
-        yield Fault(at_s, kind, number % scope.workers, lasts_s, step, int(aimed))
+        act = Act.RESET if kind is Kind.REQUEST else ""
+        yield Fault(at_s, kind, number % scope.workers, lasts_s, step, int(kind in _AIMED), act)
         at_s += (lasts_s if kind in {*NODES, *STORE} else 0) + chance.uniform(0.5, 1.5) * scope.worker_every_s
 
 
@@ -201,8 +215,24 @@ def _length(chance: random.Random, scope: Scope, kind: Kind) -> float:
             return chance.uniform(0.2, 1)
         case Kind.BLACK_HOLE:
             return chance.uniform(1, scope.session_s + 2)
+        case Kind.REQUEST:
+            return chance.uniform(0.05, _MOST_LATE_S)
         case _:
             return chance.uniform(1, 5)
+
+
+def _requests(chance: random.Random, scope: Scope) -> Iterator[Fault]:
+    """Yield what befalls single requests and connections between workers and Kafka, whatever else does."""
+    if not scope.catches:
+        return
+    at_s = 3.0
+    for api, act in _rounds(chance, _CATCHES):
+        at_s += chance.uniform(1, 3)
+        lasts_s = _length(chance, scope, Kind.REQUEST)
+        yield Fault(at_s, Kind.REQUEST, 0, lasts_s, api, 0, act)
+        at_s += lasts_s
+        if chance.random() < _RESETS:
+            yield Fault(at_s, Kind.RESET, chance.randrange(100))
 
 
 def _ingest(chance: random.Random, scope: Scope) -> Iterator[Fault]:

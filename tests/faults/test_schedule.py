@@ -5,7 +5,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.faults.frames import TRANSACTION
 from tests.faults.schedule import NETWORK, NODES, STEPS, STORE, Fault, Kind, Scope, plan, storm
+from tests.faults.traps import Act
 
 SCOPE = Scope(links=4)
 SEEDS = st.integers(0, 2**32)
@@ -25,6 +27,9 @@ def test_one_run_of_make_faults_has_every_kind(seed: int) -> None:
     assert {fault.kind for fault in faults} == set(Kind) - {Kind.STORE_EMPTY}
     assert {fault.step for fault in faults if fault.kind is Kind.AIMED_KILL} == set(STEPS)
     assert {(f.kind, f.target) for f in faults if f.kind in NETWORK} == {(k, n) for k in NETWORK for n in range(4)}
+    caught = {(fault.step, fault.act) for fault in faults if fault.kind is Kind.REQUEST}
+    assert {api for api, _ in caught} == {api.name for api in TRANSACTION}
+    assert {act for _, act in caught} == set(Act)
     assert Kind.STORE_EMPTY in {fault.kind for fault in plan(seed, 20, SCOPE._replace(empties=True))}
 
 

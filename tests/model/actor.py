@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from tests.fakes import Answer, Turns
+from tests.turns import Answer, Turns
 
 _STUCK_S = 60.0  # longer than any run between two calls
 

@@ -12,9 +12,10 @@ from schemas import avro
 from schemas.topics import Topics
 from tests.fake_kafka import FakeKafka
 from tests.fake_redis import FakeRedis
-from tests.fakes import Answer, FakeClaims, FakeSink, FakeSource, Turns
+from tests.fakes import FakeClaims, FakeSink, FakeSource
 from tests.model.actor import Actor
 from tests.model.events import WORKSPACES
+from tests.turns import Answer, Turns
 
 SLOTS: Final = ("a", "b")
 PARTITIONS: Final = 3

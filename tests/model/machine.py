@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from processor.errors import Aborted, ClaimsAway, ClaimsFull, KafkaAway, SessionLost
-from tests.fakes import Answer, Effect
 from tests.model.events import Event, events
 from tests.model.fleet import PARTITIONS, SLOTS, Fleet, Life, Parts
 from tests.model.promises import Promises
+from tests.turns import Answer, Effect
 
 _slots = st.sampled_from(SLOTS)
 _partitions = st.integers(0, PARTITIONS - 1)
@@ -81,6 +81,21 @@ class Workers(RuleBasedStateMachine):
         """A call fails after none, half or all of its effect, or has it later; where it can, it aborts."""
         life = self._come_to(slot, at)
         self._step(life, _failure(life.call, effect, aborts=aborts))
+
+    @rule(slot=_slots, at=st.sampled_from(["offsets", "commit"]), aborts=st.booleans(), cut=_cuts, before=_windows)
+    def request_is_repeated(self, slot: str, at: str, aborts: bool, cut: list[int], before: str | None) -> None:  # noqa: FBT001
+        """A connection breaks, the driver repeats what was on it, and the first request arrives before a later call."""
+        life = self._come_to(slot, at)
+        if life.call in _TRANSACTION and aborts:
+            self._step(life, Answer(Aborted("planned")))
+        if life.call not in _TRANSACTION:
+            return
+        self._step(life, Answer(again=True))
+        if before:
+            self._run(life, _BATCH_CALLS, Answer(cut=cut), before)
+        if self.fleet.kafka.on_their_way:
+            _arrive(self.fleet.kafka.on_their_way.pop())
+        self._check(self.promises.check)
 
     @rule(slot=_slots, at=_windows)
     def crash(self, slot: str, at: str | None) -> None:
@@ -242,8 +257,8 @@ def _failure(call: str, effect: Effect, *, aborts: bool) -> Answer:
     if call == "claim":
         return Answer(ClaimsFull("planned") if aborts else ClaimsAway("planned"), effect)
     if call in _TRANSACTION and aborts:
-        # A commit that took effect is never said to be aborted, and an aborted transaction has nothing on its way.
-        return Answer(Aborted("planned"), "none" if call in {"commit", "abort"} or effect == "late" else effect)
+        # A commit that took effect is never said to be aborted.
+        return Answer(Aborted("planned"), "none" if call in {"commit", "abort"} else effect)
     if call in _KAFKA:
         return Answer(SessionLost("planned") if aborts else KafkaAway("planned"), effect)
     return Answer()

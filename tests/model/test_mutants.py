@@ -98,9 +98,9 @@ class NoticesNoChangeOfItsPartitions(FakeSource):
 class CommitsAsOfNow(FakeSink):
     """With the membership that its consumer has now."""
 
-    def _send_offsets(self, batch: Batch, epoch: int) -> None:
+    def _send_offsets(self, batch: Batch, epoch: int, send: Callable[..., None]) -> None:
         now = Batch(batch.records, batch.membership.membership, b"fake")
-        super()._send_offsets(now, epoch)
+        super()._send_offsets(now, epoch, send)
 
 
 class CommitsOffsetsFirst(FakeSink):
@@ -117,6 +117,13 @@ class CommitsOffsetsAfterwards(FakeSink):
     def commit(self, outputs: Sequence[Output], batch: Batch) -> None:
         super().commit(outputs, Batch([], batch.membership, b"fake"))
         super().commit([], batch)
+
+
+class KeepsItsEpoch(FakeSink):
+    """A request that may still arrive makes no difference to the next transaction."""
+
+    def _doubt(self) -> None:
+        pass
 
 
 class EverySibling(dict[ContactDay, Candidate]):
@@ -145,6 +152,7 @@ MUTANTS = {
     "remembered beyond the assignment": Parts(source=NoticesNoChangeOfItsPartitions),
     "offsets before results": Parts(sink=CommitsOffsetsFirst),
     "results before offsets": Parts(sink=CommitsOffsetsAfterwards),
+    "no new epoch after a repeated request": Parts(sink=KeepsItsEpoch),
 }
 
 

@@ -20,7 +20,8 @@ from schemas import avro
 from schemas.topics import Topics
 from schemas.workspace import Workspaces, parse
 from tests.fake_kafka import FakeKafka
-from tests.fakes import ABORTED, AWAY, INCARNATION, LOST, FakeClaims, Faults, sessions
+from tests.fakes import ABORTED, AWAY, INCARNATION, LOST, FakeClaims, sessions
+from tests.turns import Faults
 
 TOPICS = Topics("t.")
 DAY = "2020-05-31"
