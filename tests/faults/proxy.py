@@ -28,7 +28,7 @@ class Link:
     def __init__(self, upstream: Address, listens_on: int, traps: Traps | None, moves: Mapping[Address, int]) -> None:
         """Take the server, the port to listen on and, for a Kafka node, its cluster's traps and links' ports."""
         self.port = listens_on
-        self.upstream = upstream
+        self.upstream: tuple[str, int] = upstream
         self._traps, self._moves = traps, moves
         self._passing = asyncio.Event()
         self._passing.set()
@@ -85,7 +85,7 @@ class Link:
         if self._traps is None:
             await _first(self._pump(client.reader, server.writer), self._pump(server.reader, client.writer))
         else:
-            talk = Conversation(client, server, self.upstream, self._traps, self._pass)
+            talk = Conversation(client, server, Address(*self.upstream), self._traps, self._pass)
             await _first(talk.requests(), talk.answers(self._moves))
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -97,7 +97,8 @@ class Scene:
         trap = Trap(api, act)
         self.traps.set(trap)
         self.visit()
-        assert trap.caught.is_set()
+        wait_until(trap.caught.is_set, "the request is caught")
+        self._road.wait_settled()
         return trap
 
     def deliver(self, late: Trap) -> int:
