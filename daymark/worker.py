@@ -1,15 +1,17 @@
 """The wiring of one worker: settings -> the parts of processor."""
 
 import gc
+import platform
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from importlib.metadata import version
 from typing import Any
 
 import click
 import structlog
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, libversion
 from confluent_kafka.admin import AdminClient
 
 from daymark import admin, logs, registry, timeouts
@@ -34,6 +36,7 @@ from schemas.workspace import Workspaces
 
 _ANSWER_S, _LOOK_S = 2.0, 0.1
 _MARK_BYTES = 4
+_STORE_EVERY_S = 2.0  # between two looks whether the store answers
 
 log = structlog.get_logger()
 
@@ -67,10 +70,7 @@ def serve(settings: Settings, address: Address, arm: Callable[[Worker], None], i
     gc.set_threshold(100_000, 20, 20)
     served = _admin(address)
     arm(worker)
-    where = served.place
-    log.info("worker.started", group=settings.group, slot=settings.slot, admin=where, time_zones=zones.version())
-    # Beside the start: a store that does not answer would hold it up for seconds.
-    threading.Thread(target=_warn, args=[settings, claims], name="policy", daemon=True).start()
+    _announce(settings, served.place, claims)
     try:
         worker.run()
     except Fatal as error:
@@ -83,6 +83,13 @@ def serve(settings: Settings, address: Address, arm: Callable[[Worker], None], i
         served.end()
         claims.close()
     log.info("worker.stopped")
+
+
+def _announce(settings: Settings, admin: str, claims: Claims) -> None:
+    metrics.BUILD.labels(version("daymark"), platform.python_version(), libversion()[0], zones.version()).set(1)
+    log.info("worker.started", group=settings.group, slot=settings.slot, admin=admin, time_zones=zones.version())
+    # Beside the start: a store that does not answer would hold it up for seconds.
+    threading.Thread(target=_watch_store, args=[settings, claims], name="store", daemon=True).start()
 
 
 def _sleep(seconds: float, is_told: Callable[[], bool]) -> None:
@@ -225,6 +232,13 @@ def _admin(address: Address) -> admin.Served:
         return admin.serve(address)
     except CannotListen as error:
         raise click.ClickException(f"{error}; set DAYMARK_ADMIN to another address for health and metrics") from None
+
+
+def _watch_store(settings: Settings, claims: Claims) -> None:
+    _warn(settings, claims)
+    while True:
+        metrics.STORE_UP.set(claims.answers())
+        time.sleep(_STORE_EVERY_S)
 
 
 def _warn(settings: Settings, claims: Claims) -> None:

@@ -122,6 +122,10 @@ class Claims:
         """Return the store's eviction policy where it says; only noeviction keeps claims. None: it does not say."""
         return store.policy(self._client)
 
+    def answers(self) -> bool:
+        """Return whether the store answers now. May be called by another thread."""
+        return store.answers(self._client, day_key(self._secret, ContactDay("", "", 0)))
+
     def close(self) -> None:
         """Let go of the connections."""
         self._client.close()

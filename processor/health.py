@@ -30,9 +30,22 @@ def alive(now_s: float) -> Health:
 
 
 def ready() -> Health:
-    """Return whether Kafka has answered and Redis does."""
+    """Return whether the worker has its place in the group, and the store of claims answers.
+
+    A member without partitions, since there are more workers than partitions, is ready: it takes over when another
+    goes, and a rolling restart must not wait for it. One that Kafka took for dead is not.
+    """
+    obstacle = _obstacle()
+    return Health(good=obstacle == "", reason=obstacle)
+
+
+def _obstacle() -> str:
     if metrics.value(metrics.PAUSED):
-        return Health(good=False, reason="Redis cannot answer: paused")
+        return "Redis cannot answer: paused"
+    if not metrics.value(metrics.STORE_UP):
+        return "the store of claims does not answer"
     if not metrics.value(metrics.SESSIONS):
-        return Health(good=False, reason="Kafka has not answered yet")
-    return Health(good=True, reason="")
+        return "Kafka has not answered yet"
+    if not metrics.value(metrics.PARTITIONS) and not metrics.value(metrics.SETTLED):
+        return "no partitions are assigned, and the group has not settled"
+    return ""

@@ -2,10 +2,17 @@
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+
+from processor.lag import Lag, Latencies
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
+BUILD: Final = Gauge(
+    "daymark_build_info",
+    "Always 1; says in its labels what runs: versions of Daymark, Python, librdkafka and the tz database",
+    ["version", "python", "librdkafka", "time_zones"],
+)
 EVENTS: Final = Counter(
     "daymark_events_total",
     "Events committed, by what became of them: emitted, duplicate, or a reason of rejection",
@@ -13,6 +20,16 @@ EVENTS: Final = Counter(
 )
 TRAITS: Final = Counter(
     "daymark_traits_total", "Changes of properties committed: emitted, or stale (a newer one was already)", ["result"]
+)
+SKIPPED: Final = Counter(
+    "daymark_events_skipped_total",
+    "Offsets that Kafka deleted, by retention, before a worker had committed them: alert",
+    ["partition"],
+)
+BEYOND_END: Final = Counter(
+    "daymark_offsets_beyond_end_total",
+    "Committed offsets beyond the end of the log, which is then read from its beginning: alert",
+    ["partition"],
 )
 UNKNOWN_WORKSPACE: Final = Counter(
     "daymark_events_unknown_workspace_total", "Events of a workspace that is not in the file"
@@ -28,8 +45,15 @@ BATCH_RECORDS: Final = Histogram(
 STEP_SECONDS: Final = Histogram(
     "daymark_step_seconds", "Time of a batch's step: read, claim, decide, commit", ["step"], buckets=_SECONDS
 )
-EVENT_LAG_SECONDS: Final = Gauge("daymark_event_lag_seconds", "Age of the newest record of the last committed batch")
+LAG: Final = Lag()
+REGISTRY.register(LAG)
+LATENCIES: Final = Latencies()
+REGISTRY.register(LATENCIES)
 PARTITIONS: Final = Gauge("daymark_partitions", "Partitions assigned to this worker")
+SETTLED: Final = Gauge(
+    "daymark_group_settled", "1 while this worker has its place in the group, which may be without partitions"
+)
+STORE_UP: Final = Gauge("daymark_store_up", "1 while the store of claims answers")
 PAUSED: Final = Gauge("daymark_paused", "1 while Redis cannot answer and the partitions are paused")
 CLAIMS_FULL: Final = Gauge("daymark_claims_full", "1 while Redis has no memory for claims: alert")
 EVICTING: Final = Gauge(

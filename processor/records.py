@@ -1,6 +1,6 @@
 """Records of segment.events and the values that pass between a worker's steps. No driver, no decision."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -22,6 +22,11 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     received_at_ms: int | None
     appended_ms: int
     refusal: Rejection | None = None
+
+    @property
+    def arrived_ms(self) -> int:
+        """When the event came, in epoch milliseconds: as ingest says, else as the record says."""
+        return self.appended_ms if self.received_at_ms is None else self.received_at_ms
 
     @property
     def next_offset(self) -> int:
@@ -48,8 +53,11 @@ class Batch(msgspec.Struct, frozen=True):
 
     def next_offsets(self) -> dict[int, int]:
         """Return where reading goes on, for each partition, once the batch is committed."""
-        last = {record.partition: record for record in self.records}
-        return {partition: record.next_offset for partition, record in last.items()}
+        return {partition: record.next_offset for partition, record in self.lasts().items()}
+
+    def lasts(self) -> dict[int, Record]:
+        """Return the last record of each partition."""
+        return {record.partition: record for record in self.records}
 
 
 class Output(msgspec.Struct, frozen=True, gc=False):
@@ -61,9 +69,14 @@ class Output(msgspec.Struct, frozen=True, gc=False):
     partition: int | None
 
 
-def first_offsets(records: Iterable[Record]) -> dict[int, int]:
+def first_offsets(records: Sequence[Record]) -> dict[int, int]:
     """Return where each partition's part of some records begins."""
-    firsts: dict[int, int] = {}
+    found: dict[int, int] = {}
     for record in records:
-        firsts.setdefault(record.partition, record.offset)
-    return firsts
+        found.setdefault(record.partition, record.offset)
+    return found
+
+
+def firsts(records: Sequence[Record]) -> dict[int, Record]:
+    """Return the first record of each partition, in no order."""
+    return {record.partition: record for record in reversed(records)}

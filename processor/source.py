@@ -1,7 +1,7 @@
 """Reads segment.events as a member of the group: batches, assignment, rewinds and pauses.
 
-Decides nothing about events and commits nothing: offsets go into the sink's transaction. One of the two imports of
-confluent_kafka here; the consumer is used by one thread alone.
+Decides nothing about events and commits nothing: offsets go into the sink's transaction. Imports confluent_kafka; the
+consumer is used by one thread alone.
 
 Invariant: a batch holds only records of partitions that were assigned when it was handed out, in order and without
 repetition, and the membership under which they were read.
@@ -9,13 +9,17 @@ repetition, and the membership under which they were read.
 
 import time
 from collections.abc import Callable, Container, Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from processor.errors import Fatal, Fault, Retriable, SessionLost, place, told
+from processor.gaps import Gaps
 from processor.message import to_record, unreadable
+from processor.offsets import Offsets
+from processor.progress import Progress
 from processor.records import Batch, Record, first_offsets
 from processor.troubles import Troubles
 
@@ -31,16 +35,15 @@ CONFIG: Final[Mapping[str, Any]] = {
     # A start waits for brokers, one after the other, and for its predecessor's transaction: look often at first.
     "reconnect.backoff.ms": 20,
     "retry.backoff.ms": 20,
+    "statistics.interval.ms": 1000,
     "queued.max.messages.kbytes": 32768,
     "max.poll.interval.ms": 300_000,
 }
 
 IDLE_S: Final = 0.25  # `consume` is deaf to signals: how long SIGTERM may wait
 _FILL_S, _FEW = 0.01, 100  # how long a batch of fewer records waits for more: a transaction costs as much as so many
-_CALL_S = 10.0
 _UNREADABLE: Final = "_BAD_COMPRESSION"  # a batch that is longer, decompressed, than `receive.message.max.bytes`
 _ASK_EVERY_S = 1.0  # how often the topic's incarnation is looked at
-
 log = structlog.get_logger()
 
 
@@ -65,7 +68,7 @@ class Source:
             consumer: makes the driver's consumer from its settings.
         """
         self._topic, self._most, self._ask = topic, most, incarnation
-        self._group = str(config.get("group.id", ""))
+        self._names = {"group": str(config.get("group.id", "")), "topic": topic, "right": "Read"}
         self._incarnation: bytes | None = None
         self._asked_at = -_ASK_EVERY_S
         self._assigned: set[int] = set()
@@ -80,8 +83,13 @@ class Source:
         )
         self._fault: Fault | None = None
         self._troubles = Troubles("consumer")
-        self._consumer = consumer({**CONFIG, **config, "error_cb": self._on_error})
-        self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+        self._progress = Progress(topic)
+        callbacks = {"error_cb": self._on_error, "stats_cb": self._progress.on_statistics}
+        self._consumer = consumer({**CONFIG, **config, **callbacks})
+        self._offsets = Offsets(self._consumer, topic)
+        self._gaps = Gaps(self._offsets)
+        went = {name: partial(self._leave, event=f"partitions.{name}") for name in ("revoked", "lost")}
+        self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=went["revoked"], on_lost=went["lost"])
 
     @property
     def assigned(self) -> frozenset[int]:
@@ -100,17 +108,20 @@ class Source:
         membership = self._consumer.consumer_group_metadata()
         is_member = bool(self._consumer.memberid())
         self._look_at_topic()
+        is_checked = not self._gaps.pending or self._gaps.check(first_offsets(records))
         if not records:
             return None
-        if not is_member or self._incarnation is None:
+        if not is_member or self._incarnation is None or not is_checked:
             log.warning("batch.dropped", records=len(records), is_member=is_member)
             self._seek(first_offsets(records))
             return None
+        self._progress.handed_out(records)
         return Batch(records, membership, self._incarnation, self._assignments)
 
     def committed(self, batch: Batch) -> None:
         """Note that a batch is committed: none of its records is handed out again."""
         self._next.update(batch.next_offsets())
+        self._progress.committed(batch)
 
     def rewind(self, batch: Batch) -> None:
         """Go back to the first offsets of a batch that came to nothing."""
@@ -126,11 +137,13 @@ class Source:
         records = self._consume(1)
         if records:  # it was on its way when we paused
             self._seek(first_offsets(records))
+        self._progress.paused(self._offsets, self._assigned)
 
     def resume(self) -> None:
         """Go on after a pause."""
         self._paused = False
         self._consumer.resume(self._partitions(self._assigned))
+        self._progress.resumed()
 
     def close(self) -> None:
         """Leave the group."""
@@ -138,6 +151,7 @@ class Source:
             self._consumer.close()
         except (KafkaException, RuntimeError) as error:
             log.warning("consumer.closed_badly", error=str(error))
+        self._progress.closed()
 
     def _consume(self, most: int) -> list[Record]:
         self._revoked.clear()
@@ -156,7 +170,7 @@ class Source:
         if not self._revoked:
             return set()
         given_back = self._revoked & self._assigned & {message.partition() for message in messages}
-        self._seek(self._committed_offsets(given_back))
+        self._seek(self._offsets.committed(given_back))
         return given_back
 
     def _in_order(self, messages: Iterable[Any], ours: Container[int]) -> list[Record]:
@@ -179,9 +193,15 @@ class Source:
                 skipped.add(partition)
             elif error is not None:
                 self._meet(error)
-            elif partition in ours and offset >= upto.get(partition, 0):
+            elif partition in ours:
+                expected = upto.get(partition, offset)
+                if offset < expected:
+                    self._gaps.check_behind(partition, expected)
+                    continue
                 if self._due and offset > self._due.pop(partition, offset):
-                    raise SessionLost(f"partition {partition} went back to {upto[partition]}, but goes on at {offset}")
+                    raise SessionLost(f"partition {partition} went back to {expected}, but goes on at {offset}")
+                if offset > expected:
+                    self._gaps.missed(partition, expected, offset)
                 kept.append(to_record(message, partition, offset))
                 upto[partition] = offset + 1
         return kept
@@ -189,11 +209,10 @@ class Source:
     def _skip(self, message: Any, partition: int, position: int | None) -> Record:
         """Go on behind a record that cannot be decompressed, and return what stands for it.
 
-        The driver names the first offset of the record's batch, and says so again for each record of the batch that is
-        read: they are skipped one after the other.
+        The driver names the first offset of the record's batch, each time: they are skipped one after the other.
         """
         if position is None:
-            position = self._committed_offsets([partition])[partition]
+            position = self._offsets.committed([partition])[partition]
         offset = max(message.offset(), position)
         self._due.pop(partition, None)
         self._seek_to(partition, offset + 1)
@@ -203,7 +222,7 @@ class Source:
     def _meet(self, error: KafkaError) -> None:
         fault = place(error.name())
         if fault is not Retriable:
-            raise fault(self._told(error))
+            raise fault(told(error.name(), error.str(), **self._names))
         self._troubles.note(error)
 
     def _look_at_topic(self) -> None:
@@ -216,15 +235,6 @@ class Source:
         if found is not None and self._incarnation not in {None, found}:
             raise SessionLost("the topic was deleted and made again")
         self._incarnation = found or self._incarnation
-
-    def _committed_offsets(self, partitions: Iterable[int]) -> dict[int, int]:
-        try:
-            found = self._consumer.committed(self._partitions(partitions), _CALL_S)
-        except KafkaException as error:
-            raise SessionLost(f"the committed offsets cannot be had: {error.args[0].str()}") from error
-        if faults := [there.error.str() for there in found if there.error]:
-            raise SessionLost(f"the committed offsets cannot be had: {faults[0]}")
-        return {there.partition: there.offset if there.offset >= 0 else OFFSET_BEGINNING for there in found}
 
     def _seek(self, offsets: Mapping[int, int]) -> None:
         for partition, offset in offsets.items():
@@ -249,18 +259,16 @@ class Source:
         came = {partition.partition for partition in partitions}
         self._assigned |= came
         self._forget(came)
-        if self._paused:
+        self._progress.came(came)
+        self._gaps.came(came)
+        if self._paused:  # those that are newly assigned are not paused by themselves
+            assign = consumer.incremental_assign if self._cooperative else consumer.assign
             try:
-                self._assign_paused(consumer, partitions)
+                assign(partitions)
+                consumer.pause(partitions)
             except KafkaException as error:
                 self._fault = SessionLost(f"partitions cannot be paused: {error.args[0].str()}")
         log.info("partitions.assigned", came=sorted(came), all=len(self._assigned))
-
-    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._leave(consumer, partitions, "partitions.revoked")
-
-    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._leave(consumer, partitions, "partitions.lost")
 
     def _leave(self, consumer: Consumer, partitions: list[TopicPartition], event: str) -> None:
         went = {partition.partition for partition in partitions}
@@ -273,6 +281,8 @@ class Source:
         self._assigned -= went
         self._revoked |= went
         self._forget(went)
+        self._progress.went(went)
+        self._gaps.went(went)
         log.info(event, went=sorted(went), all=len(self._assigned))
 
     def _forget(self, partitions: set[int]) -> None:
@@ -282,16 +292,8 @@ class Source:
             self._next.pop(partition, None)
             self._due.pop(partition, None)
 
-    def _assign_paused(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        # Newly assigned partitions are not paused by themselves.
-        (consumer.incremental_assign if self._cooperative else consumer.assign)(partitions)
-        consumer.pause(partitions)
-
     def _on_error(self, error: KafkaError) -> None:
         self._troubles.note(error)
         fault = place(error.name())
         if fault is not Retriable and not isinstance(self._fault, Fatal):
-            self._fault = fault(self._told(error))
-
-    def _told(self, error: KafkaError) -> str:
-        return told(error.name(), error.str(), group=self._group, topic=self._topic, right="Read")
+            self._fault = fault(told(error.name(), error.str(), **self._names))

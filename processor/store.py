@@ -109,5 +109,14 @@ def policy(client: Any) -> str | None:
     return {_text(name): _text(text) for name, text in found.items()}.get("maxmemory-policy")
 
 
+def answers(client: Any, key: bytes) -> bool:
+    """Return whether the store answers now; it is asked for a key, which the least rights of a worker allow."""
+    try:
+        client.get(key)
+    except ERRORS:
+        return False
+    return True
+
+
 def _text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value

@@ -149,9 +149,7 @@ class Worker:
         metrics.UNKNOWN_WORKSPACE.inc(plan.unknown)
         metrics.BATCHES.labels("committed").inc()
         metrics.BATCH_RECORDS.observe(len(batch.records))
-        metrics.EVENT_LAG_SECONDS.set(
-            max(0.0, time.time() - max(record.appended_ms for record in batch.records) / 1000)
-        )
+        metrics.LATENCIES.committed(batch.records)
         self._breaker.note(len(batch.records), len(batch.records) - plan.results["emitted"] - plan.results["duplicate"])
 
     def _await_claims(self, session: Session, error: ClaimsAway, batch: Batch) -> None:

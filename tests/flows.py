@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -190,14 +191,26 @@ class Process:
             self._process.terminate()
         return self.wait(40)
 
+    def readiness(self) -> int:
+        """Return the status of a worker's /readyz."""
+        try:
+            with self._ask("/readyz") as answer:
+                status: int = answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+        return status
+
     def metrics(self) -> dict[str, float]:
         """Return a worker's metrics, by name and labels as Prometheus writes them."""
-        address = json.loads(self.wait_for(r'\{.*"worker\.started".*\}'))["admin"]
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+        with self._ask("/metrics") as answer:
             lines = answer.read().decode().splitlines()
         return {
             name: float(text) for name, _, text in (line.rpartition(" ") for line in lines if not line.startswith("#"))
         }
+
+    def _ask(self, path: str) -> Any:
+        address = json.loads(self.wait_for(r'\{.*"worker\.started".*\}'))["admin"]
+        return urllib.request.urlopen(f"http://{address}{path}", timeout=10)
 
     def _close(self) -> None:
         said = self.said

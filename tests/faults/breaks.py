@@ -96,8 +96,8 @@ def no_filter() -> None:
     """Keep records of partitions that were given up while they were read."""
     leave, in_order = Source._leave, Source._in_order
 
-    def leave_quietly(source: Source, *arguments: Any) -> None:
-        leave(source, *arguments)
+    def leave_quietly(source: Source, *arguments: Any, **event: Any) -> None:
+        leave(source, *arguments, **event)
         source._revoked.clear()
 
     _patch(Source, "_in_order", lambda source, messages, _: in_order(source, messages, _EVERYBODYS))

@@ -47,6 +47,8 @@ class FakeConsumer:
         self.membership, self.member = "membership", "member"
         self.blank_soon = False  # the member id goes while the membership is asked for
         self.group_offsets: Offsets = {}
+        self.marks: dict[int, tuple[int, int]] = {}  # where each log begins and ends, and what the last fetch said
+        self.cached_marks: dict[int, tuple[int, int]] = {}
         self.unreadable: KafkaError | None = None  # what is wrong with each of them
 
     def made(self, config: Mapping[str, Any]) -> Any:
@@ -94,6 +96,17 @@ class FakeConsumer:
                 partition=place.partition, offset=found.get(place.partition, OFFSET_INVALID), error=self.unreadable
             )
             for place in places
+        ]
+
+    def get_watermark_offsets(self, place: TopicPartition, _timeout: float, *, cached: bool) -> tuple[int, int] | None:
+        self.plans.meet("watermarks")
+        return (self.cached_marks if cached else self.marks).get(place.partition)
+
+    def offsets_for_times(self, places: list[TopicPartition], _timeout: float) -> list[Any]:
+        return [
+            SimpleNamespace(partition=place.partition, offset=self.marks[place.partition][1], error=None)
+            for place in places
+            if place.partition in self.marks
         ]
 
     def pause(self, places: list[TopicPartition]) -> None:

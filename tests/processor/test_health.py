@@ -1,7 +1,5 @@
 """A worker's health, from its metrics: alive is not ready, and neither asks Kafka or Redis."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from processor import health, metrics
@@ -10,11 +8,10 @@ NOW_S = 1_800_000_000.0
 
 
 @pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
+def _fresh() -> None:
     metrics.SESSIONS.reset()
-    yield
-    metrics.PAUSED.set(0)
-    metrics.LAST_LOOP.set(0)
+    for metric in (metrics.PAUSED, metrics.LAST_LOOP, metrics.STORE_UP, metrics.PARTITIONS, metrics.SETTLED):
+        metric.set(0)
 
 
 def test_alive_while_the_loop_goes_round() -> None:
@@ -26,9 +23,17 @@ def test_alive_while_the_loop_goes_round() -> None:
     assert health.alive(NOW_S) == (False, "the loop has not gone round for 1000 s")
 
 
-def test_ready_once_kafka_answered_and_while_redis_does() -> None:
+def test_ready_with_a_place_in_the_group_and_a_store_that_answers() -> None:
+    """Each obstacle is said; a member without partitions is ready, since it is there to take over."""
+    assert health.ready() == (False, "the store of claims does not answer")
+    metrics.STORE_UP.set(1)
     assert health.ready() == (False, "Kafka has not answered yet")
     metrics.SESSIONS.inc()
+    assert health.ready() == (False, "no partitions are assigned, and the group has not settled")
+    metrics.SETTLED.set(1)
+    assert health.ready() == (True, "")
+    metrics.SETTLED.set(0)
+    metrics.PARTITIONS.set(3)
     assert health.ready() == (True, "")
     metrics.PAUSED.set(1)
     assert health.ready() == (False, "Redis cannot answer: paused")

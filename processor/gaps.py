@@ -1,0 +1,126 @@
+"""Where reading goes on, compared with where the group stood: Kafka may have deleted what nobody had committed.
+
+The consumer goes on by itself, at the first record there is. Here it is logged and counted. Each partition is looked at
+once after its assignment, before its first record is handed out, since the first commit hides where the group stood;
+then whenever offsets are missing.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Protocol
+
+import structlog
+
+from processor import metrics
+from processor.errors import SessionLost
+
+_AGAIN_S: Final = 5.0  # between two looks at a partition without records
+
+log = structlog.get_logger()
+
+
+class Offsets(Protocol):
+    """What is asked of the driver. Each raises SessionLost when nobody answers."""
+
+    def committed(self, partitions: Iterable[int]) -> Mapping[int, int]:
+        """Return the group's offsets; negative where it has none."""
+
+    def watermarks(self, partition: int, *, cached: bool) -> tuple[int, int]:
+        """Return a partition's first offset and the one after its last; cached: of the last fetch, else negative."""
+
+
+class Gaps:
+    """The partitions that are ours, and what is missing in them."""
+
+    def __init__(self, offsets: Offsets, clock: Callable[[], float] = time.monotonic) -> None:
+        self._offsets, self._clock = offsets, clock
+        self._unchecked: set[int] = set()
+        self._idle_at = 0.0
+
+    @property
+    def pending(self) -> bool:
+        """Whether there are partitions to look at."""
+        return bool(self._unchecked)
+
+    def came(self, partitions: Iterable[int]) -> None:
+        """Note partitions that are newly ours."""
+        self._unchecked.update(partitions)
+
+    def went(self, partitions: Iterable[int]) -> None:
+        """Forget partitions that are no longer ours."""
+        self._unchecked.difference_update(partitions)
+
+    def check(self, firsts: Mapping[int, int]) -> bool:
+        """Compare with the group's offsets; return whether that could be done.
+
+        Args:
+            firsts: the first offset of each partition of a batch. Of no batch: partitions without records are looked
+                at, now and then.
+        """
+        due = self._unchecked & firsts.keys()
+        if not firsts and self._unchecked and self._clock() >= self._idle_at:
+            due, self._idle_at = set(self._unchecked), self._clock() + _AGAIN_S
+        if not due:
+            return True
+        try:
+            for partition, committed in self._offsets.committed(due).items():
+                self._compare(partition, committed, firsts.get(partition))
+        except SessionLost as error:
+            log.warning("gaps.unknown", error=str(error))
+            return False
+        return True
+
+    def missed(self, partition: int, expected: int, offset: int) -> None:
+        """Note that a record came in place of an earlier one. Transactions leave holes of their own: they are none."""
+        low, _ = self._offsets.watermarks(partition, cached=True)
+        if low > expected:
+            _say_skipped(partition, expected, min(low, offset))
+
+    def check_behind(self, partition: int, expected: int) -> None:
+        """Look at a log of which a record comes again: after a rebalance a fetch can begin behind what was committed.
+
+        Raises:
+            SessionLost: the log ends before what was read of it: it was truncated, and is read from its beginning.
+        """
+        high = self._offsets.watermarks(partition, cached=True)[1]
+        if 0 <= high < expected:
+            raise SessionLost(f"partition {partition} was read to {expected}, but its log now ends at {high}")
+
+    def _compare(self, partition: int, committed: int, first: int | None) -> None:
+        low, high = self._offsets.watermarks(partition, cached=True)
+        if first is None and high < 0:
+            return  # nothing was fetched yet
+        if committed >= 0 and (low > committed or (high if first is None else first) < committed):
+            # What is cached may be of an earlier assignment.
+            low, high = self._offsets.watermarks(partition, cached=False)
+            begins = low if first is None else min(low, first)
+            if begins > committed:
+                _say_skipped(partition, committed, begins)
+            elif (high if first is None else first) < committed:
+                _say_beyond(partition, committed, high)
+        self._unchecked.discard(partition)
+
+
+def _say_skipped(partition: int, expected: int, begins: int) -> None:
+    metrics.SKIPPED.labels(partition).inc(begins - expected)
+    log.error(
+        "events.skipped",
+        partition=partition,
+        events=begins - expected,
+        next_offset=expected,
+        log_begins=begins,
+        advice="Kafka deleted them before a worker committed them; raise retention.ms or retention.bytes of the topic, "
+        "or run more workers",
+    )
+
+
+def _say_beyond(partition: int, committed: int, high: int) -> None:
+    metrics.BEYOND_END.labels(partition).inc()
+    log.error(
+        "offset.beyond_end",
+        partition=partition,
+        committed=committed,
+        log_ends=high,
+        advice="the topic was truncated or made anew, or offsets of another topic were restored; "
+        "it is read from its beginning",
+    )

@@ -1,0 +1,72 @@
+"""How far a source is: tells the lag what the source does and what the driver's statistics say. On its thread."""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+import structlog
+
+from processor import metrics, statistics
+from processor.offsets import Offsets
+from processor.records import Batch, Record, firsts
+
+_ENDS_EVERY_S: Final = 1.0
+
+log = structlog.get_logger()
+
+
+class Progress:
+    """The progress of one source."""
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+        self._is_paused, self._ends_at = False, 0.0
+
+    def came(self, partitions: Iterable[int]) -> None:
+        """Begin with partitions that are newly ours."""
+        metrics.LAG.came(partitions)
+
+    def went(self, partitions: Iterable[int]) -> None:
+        """Forget partitions that are no longer ours."""
+        metrics.LAG.went(partitions)
+
+    def handed_out(self, records: Sequence[Record]) -> None:
+        """Note the records of a batch."""
+        metrics.LAG.handed_out(firsts(records))
+
+    def committed(self, batch: Batch) -> None:
+        """Note that a batch is committed."""
+        metrics.LAG.committed(batch.lasts())
+
+    def paused(self, offsets: Offsets, assigned: Iterable[int]) -> None:
+        """Ask where the logs end, now and then: a paused source fetches nothing, which else would say so."""
+        self._is_paused = True
+        now = time.monotonic()
+        if now - self._ends_at >= _ENDS_EVERY_S:
+            self._ends_at = now
+            for partition, end in offsets.ends(assigned).items():
+                metrics.LAG.ends_at(partition, end)
+
+    def resumed(self) -> None:
+        """Note that records are fetched again."""
+        self._is_paused = False
+
+    def on_statistics(self, text: str) -> None:
+        """Take the driver's statistics. Never raises: the driver calls it."""
+        try:
+            pulse = statistics.read(text, self._topic)
+        except msgspec.MsgspecError as error:
+            log.warning("statistics.unreadable", error=str(error))
+            return
+        metrics.SETTLED.set(pulse.is_settled)
+        for partition, end, drained_at in pulse.positions:
+            metrics.LAG.ends_at(partition, end)
+            if drained_at is not None and not self._is_paused:
+                metrics.LAG.drained(partition, end, drained_at)
+
+    def closed(self) -> None:
+        """Forget everything: the session is over."""
+        metrics.LAG.clear()
+        metrics.PARTITIONS.set(0)
+        metrics.SETTLED.set(0)
