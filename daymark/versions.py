@@ -7,6 +7,8 @@ from typing import Final
 
 from confluent_kafka import libversion
 
+from schemas import zones
+
 _PACKAGES: Final = (
     *("confluent-kafka", "fastavro", "hiredis", "httptools", "msgspec", "redis", "structlog", "tzdata", "uvloop"),
 )
@@ -20,7 +22,7 @@ def as_text() -> str:
 def as_json() -> str:
     """Return a JSON object on one line: a version by the name of each part; null for one that is not installed."""
     ours = {"daymark": metadata.version("daymark"), "python": platform.python_version(), "librdkafka": libversion()[0]}
-    return json.dumps(ours | {name: _version(name) for name in _PACKAGES})
+    return json.dumps(ours | {"time_zones": zones.version()} | {name: _version(name) for name in _PACKAGES})
 
 
 def _version(package: str) -> str | None:

@@ -122,7 +122,16 @@ def test_versions() -> None:
     """-V is one line; --json names what decides, for a report of a fault."""
     assert run("-V").stdout == run("--version").stdout == f"daymark {metadata.version('daymark')}\n"
     versions = json.loads(run("--version", "--json").stdout)
-    assert {"daymark", "python", "librdkafka", "confluent-kafka", "redis", "fastavro", "tzdata"} <= versions.keys()
+    assert {
+        "daymark",
+        "python",
+        "librdkafka",
+        "confluent-kafka",
+        "redis",
+        "fastavro",
+        "tzdata",
+        "time_zones",
+    } <= versions.keys()
     assert None not in versions.values()
     assert run("--json").returncode == 2
 
