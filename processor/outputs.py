@@ -5,9 +5,11 @@ from typing import NamedTuple
 from processor.decide import Candidate, ContactDay
 from processor.records import Output, Record
 from processor.traits import Update
+from schemas import segment
 from schemas.avro import Codec
 from schemas.interaction import interaction_id
 from schemas.reasons import Rejection
+from schemas.workspace import Workspace
 
 # What a rejection keeps of a record that ingest did not write, which publishes none over 32 KiB.
 RAW_LIMIT_BYTES = 512 * 1024
@@ -27,22 +29,22 @@ class Codecs(NamedTuple):
 
 
 def interaction(
-    contact_day: ContactDay, candidate: Candidate, standard_message: str, topic: str, codec: Codec
+    contact_day: ContactDay, candidate: Candidate, workspace: Workspace, topic: str, codec: Codec
 ) -> Output:
     """Return the interaction that an event becomes, for the same partition as its raw record."""
     record, identify = candidate.record, candidate.identify
     key = interaction_id(contact_day.workspace, contact_day.email, contact_day.day)
-    description = identify.event or identify.url or standard_message
+    said = segment.describe(record.value, workspace)
     value = codec.pack(  # in the order of TimelineInteraction.avsc
         key,
         contact_day.workspace,
         identify.email,
         contact_day.day,
         identify.timestamp_ms,
-        description,
-        "event" if identify.event else "url" if identify.url else "standard",
-        identify.url,
-        identify.event,
+        said.event or said.url or workspace.standard_message,
+        "event" if said.event else "url" if said.url else "standard",
+        said.url,
+        said.event,
         identify.message_id,
         record.received_at_ms,
         record.partition,

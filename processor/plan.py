@@ -109,7 +109,7 @@ class Planner:
         interactions, traits, rejected = self._topics.interactions, self._topics.traits, self._topics.rejected
         codecs, known = self._codecs, read.workspaces
         written = [
-            outputs.interaction(of, winner, known[of.workspace].standard_message, interactions, codecs.interaction)
+            outputs.interaction(of, winner, known[of.workspace], interactions, codecs.interaction)
             for of, winner in decision.emitted.items()
         ]
         written += [outputs.trait(update, traits, codecs.trait) for update in decision.updates]

@@ -9,9 +9,11 @@ import re
 from itertools import pairwise
 from typing import Final, NoReturn
 
+from schemas.keys import Keys
 from schemas.lookup import squash
 
 KEY: Final = squash("writeKey")
+_QUOTED: Final = b'"%s":' % KEY.encode()
 
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{}\],]', re.DOTALL)  # a string whole; possessive, so linear
 _NAME = re.compile(rb'\s*("(?:[^"\\]++|\\.)*+")\s*:', re.DOTALL)
@@ -40,7 +42,7 @@ def without_key(event: bytes) -> bytes:
 
     Nested objects are not looked into. What is no JSON object is returned as it is, and what is malformed stays so.
     """
-    if not _may_bear(event):
+    if not Keys(event).times(_QUOTED):
         return event
     edges = _edges(event)
     members = [event[start + 1 : end] for start, end in pairwise(edges)]

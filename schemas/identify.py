@@ -21,20 +21,23 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 
 
 class Identify(msgspec.Struct, frozen=True, gc=False):
-    """An identify call, with what the timeline needs of it (contract, section 3).
+    """An identify call: whose it is, when it was, and what it says of the contact (contract, section 3).
 
-    `email` is normalised and names the contact; `timestamp_ms` is in epoch milliseconds. `url` and `event` are free
-    text as sent, save that lone surrogates have become U+FFFD. `changes` are the user properties that it sets.
-    `bears_key`: an API key stands among its own fields, and must be cut out before it is published (`credentials`).
+    `email` is normalised and names the contact; `timestamp_ms` is in epoch milliseconds. `changes` are the user
+    properties that it sets. What it says of the visit is a `Description`, which only a contact-day's winner needs.
     """
 
     email: str
     timestamp_ms: int
-    url: str | None
-    event: str | None
     message_id: str | None
     changes: tuple[Change, ...] = ()
-    bears_key: bool = False
+
+
+class Description(msgspec.Struct, frozen=True, gc=False):
+    """What an identify says of the visit: free text as sent, save that lone surrogates have become U+FFFD."""
+
+    event: str | None
+    url: str | None
 
 
 def is_text(value: object) -> TypeGuard[str]:

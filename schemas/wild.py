@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from schemas import contact, properties, reasons, timestamps
-from schemas.credentials import KEY
 from schemas.format import Format
-from schemas.identify import Identify, is_text
-from schemas.lookup import Path, present, squash, tidy
+from schemas.identify import Description, Identify, is_text
+from schemas.lookup import Path, present, tidy
 from schemas.reasons import Rejection
 from schemas.timestamps import Number
 from schemas.workspace import Workspace
@@ -46,15 +45,13 @@ def read(body: bytes, workspace: Workspace, *, type_required: bool) -> Identify 
         timestamp_ms = _timestamp(fields.values("timestamp", ORIGINAL_TIMESTAMP))
     if isinstance(timestamp_ms, Rejection):
         return timestamp_ms
-    return Identify(
-        email,
-        timestamp_ms,
-        _text(fields.values("url", URL)),
-        _text(fields.values("event", EVENT)),
-        _text(present(event, MESSAGE_ID)),
-        properties.read(event, workspace.audiences),
-        any(squash(name) == KEY for name in event),
-    )
+    return Identify(email, timestamp_ms, _text(present(event, MESSAGE_ID)), properties.read(event, workspace.audiences))
+
+
+def describe(body: bytes, workspace: Workspace) -> Description:
+    """Return what an event that `read` has taken says of the visit."""
+    fields = _Fields(_JSON.decode(body.decode()), workspace.format)
+    return Description(_text(fields.values("event", EVENT)), _text(fields.values("url", URL)))
 
 
 class _Fields:

@@ -45,17 +45,19 @@ class Truth:
 
     def interaction(self, raw: Raw, identify: Identify, identity: str, day: int) -> tuple[Any, ...]:
         """Return the fields of an event's interaction, in the order of `facts.INTERACTION_FIELDS`."""
-        described_by = "event" if identify.event else "url" if identify.url else "standard"
+        workspace = self.workspace(raw.workspace)
+        said = segment.describe(raw.value, workspace)
+        described_by = "event" if said.event else "url" if said.url else "standard"
         return (
             identity,
             raw.workspace,
             identify.email,
             day,
             identify.timestamp_ms,
-            identify.event or identify.url or self.workspace(raw.workspace).standard_message,
+            said.event or said.url or workspace.standard_message,
             described_by,
-            identify.url,
-            identify.event,
+            said.url,
+            said.event,
             identify.message_id,
             raw.received_at_ms,
             identity.encode(),
