@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from schemas import contact, properties, reasons, timestamps
+from schemas import contact, properties, reasons, timestamps, wild
 from schemas.identify import Change, Description, Identify, is_text
 from schemas.keys import Keys
 from schemas.reasons import Rejection
@@ -67,6 +67,7 @@ class _Described(msgspec.Struct, gc=False):
 _decode = msgspec.json.Decoder(_Event).decode
 _decode_described = msgspec.json.Decoder(_Described).decode
 _decode_traits = msgspec.json.Decoder(dict[str, Any] | None).decode
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 _skip = msgspec.json.Decoder(msgspec.Raw).decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -89,11 +90,13 @@ def describe(body: bytes, workspace: Workspace) -> Description | None:
         return None
     try:
         event = _decode_described(body)
+        keys = Keys(body)
+        name, url = _text(event.event, b'"event":', keys), _url(event, keys)
+        if name is _UNSETTLED or url is _UNSETTLED:
+            return wild.described(_decode_object(body), workspace)
     except _UNREADABLE:
         return None
-    keys = Keys(body)
-    name, url = _text(event.event, b'"event":', keys), _url(event, keys)
-    return None if name is _UNSETTLED or url is _UNSETTLED else Description(name, url)
+    return Description(name, url)
 
 
 def _identify(event: _Event, keys: Keys, workspace: Workspace, *, type_required: bool) -> Identify | _Refused:

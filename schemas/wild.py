@@ -50,7 +50,12 @@ def read(body: bytes, workspace: Workspace, *, type_required: bool) -> Identify 
 
 def describe(body: bytes, workspace: Workspace) -> Description:
     """Return what an event that `read` has taken says of the visit."""
-    fields = _Fields(_JSON.decode(body.decode()), workspace.format)
+    return described(_JSON.decode(body.decode()), workspace)
+
+
+def described(event: dict[str, object], workspace: Workspace) -> Description:
+    """Return what a decoded event says of the visit; numbers say nothing here, so any decoder's will do."""
+    fields = _Fields(event, workspace.format)
     return Description(_text(fields.values("event", EVENT)), _text(fields.values("url", URL)))
 
 

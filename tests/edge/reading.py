@@ -3,10 +3,12 @@
 import math
 from itertools import accumulate
 
-from schemas import contact, reasons, segment, timestamps, wild, workspace
-from schemas.identify import Change, Identify
+from schemas import contact, reasons, timestamps, workspace
+from schemas.identify import Change
 from schemas.reasons import Rejection
 from schemas.workspace import PLAIN, Workspace
+from tests import whole
+from tests.whole import Whole
 
 NOW_MS = 1_800_000_000_000  # in January 2027
 _AHEAD_MS = 24 * 3_600_000
@@ -22,34 +24,34 @@ event = "traits.tags[?starts_with(@, 'e')] | [0]"
 _AUDIENCES, _FORMATTED = workspace.parse(_WITH_SETTINGS).by_name.values()
 
 
-def check(body: bytes) -> Identify | Rejection:
+def check(body: bytes) -> Whole | Rejection:
     """Hold the reader to its promises on one input, and return what it reads for a workspace without settings.
 
     It never raises, says the same twice, and says what the tolerant path with the contract's limits says.
     """
     for owner, type_required in ((_FORMATTED, False), (_AUDIENCES, False), (PLAIN, True), (PLAIN, False)):
-        found = segment.read(body, NOW_MS, owner, type_required=type_required)
+        found = whole.read(body, NOW_MS, owner, type_required=type_required)
         expected = _expected(body, owner, type_required=type_required)
         assert found == expected, f"{found}, not {expected}; {owner.name}, type required: {type_required}"
-        if isinstance(found, Identify):
+        if isinstance(found, Whole):
             _check_identify(found)
-    assert found == segment.read(body, NOW_MS), "another answer the second time"
+    assert found == whole.read(body, NOW_MS), "another answer the second time"
     return found
 
 
-def _expected(body: bytes, owner: Workspace, *, type_required: bool) -> Identify | Rejection:
+def _expected(body: bytes, owner: Workspace, *, type_required: bool) -> Whole | Rejection:
     """Read by the contract, without the fast path and without its cunning."""
     if len(body) > 32 * 1024:
         return reasons.TOO_LARGE
     if body.count(b"{") + body.count(b"[") > 128 and _depth(body) > 128:
         return reasons.MALFORMED_JSON
-    found = wild.read(body, owner, type_required=type_required)
-    if isinstance(found, Identify) and found.timestamp_ms > NOW_MS + _AHEAD_MS:
+    found = whole.reference(body, owner, type_required=type_required)
+    if isinstance(found, Whole) and found.timestamp_ms > NOW_MS + _AHEAD_MS:
         return reasons.TIMESTAMP_IN_FUTURE
     return found
 
 
-def _check_identify(found: Identify) -> None:
+def _check_identify(found: Whole) -> None:
     assert contact.normalise(found.email) == found.email
     assert timestamps.day(found.timestamp_ms, None) is not None
     for text in (found.email, found.url, found.event, found.message_id):

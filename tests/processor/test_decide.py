@@ -12,7 +12,7 @@ from schemas.workspace import Workspace
 
 
 def candidate(offset: int, email: str, timestamp_ms: int = 0, workspace: str = "w") -> Candidate:
-    identify = Identify(email=email, timestamp_ms=timestamp_ms, url=None, event=None, message_id=None)
+    identify = Identify(email=email, timestamp_ms=timestamp_ms, message_id=None)
     return Candidate(Record(0, offset, None, b"", workspace, None, 0), identify)
 
 

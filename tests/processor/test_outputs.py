@@ -1,9 +1,11 @@
 """What decisions become: the fields of contract, section 6."""
 
 import datetime as dt
+import json
 import uuid
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -25,12 +27,10 @@ CONTACT_DAY = ContactDay("acme", "peter@example.com", 18414)
 INSTANT_MS = 1590947747000
 
 
-def interaction(record: Record = RECORD, **fields: Any) -> Output:
-    described = {"url": None, "event": None, "message_id": None, **fields}
-    identify = Identify(email=CONTACT_DAY.email, timestamp_ms=INSTANT_MS, **described)
-    return outputs.interaction(
-        CONTACT_DAY, Candidate(record, identify), ACME.standard_message, TOPICS.interactions, avro.INTERACTION
-    )
+def interaction(record: Record = RECORD, message_id: str | None = None, **fields: Any) -> Output:
+    record = msgspec.structs.replace(record, value=json.dumps({"type": "identify", **fields}).encode())
+    identify = Identify(email=CONTACT_DAY.email, timestamp_ms=INSTANT_MS, message_id=message_id)
+    return outputs.interaction(CONTACT_DAY, Candidate(record, identify), ACME, TOPICS.interactions, avro.INTERACTION)
 
 
 def rejection(record: Record) -> Output:
@@ -87,7 +87,7 @@ def test_a_record_that_ingest_did_not_write_has_no_time_of_receipt() -> None:
 @pytest.mark.parametrize("value", [None, True, False, 5, 2**63 - 1, 4.5, "gold"])
 def test_a_trait(value: Value) -> None:
     """Every field, under workspace, contact and name, in the partition of its raw record; a value keeps its type."""
-    identify = Identify(CONTACT_DAY.email, INSTANT_MS, None, None, "m1")
+    identify = Identify(CONTACT_DAY.email, INSTANT_MS, "m1")
     clock = Clock(INSTANT_MS, b"twelve bytes")
     update = Update(
         Property("acme", CONTACT_DAY.email, "gröẞe"), clock, Change("gröẞe", value, "audience", True), identify, RECORD

@@ -17,7 +17,7 @@ PLAN = Property("w", "a@x.org", "plan")
 def update(timestamp_ms: int, offset: int, of: Property = PLAN) -> Update:
     record = Record(0, offset, None, b"", of.workspace, None, 0)
     change = Change(of.name, offset, "trait", None)
-    identify = Identify(of.email, timestamp_ms, None, None, None, (change,))
+    identify = Identify(of.email, timestamp_ms, None, (change,))
     return Update(of, Clock(timestamp_ms, owner(b"this", record)), change, identify, record)
 
 

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from schemas import segment, timestamps
+from schemas import timestamps
 from schemas.identify import Change
 from schemas.reasons import Reason, Rejection
 from schemas.workspace import STANDARD_MESSAGE
 from tests import examples
 from tests.examples import Example
+from tests.whole import Whole, read
 
 EXAMPLES = examples.load()
 
@@ -18,7 +19,7 @@ EXAMPLES = examples.load()
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_an_example_has_its_outcome(example: Example) -> None:
     """What comes of an event is what its file says."""
-    assert _outcome(segment.read(example.body, example.received_at_ms)) == example.outcome
+    assert _outcome(read(example.body, example.received_at_ms)) == example.outcome
 
 
 def test_every_reason_has_an_example() -> None:
@@ -31,13 +32,12 @@ def test_a_type_is_wanted_where_it_is_required() -> None:
     differ = [
         example.name
         for example in EXAMPLES
-        if segment.read(example.body, example.received_at_ms)
-        != segment.read(example.body, example.received_at_ms, type_required=True)
+        if read(example.body, example.received_at_ms) != read(example.body, example.received_at_ms, type_required=True)
     ]
     assert differ == ["type-left-out"]
 
 
-def _outcome(found: segment.Identify | Rejection) -> dict[str, Any]:
+def _outcome(found: Whole | Rejection) -> dict[str, Any]:
     if isinstance(found, Rejection):
         return {"reason": found.reason}
     described_by = "event" if found.event else "url" if found.url else "standard"

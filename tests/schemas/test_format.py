@@ -11,10 +11,10 @@ from schemas import format as formats
 from schemas import segment, timestamps, wild
 from schemas.expression import MOST_CHARACTERS, MOST_WORK, Expression, NoAnswer
 from schemas.format import FIELDS, Format, FormatFaults
-from schemas.identify import Identify
 from schemas.reasons import Reason, Rejection
 from schemas.workspace import Workspace
-from tests import strategies
+from tests import strategies, whole
+from tests.whole import Whole
 
 RECEIVED = 1_590_947_747_263
 EVENT_BYTES = segment.EVENT_LIMIT_BYTES
@@ -35,10 +35,10 @@ def compiled(**texts: str) -> Format:
     return formats.compiled(texts)
 
 
-def read(event: object, /, **texts: str) -> Identify | Rejection:
+def read(event: object, /, **texts: str) -> Whole | Rejection:
     """Return what an event is to a workspace of such a format."""
     body = event if isinstance(event, bytes) else json.dumps(event).encode()
-    return segment.read(body, RECEIVED, Workspace("w", format=compiled(**texts)))
+    return whole.read(body, RECEIVED, Workspace("w", format=compiled(**texts)))
 
 
 def reason(event: object, /, **texts: str) -> Reason:
@@ -63,7 +63,7 @@ def test_an_event_of_another_form_is_read() -> None:
         "did": ["saw", "prices"],
     }
     found = read(event, email="who.mails[?of == 'work'].is | [0]", event="join(' ', did)")
-    assert isinstance(found, Identify)
+    assert isinstance(found, Whole)
     assert (found.email, found.timestamp_ms) == ("w@b.co", 1590947747000)
     assert (found.url, found.event) == ("https://b.co", "saw prices")
 
@@ -71,7 +71,7 @@ def test_an_event_of_another_form_is_read() -> None:
 def test_other_fields_of_a_format_leave_the_timestamp_where_it_was() -> None:
     """A format of the e-mail changes nothing for the original timestamp."""
     found = read({"originalTimestamp": "2020-05-31", "mail": "a@b.co"}, email="mail")
-    assert isinstance(found, Identify)
+    assert isinstance(found, Whole)
     assert found.timestamp_ms == 1_590_883_200_000
 
 
@@ -82,7 +82,7 @@ def test_a_field_is_looked_for_nowhere_else() -> None:
     assert reason(event, timestamp="at") is Reason.MISSING_TIMESTAMP
     assert reason({**event, "originalTimestamp": 1590947747}, timestamp="at") is Reason.MISSING_TIMESTAMP
     found = read(event, url="address", event="name")
-    assert isinstance(found, Identify)
+    assert isinstance(found, Whole)
     assert (found.url, found.event) == (None, None)
 
 
@@ -117,7 +117,7 @@ def test_wrong_types_are_invalid_and_describe_nothing() -> None:
     assert reason(event, email="abs(x)") is Reason.INVALID_EMAIL
     assert reason(event, timestamp="abs(x)") is Reason.INVALID_TIMESTAMP
     found = read(event, url="abs(x)", event="abs(x)")
-    assert isinstance(found, Identify)
+    assert isinstance(found, Whole)
     assert (found.url, found.event) == (None, None)
 
 
@@ -233,7 +233,7 @@ def test_any_event_and_any_expression_give_an_answer(body: bytes, one: str, othe
         Workspace("w", format=formats.compiled(dict(zip(FIELDS, (one, other, other, one), strict=True))))
         for _ in range(2)
     ]
-    first, second = (segment.read(body, RECEIVED, workspace) for workspace in workspaces)
+    first, second = (whole.read(body, RECEIVED, workspace) for workspace in workspaces)
     assert first == second
 
 

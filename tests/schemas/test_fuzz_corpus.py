@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.identify import Identify
 from tests.edge import reading
+from tests.whole import Whole
 
 CORPUS = sorted((Path(__file__).parent / "corpus").iterdir())
 
@@ -24,5 +24,5 @@ def test_the_corpus_is_small_and_leads_everywhere() -> None:
     found = [reading.check(path.read_bytes()) for path in CORPUS]
     assert 30 < len(CORPUS) < 200
     assert sum(path.stat().st_size for path in CORPUS) < 50_000
-    assert sum(isinstance(each, Identify) for each in found) > 10
-    assert len({each.reason for each in found if not isinstance(each, Identify)}) >= 7
+    assert sum(isinstance(each, Whole) for each in found) > 10
+    assert len({each.reason for each in found if not isinstance(each, Whole)}) >= 7

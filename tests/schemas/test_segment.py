@@ -7,17 +7,18 @@ from typing import Any
 import pytest
 
 from schemas import segment
-from schemas.identify import Identify
 from schemas.reasons import Reason, Rejection
+from tests import whole
+from tests.whole import Whole
 
 TIMESTAMP = "2020-05-31T17:55:47.263Z"
 TIMESTAMP_MS = 1_590_947_747_263
 DAY_MS = 86_400_000
 
 
-def read(event: Any, received_at_ms: int = TIMESTAMP_MS, *, type_required: bool = False) -> Identify | Rejection:
+def read(event: Any, received_at_ms: int = TIMESTAMP_MS, *, type_required: bool = False) -> Whole | Rejection:
     body = event if isinstance(event, bytes) else json.dumps(event).encode()
-    return segment.read(body, received_at_ms, type_required=type_required)
+    return whole.read(body, received_at_ms, type_required=type_required)
 
 
 def reason(event: Any, **options: bool) -> Reason | None:
@@ -29,9 +30,9 @@ def event(**fields: Any) -> dict[str, Any]:
     return {"type": "identify", "timestamp": TIMESTAMP, "traits": {"email": "peter@example.com"}, **fields}
 
 
-def identify(**fields: Any) -> Identify:
+def identify(**fields: Any) -> Whole:
     found = read(event(**fields))
-    assert isinstance(found, Identify)
+    assert isinstance(found, Whole)
     return found
 
 
@@ -184,14 +185,14 @@ def test_an_escaped_key_is_the_same_key() -> None:
     """JSON's escapes are read before keys are compared."""
     body = json.dumps({"email": "a@b", "timestamp": TIMESTAMP}).replace('"email"', r'"\u0065mail"').encode()
     found = read(body)
-    assert isinstance(found, Identify)
+    assert isinstance(found, Whole)
     assert found.email == "a@b"
 
 
 def test_the_last_of_two_same_keys_counts() -> None:
     """As in every JSON parser that Segment's events pass on their way."""
     body = b'{"email":"a@b","timestamp":"2020-05-31","event":"one","event":"two"}'
-    assert read(body) == Identify("a@b", 1_590_883_200_000, None, "two", None)
+    assert read(body) == Whole("a@b", 1_590_883_200_000, event="two")
 
 
 def test_half_a_character_is_mended_in_text_and_refused_in_an_email() -> None:
@@ -211,8 +212,8 @@ def test_a_pair_of_surrogates_is_a_character() -> None:
 def test_a_day_ahead_of_its_receipt_is_the_limit(ahead_ms: int, more: dict[str, str]) -> None:
     """Exactly 24 hours pass, a millisecond more does not; on both paths."""
     found = read(event(**more), TIMESTAMP_MS - ahead_ms)
-    assert isinstance(found, Rejection if ahead_ms > DAY_MS else Identify)
-    assert isinstance(found, Identify) or found.reason == Reason.TIMESTAMP_IN_FUTURE
+    assert isinstance(found, Rejection if ahead_ms > DAY_MS else Whole)
+    assert isinstance(found, Whole) or found.reason == Reason.TIMESTAMP_IN_FUTURE
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ for number, (name, instant) in enumerate(json.loads(sys.argv[1]).items()):
     days = [
         timestamps.day(instant_ms, workspaces.get("w").zone),
         timestamps.day(instant_ms, _zone(name)),
-        Truth(workspaces).contact_day(raw, Identify("a@b", instant_ms, None, None, None))[1],
+        Truth(workspaces).contact_day(raw, Identify("a@b", instant_ms, None))[1],
     ]
     system = datetime.fromtimestamp(instant_ms / 1000, UTC).astimezone(ZoneInfo(name)).date()
     said[name] = [*(str(date(1970, 1, 1) + timedelta(day)) for day in days), str(system)]
