@@ -1,14 +1,17 @@
 """The workspaces file, read again when it changes. A new file that cannot be read keeps the old one, and says so.
 
 Invariant: a file is read only when it has been still for a moment, so that half of one is never taken for the whole: an
-empty file is a good one, and without keys.
+empty file is a good one, and without keys. A large file is read by a thread that pauses as often as it works; whoever
+asks meanwhile gets the workspaces of before.
 """
 
+import gc
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -19,9 +22,18 @@ LOOK_EVERY_S: Final = 0.4  # twice in the second within which a change is promis
 
 _STILL_NS = 400_000_000
 
+_AT_ONCE_BYTES: Final = 64 * 1024  # 10 ms
+_PAUSE_S: Final = 0.001  # in which the interpreter is everybody else's
+
 log = structlog.get_logger()
 
-_Stamp = tuple[int, int, int]
+
+class _Stamp(NamedTuple):
+    """What changes when a file does."""
+
+    changed_ns: int
+    size: int
+    inode: int
 
 
 class WorkspacesFile:
@@ -37,7 +49,12 @@ class WorkspacesFile:
         self._lock = threading.Lock()
         self._stamp = self._seen = _stamp(path)
         self._looked_at, self._refused = clock(), False
-        self._workspaces = read(path)
+        self._reading: threading.Thread | None = None
+        gc.disable()  # what is read stays: to look through it again and again takes a third of the time
+        try:
+            self._workspaces = read(path)
+        finally:
+            gc.enable()
 
     def current(self) -> Workspaces:
         """Return the workspaces as the file last could be read."""
@@ -56,14 +73,21 @@ class WorkspacesFile:
         if now - self._looked_at < LOOK_EVERY_S:
             return  # another thread was quicker
         self._looked_at = now
+        if self._reading is not None and self._reading.is_alive():
+            return
         seen, self._seen = self._seen, _stamp(self._path)
         if self._seen != self._stamp and (self._seen == seen or _is_old(self._seen)):
             self._stamp = self._seen
-            self._reload()
+            if self._stamp is None or self._stamp.size <= _AT_ONCE_BYTES:
+                self._reload(lambda: None)
+            else:
+                pause = partial(time.sleep, _PAUSE_S)
+                self._reading = threading.Thread(target=self._reload, args=[pause], name="workspaces", daemon=True)
+                self._reading.start()
 
-    def _reload(self) -> None:
+    def _reload(self, pause: Callable[[], None]) -> None:
         try:
-            self._workspaces = read(self._path)
+            self._workspaces = read(self._path, pause)
         except SettingsFaults as error:
             self._refused = True
             log.error("workspaces.refused", path=str(self._path), faults=error.faults)
@@ -78,22 +102,22 @@ def _stamp(path: Path) -> _Stamp | None:
         status = path.stat()
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return _Stamp(status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 def _is_old(stamp: _Stamp | None) -> bool:
     """Whether a file was last written a moment ago: whoever asks seldom need not ask twice."""
-    return stamp is not None and time.time_ns() - stamp[0] > _STILL_NS
+    return stamp is not None and time.time_ns() - stamp.changed_ns > _STILL_NS
 
 
-def read(path: Path) -> Workspaces:
-    """Return the workspaces of a file.
+def read(path: Path, pause: Callable[[], None] = lambda: None) -> Workspaces:
+    """Return the workspaces of a file. `pause` is called every few milliseconds.
 
     Raises:
         SettingsFaults: it cannot be read; with every fault at once.
     """
     try:
-        return parse(path.read_text("utf-8"))
+        return parse(path.read_text("utf-8"), pause)
     except WorkspaceFaults as error:
         raise SettingsFaults([f"{path}: {fault}" for fault in error.faults]) from None
     except (OSError, ValueError) as error:

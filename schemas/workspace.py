@@ -2,15 +2,14 @@
 
 import hashlib
 import re
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from schemas import format as formats
-from schemas import zones
+from schemas import sections, zones
 from schemas.format import Format, FormatFaults
 from schemas.lookup import squash
 from schemas.zones import UnknownZone
@@ -25,7 +24,6 @@ _KEY = re.compile(r"sha256:([0-9a-f]{64})")
 _TEXT_LIMIT = 1000
 _MOST_AUDIENCES, _NAME_LIMIT = 100, 200
 _LEAST_RATE, _MOST_RATE = 0.001, 1_000_000_000  # events a second
-_SETTINGS = ("keys", "time_zone", "standard_message", "rate_per_second", "audiences", "format")
 
 
 class WorkspaceFaults(ValueError):
@@ -75,25 +73,36 @@ def digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
-def parse(text: str) -> Workspaces:
+def parse(text: str, pause: Callable[[], None] = lambda: None) -> Workspaces:
     """Read a workspaces file's text.
+
+    Args:
+        text: of the file.
+        pause: called every few milliseconds, so that whoever reads a large file can let others work meanwhile.
 
     Raises:
         WorkspaceFaults: it is not TOML, or says something that means nothing; with every fault at once.
     """
     try:
-        tables = tomllib.loads(text)
+        tables = sections.tables(text, pause)
     except (ValueError, RecursionError) as error:  # ValueError: not TOML, or a number beyond Python's limit of digits
         raise WorkspaceFaults([f"not TOML: {error}"]) from None
     faults = [f"{name}: unknown; only [workspaces.NAME] tables are read" for name in tables if name != "workspaces"]
     found = tables.get("workspaces", {})
     if not isinstance(found, dict):
         raise WorkspaceFaults([*faults, "workspaces: not a table"])
-    workspaces = [_workspace(name, table, faults) for name, table in found.items()]
+    workspaces = [_workspace(name, table, faults) for name, table in _paused(found, pause)]
     by_digest = _by_digest(workspaces, faults)
     if faults:
         raise WorkspaceFaults(faults)
     return Workspaces({workspace.name: workspace for workspace in workspaces}, by_digest)
+
+
+def _paused(found: Mapping[str, Any], pause: Callable[[], None]) -> Iterator[tuple[str, Any]]:
+    for number, item in enumerate(found.items()):
+        if number % sections.SECTIONS_A_STEP == 0:
+            pause()
+        yield item
 
 
 def _workspace(name: str, table: Any, faults: list[str]) -> Workspace:
@@ -105,18 +114,11 @@ def _workspace(name: str, table: Any, faults: list[str]) -> Workspace:
     if not isinstance(table, dict):
         faults.append(f"{place}: not a table")
         return Workspace(name)
-    known = ", ".join(_SETTINGS)
-    faults.extend(f"{place}.{setting}: unknown; known are {known}" for setting in table if setting not in _SETTINGS)
-    return Workspace(
-        name,
-        keys=_keys(place, table.get("keys", []), faults),
-        time_zone=str(table.get("time_zone", "UTC")),
-        standard_message=_message(place, table.get("standard_message", STANDARD_MESSAGE), faults),
-        zone=_zone(place, table.get("time_zone", "UTC"), faults),
-        format=_format(place, table.get("format", {}), faults),
-        audiences=_audiences(place, table.get("audiences", []), faults),
-        rate_per_second=_rate(place, table.get("rate_per_second"), faults),
-    )
+    if not table.keys() <= _SETTINGS.keys():
+        known = ", ".join(_SETTINGS)
+        faults.extend(f"{place}.{setting}: unknown; known are {known}" for setting in table if setting not in _SETTINGS)
+    given = {setting: read(place, table[setting], faults) for setting, read in _SETTINGS.items() if setting in table}
+    return Workspace(name, zone=_zone(place, table.get("time_zone", "UTC"), faults), **given)
 
 
 def _keys(place: str, texts: Any, faults: list[str]) -> tuple[bytes, ...]:
@@ -184,3 +186,13 @@ def _by_digest(workspaces: list[Workspace], faults: list[str]) -> dict[bytes, st
             if other != workspace.name:
                 faults.append(f"workspaces.{workspace.name}.keys: also a key of {other}; a key names one workspace")
     return by_digest
+
+
+_SETTINGS: Final[dict[str, Callable[[str, Any, list[str]], Any]]] = {
+    "keys": _keys,
+    "time_zone": lambda _place, name, _faults: str(name),
+    "standard_message": _message,
+    "rate_per_second": _rate,
+    "audiences": _audiences,
+    "format": _format,
+}

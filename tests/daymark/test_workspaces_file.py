@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ from daymark import settings, worker
 from daymark.settings import SettingsFaults
 from daymark.workspaces_file import LOOK_EVERY_S, WorkspacesFile
 from processor import metrics
+from schemas import workspace
+from schemas.workspace import Workspaces
 from tests.flows import wait_until
 
 LONG_AGO = (0, 0)
@@ -144,6 +146,48 @@ def test_several_threads_read_a_change_once(path: Path, clock: Clock) -> None:
             thread.join(10)
     assert [line["event"] for line in said] == ["workspaces.read"]
     assert "b" in file.current()
+
+
+def test_a_large_file_is_read_elsewhere(path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks while it is read gets the workspaces of before, at once; it is read once, and then in force."""
+    write(path, "[workspaces.a]\n")
+    file = WorkspacesFile(path, clock)
+    go_on, readers = threading.Event(), list[int]()
+
+    def slow(text: str, pause: Callable[[], None]) -> Workspaces:
+        readers.append(threading.get_ident())
+        assert go_on.wait(10)
+        return workspace.parse(text, pause)
+
+    monkeypatch.setattr("daymark.workspaces_file.parse", slow)
+    write(path, "".join(f"[workspaces.w{number}]\n" for number in range(5_000)))
+    for _ in range(3):
+        clock.look(file)
+        assert list(file.current().by_name) == ["a"]
+    assert not file.is_refused()
+    go_on.set()
+    wait_until(lambda: len(file.current().by_name) == 5_000, "the new file is in force", 10)
+    assert len(readers) == 1
+    assert readers[0] != threading.get_ident()
+
+
+def test_a_large_file_with_a_fault_keeps_the_old(path: Path, clock: Clock) -> None:
+    """And one that changes while it is read is read again."""
+    write(path, "[workspaces.a]\n")
+    file = WorkspacesFile(path, clock)
+    large = "".join(f"[workspaces.w{number}]\n" for number in range(5_000))
+    write(path, large + "keys = 5\n")
+    clock.look(file)
+    wait_until(file.is_refused, "the fault is found", 10)
+    assert list(file.current().by_name) == ["a"]
+    write(path, large)
+
+    def read() -> bool:
+        clock.look(file)
+        return len(file.current().by_name) == 5_000
+
+    wait_until(read, "the new file is in force", 10)
+    assert not file.is_refused()
 
 
 @pytest.fixture
