@@ -139,6 +139,13 @@ TABLE: Final = (
         None,
         "secret of the keyed hash of day keys, the same for all workers; a new one forgets all claims",
     ),
+    Setting(
+        "CLAIMS_MOVED_FROM",
+        "claims_moved_from",
+        values.text,
+        None,
+        "id of the Kafka cluster from which the topics were moved to this one: its claims stay valid",
+    ),
     Setting("CLAIM_DAYS", "claim_days", values.number(1, 3650), "8", "lifetime of a day key, in days from the claim"),
     Setting("CLOCK_DAYS", "clock_days", values.number(1, 3650), "8", "lifetime of a property's clock, from its change"),
     Setting(

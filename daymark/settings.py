@@ -21,6 +21,8 @@ from schemas.topics import Topics
 
 OPTION_PREFIX: Final = "DAYMARK_KAFKA_"
 
+PUBLISHED_CLAIM_KEY: Final = b"published-for-development-only"  # docker-compose.yml's: no secret
+
 # librdkafka options that Daymark's guarantee rests on, or that have a setting of their own.
 OWNED_OPTIONS: Final = {
     "acks": "",
@@ -84,6 +86,7 @@ class Settings:
     transaction_timeout_ms: int
     batch_records: int
     claim_key: bytes | None = field(repr=False)
+    claims_moved_from: str | None
     claim_days: int
     clock_days: int
     rejected_percent: int

@@ -14,16 +14,17 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, libversion
 from confluent_kafka.admin import AdminClient
 
-from daymark import admin, logs, registry, timeouts
+from daymark import admin, logs, registry, timeouts, witness
 from daymark.kafka import client_config
-from daymark.settings import Settings
+from daymark.settings import PUBLISHED_CLAIM_KEY, Settings
 from daymark.values import Address
+from daymark.witness import Witness
 from daymark.workspaces_file import WorkspacesFile
 from ingest.port import CannotListen
 from processor import metrics
 from processor.breaker import Breaker
 from processor.claims import Claims, Lifetimes
-from processor.errors import Fatal, KafkaAway, place, told
+from processor.errors import ClaimsAway, ClaimsFull, Fatal, KafkaAway, place, told
 from processor.outputs import Codecs
 from processor.ports import Session
 from processor.sink import Sink
@@ -55,9 +56,9 @@ def serve(settings: Settings, address: Address, arm: Callable[[Worker], None], i
     """
     logs.configure(settings.log_format, settings.log_level)
     workspaces = _workspaces(settings)
-    claims = Claims(settings.redis, settings.claim_key, Lifetimes(settings.claim_days, settings.clock_days))
+    claims = _claims(settings)
     worker = Worker(
-        lambda: _session(settings, is_told),
+        lambda: _session(settings, claims, is_told),
         claims,
         workspaces=workspaces,
         topics=settings.topics,
@@ -113,8 +114,11 @@ def transactional_id(settings: Settings) -> str:
     return f"daymark-{settings.topics.prefix}{settings.group}-{settings.slot}"
 
 
-def _session(settings: Settings, is_told: Callable[[], bool]) -> Session:
-    """Open a session: producer, look at the topics, membership. Each goes on in the background beside the next."""
+def _session(settings: Settings, claims: Claims, is_told: Callable[[], bool]) -> Session:
+    """Open a session: producer, look at the topics and the store, membership.
+
+    Producer and membership go on in the background beside the next.
+    """
     config = client_config(settings)
     topics = _Topics(config, settings.topics, is_told)
     producer = {
@@ -123,9 +127,11 @@ def _session(settings: Settings, is_told: Callable[[], bool]) -> Session:
         "transaction.timeout.ms": settings.transaction_timeout_ms,
         "socket.timeout.ms": timeouts.socket_ms(settings.transaction_timeout_ms, settings.kafka_options),
     }
-    sink = Sink(producer, settings.topics.events, timeouts.budget_ms(settings.transaction_timeout_ms) / 1000)
+    budget_s = timeouts.budget_ms(settings.transaction_timeout_ms) / 1000
+    sink = Sink(producer, settings.topics.events, budget_s, note=claims.note)
     try:
         topics.check()  # before the group is joined: a worker that is refused disturbs nobody
+        _meet(settings, claims, topics)
         sink.poll()
         source = Source(
             {**config, **_membership(settings)}, settings.topics.events, settings.batch_records, topics.mark
@@ -134,6 +140,23 @@ def _session(settings: Settings, is_told: Callable[[], bool]) -> Session:
         sink.close()
         raise
     return Session(source, sink)
+
+
+def _claims(settings: Settings) -> Claims:
+    lifetimes = Lifetimes(settings.claim_days, settings.clock_days)
+    return Claims(settings.redis, settings.claim_key, lifetimes, settings.topics.prefix)
+
+
+def _meet(settings: Settings, claims: Claims, topics: "_Topics") -> None:
+    """Look at the store, once. One that does not answer is met with the first claim."""
+    if claims.met:
+        return
+    kafka, last = topics.witness(settings.group)
+    claims.introduce(kafka, last, settings.claims_moved_from)
+    try:
+        claims.meet()
+    except ClaimsAway as error:
+        log.warning("claims.away", error=str(error), full=isinstance(error, ClaimsFull))
 
 
 def _membership(settings: Settings) -> dict[str, Any]:
@@ -176,6 +199,14 @@ class _Topics:
                     f"{name} has {partitions[name]} partitions, {topics.events} has {events}: "
                     "a result goes to its raw record's partition; `daymark topics` says what differs"
                 )
+
+    def witness(self, group: str) -> Witness:
+        """Return which Kafka cluster this is, and what a group's offsets say of the store.
+
+        Raises:
+            KafkaAway, Fatal: as `witness.ask` says.
+        """
+        return witness.ask(self._admin, group, self._topics.events, self._is_told)
 
     def mark(self) -> bytes | None:
         """Return four bytes that tell one incarnation of the raw topic from another; None while nobody can tell."""
@@ -242,7 +273,7 @@ def _watch_store(settings: Settings, claims: Claims) -> None:
 
 
 def _warn(settings: Settings, claims: Claims) -> None:
-    if settings.claim_key is None:
+    if settings.claim_key in {None, PUBLISHED_CLAIM_KEY}:
         log.warning(
             "claims.key_public", advice="set DAYMARK_CLAIM_KEY, so that day keys cannot be guessed from e-mails"
         )

@@ -1,7 +1,8 @@
-"""Day keys and trait clocks in Redis (contract, sections 4 and 5): their keys, owners and script.
+"""Day keys and trait clocks in Redis (contract, sections 4 and 5): their keys, their owners, and who asks for them.
 
 A day key is set once, by the record that owns its contact-day. A clock holds the newest timestamp of a property and the
-record that set it, and only moves forward. Both are asked in one call a batch.
+record that set it, and only moves forward. Both are asked in one call a batch, with a mark that tells a later call
+whether the store still has them (`sentinel`).
 
 A key is "d" or "t", a cluster's hash tag of one of 64 buckets, and 16 bytes of keyed BLAKE2b: no personal data. An
 owner is a raw record's own coordinates, marked with its topic's incarnation: 12 bytes, so that key and owner fit the
@@ -15,44 +16,31 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
-from processor import store
-from processor.cluster import Question
+import structlog
+
+from processor import metrics, scripts, sentinel, store
+from processor.cluster import Question, Words
 from processor.decide import ContactDay
 from processor.ports import Claimed
 from processor.records import Record
+from processor.sentinel import Identity, Marks, Note
 from processor.slots import slot
 from processor.traits import Clock, Property
 
 DAY_S: Final = 86_400
 
-# One call for a whole batch: the keys of days, then those of clocks. A day key's SET … NX GET answers nil where the key
-# was free and is now ours; a clock's answer is what it was before. Clocks have the rule of `traits.Clock.is_stale`: 8
-# bytes of timestamp, 4 of incarnation, 2 of partition, 6 of offset. Numbers, since Lua compares text by its locale.
-_SCRIPT: Final = store.Script("""\
-local function is_stale(now, before)
-  local a_ms, a_topic, a_place, a_low = struct.unpack('>lI4I4I4', now)
-  local b_ms, b_topic, b_place, b_low = struct.unpack('>lI4I4I4', before)
-  if a_ms ~= b_ms then return a_ms < b_ms end
-  if a_topic ~= b_topic then return false end
-  return a_place < b_place or (a_place == b_place and a_low < b_low)
-end
-local answers, days = {}, tonumber(ARGV[3])
-for i = 1, days do
-  answers[i] = redis.call('SET', KEYS[i], ARGV[i + 3], 'NX', 'GET', 'EX', ARGV[1])
-end
-for i = days + 1, #KEYS do
-  local before, now = redis.call('GET', KEYS[i]), ARGV[i + 3]
-  if not before or not is_stale(now, before) then redis.call('SET', KEYS[i], now, 'EX', ARGV[2]) end
-  answers[i] = before
-end
-return answers
-""")
+log = structlog.get_logger()
 
 _BUCKETS: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
 # What a key begins with, by the first byte of its digest.
 _DAY_TAGS, _CLOCK_TAGS = ([b"%b{%c}" % (kind, tag) for tag in _BUCKETS * 4] for kind in (b"d", b"t"))
 _SLOT_OF_TAG = [slot(tag) for tag in range(256)]
 _Pair = tuple[bytes, bytes]  # a key and what it is to hold
+_INCARNATION_BYTES: Final = 4
+_ADVICE: Final = (
+    "claims that it held are gone: contact-days may be emitted again, under the same interaction_id; "
+    "docs/store.md says what to do"
+)
 
 
 def owner(incarnation: bytes, record: Record) -> bytes:
@@ -82,11 +70,30 @@ class Lifetimes(NamedTuple):
     clock_days: int
 
 
+def bound(secret: bytes | None, installation: str) -> bytes:
+    """Return the secret of an installation's keys.
+
+    Args:
+        secret: DAYMARK_CLAIM_KEY; None: a public one.
+        installation: what tells it from others on the same store, the prefix of its topics. Without one the keys are
+            those of versions that knew no installations.
+    """
+    plain = hashlib.sha256(secret or b"").digest()
+    return hashlib.blake2b(installation.encode(), digest_size=32, key=plain).digest() if installation else plain
+
+
 class Claims:
-    """The claims and clocks of all workers."""
+    """The claims and clocks of all workers of an installation."""
 
     def __init__(
-        self, url: str, secret: bytes | None, lifetimes: Lifetimes, sleep: Callable[[float], None] = time.sleep
+        self,
+        url: str,
+        secret: bytes | None,
+        lifetimes: Lifetimes,
+        installation: str = "",
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Make a client; nothing is connected yet.
 
@@ -94,13 +101,60 @@ class Claims:
             url: of the store; see `store.client`.
             secret: of the keyed hash; None: a public one.
             lifetimes: of claims and clocks.
+            installation: whose claims they are; see `bound`.
             sleep: waits for some seconds.
+            clock: epoch seconds.
         """
-        self._secret = hashlib.sha256(secret or b"").digest()
+        self._secret, self._old_secret = bound(secret, installation), bound(secret, "")
         self._lifetimes_s = (lifetimes.claim_days * DAY_S, lifetimes.clock_days * DAY_S)
-        self._sleep = sleep
+        self._sleep, self._clock = sleep, clock
         self._clustered = store.is_clustered(url)
         self._client = store.client(url)
+        self._marks = Marks(self._lifetimes_s[0], clock)
+        self._identity: Identity | None = None
+        self._kafka: str | None = None
+        self._moved_from: str | None = None
+        self._last: Note | None = None
+
+    @property
+    def met(self) -> bool:
+        """Whether the store was looked at; see `meet`."""
+        return self._identity is not None
+
+    def introduce(self, kafka: str | None, last: Note | None, moved_from: str | None) -> None:
+        """Say who asks, before the first claim.
+
+        Args:
+            kafka: id of the Kafka cluster whose events are claimed; None: it has none.
+            last: what the group's offsets say of the store.
+            moved_from: the Kafka cluster from which topics and claims were moved.
+        """
+        self._kafka, self._last, self._moved_from = kafka, last, moved_from
+
+    def meet(self) -> None:
+        """See that the store is one that claims can be kept in, and the one that they were kept in. Done once.
+
+        Raises:
+            ClaimsAway: Redis cannot answer.
+            Fatal: it is no store for these claims.
+        """
+        if self._identity is not None:
+            return
+        if not self._clustered:
+            store.attempt(lambda: store.check(self._client), self._sleep, lambda: store.renew(self._client))
+        new = Identity.new(self._kafka, int(self._clock()))
+        found = self._identify(new)
+        identity = new if found is None else Identity.unpacked(found)
+        ours = identity.claimed_for(self._kafka, self._moved_from)
+        if ours != identity:
+            self._identify(ours, found)
+        if sentinel.is_other(ours, self._last, self._clock(), max(self._lifetimes_s)):
+            self._notice("emptied" if found is None else "another")
+        self._identity, self._last = ours, None
+
+    def note(self) -> str:
+        """Return what committed offsets are to say of the store."""
+        return "" if self._identity is None else Note(self._identity.name, int(self._clock() * 1000)).text()
 
     def claim(self, owners: Mapping[ContactDay, bytes], clocks: Mapping[Property, Clock]) -> Claimed:
         """Claim contact-days, each for an owner, and set clocks forward, each to a time or not at all.
@@ -112,11 +166,16 @@ class Claims:
             ClaimsFull: it has no memory for them.
             Fatal: it refuses us.
         """
-        days = [(day_key(self._secret, contact_day), owner) for contact_day, owner in owners.items()]
+        if not owners and not clocks:
+            return Claimed([], [])
+        self.meet()
+        held, newest = self._before_binding(owners, clocks)
+        days = [(day_key(self._secret, day), owner) for day, owner in owners.items() if day not in held]
         times = [(clock_key(self._secret, of), clock.packed()) for of, clock in clocks.items()]
-        answers = self._ask(days, times)
-        before = [None if packed is None else Clock.unpacked(packed) for packed in answers[len(days) :]]
-        return Claimed(answers[: len(days)], before)
+        answers = iter(self._ask(days, times))
+        holders = [held[day] if day in held else next(answers) for day in owners]
+        before = [None if packed is None else Clock.unpacked(packed) for packed in answers]
+        return Claimed(holders, [_later(clock, newest.get(of)) for of, clock in zip(clocks, before, strict=True)])
 
     def policy(self) -> str | None:
         """Return the store's eviction policy where it says; only noeviction keeps claims. None: it does not say."""
@@ -130,30 +189,75 @@ class Claims:
         """Let go of the connections."""
         self._client.close()
 
+    def _identify(self, identity: Identity, instead_of: bytes | None = None) -> bytes | None:
+        key = _key(_DAY_TAGS, self._secret, b"identity")
+        tag = key[2] if self._clustered else _BUCKETS[_BUCKETS.index(key[2]) - 1]
+        keys = (key, b"t{%c}" % tag + key[4:])
+        return self._run(scripts.IDENTIFY, keys, lambda _: (2, *keys, identity.packed(), instead_of or b""))[0]
+
     def _ask(self, days: list[_Pair], times: list[_Pair]) -> list[bytes | None]:
-        pairs = days + times
+        pairs, marked = days + times, len(days) + len(times)
+        tags = sorted({key[2] for key, _ in pairs}) if self._clustered else [_BUCKETS[0]]
+        mark = self._marks.next()
+        pairs += [(b"d{%c}" % tag + self._marks.process, mark) for tag in tags]
 
         def words(indexes: Sequence[int]) -> tuple[Any, ...]:
             keys, values = zip(*(pairs[index] for index in indexes), strict=True)
-            of_days = bisect_left(indexes, len(days))
-            return (len(keys), *keys, *self._lifetimes_s, of_days, *values)
+            of_days, upto = bisect_left(indexes, len(days)), bisect_left(indexes, marked)
+            return (len(keys), *keys, *self._lifetimes_s, of_days, upto - of_days, *values)
 
-        if not pairs:
-            return []
+        answers = self._run(scripts.CLAIM, [key for key, _ in pairs], words)
+        happened = self._marks.acknowledged(tags, answers[marked:])
+        if happened:
+            self._notice(happened)
+            self._identity = None  # met anew: it may be another one's by now
+        return answers[:marked]
+
+    def _run(self, script: store.Script, keys: Sequence[bytes], words: Words) -> list[bytes | None]:
         if self._clustered:
-            question = Question((_SCRIPT.sha, _SCRIPT.text), _by_slot(pairs), words)
-            answers = store.attempt(lambda: question.ask(self._client), self._sleep)
-            return [answers[index] for index in range(len(pairs))]
-        found = store.attempt(
-            lambda: _SCRIPT.run(self._client, words(range(len(pairs)))), self._sleep, lambda: store.renew(self._client)
+            question = Question((script.sha, script.text), _by_slot(keys), words)
+            found = store.attempt(lambda: question.ask(self._client), self._sleep)
+            return [found[index] for index in range(len(keys))]
+        answers = store.attempt(
+            lambda: script.run(self._client, words(range(len(keys)))), self._sleep, lambda: store.renew(self._client)
         )
-        return cast("list[bytes | None]", found)
+        return cast("list[bytes | None]", answers)
+
+    def _before_binding(
+        self, owners: Mapping[ContactDay, bytes], clocks: Mapping[Property, Clock]
+    ) -> tuple[dict[ContactDay, bytes], dict[Property, Clock]]:
+        """Return the holders and clocks of these topics under the keys of versions that knew no installations.
+
+        For one lifetime after the first start of a version that does: then all of them have expired. Whose they are,
+        their owners tell: the mark of the topic's incarnation.
+        """
+        made_s = self._identity.made_s if self._identity else 0
+        if self._secret == self._old_secret or self._clock() - made_s > max(self._lifetimes_s):
+            return {}, {}
+        keys = [day_key(self._old_secret, day) for day in owners] + [clock_key(self._old_secret, of) for of in clocks]
+        found = self._run(scripts.READ, keys, lambda indexes: (len(indexes), *(keys[index] for index in indexes)))
+        days, times = zip(owners.items(), found, strict=False), zip(clocks.items(), found[len(owners) :], strict=True)
+        held = {day: holder for (day, owner), holder in days if holder and _same_topic(holder, owner)}
+        before = {of: (clock, Clock.unpacked(packed)) for (of, clock), packed in times if packed}
+        return held, {of: old for of, (clock, old) in before.items() if _same_topic(old.owner, clock.owner)}
+
+    def _notice(self, found: str) -> None:
+        metrics.STORE_LOST.set_to_current_time()
+        log.error("store.lost", found=found, advice=_ADVICE)
 
 
-def _by_slot(pairs: Sequence[_Pair]) -> dict[int, list[int]]:
+def _same_topic(one: bytes, other: bytes) -> bool:
+    return one[:_INCARNATION_BYTES] == other[:_INCARNATION_BYTES]
+
+
+def _later(one: Clock | None, other: Clock | None) -> Clock | None:
+    return other if one is None or (other is not None and one.is_stale(other)) else one
+
+
+def _by_slot(keys: Sequence[bytes]) -> dict[int, list[int]]:
     """Return the indexes of keys by slot: a cluster runs a script on keys of one slot."""
     slots: dict[int, list[int]] = defaultdict(list)
-    for index, (key, _) in enumerate(pairs):
+    for index, key in enumerate(keys):
         slots[_SLOT_OF_TAG[key[2]]].append(index)
     return slots
 

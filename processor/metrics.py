@@ -59,6 +59,11 @@ CLAIMS_FULL: Final = Gauge("daymark_claims_full", "1 while Redis has no memory f
 EVICTING: Final = Gauge(
     "daymark_claims_evicting", "1 when Redis may evict claims (its policy is not noeviction): alert"
 )
+STORE_LOST: Final = Gauge(
+    "daymark_store_lost_timestamp_seconds",
+    "When this worker last noticed that Redis had lost claims (emptied, another one, or an older replica), 0: never: "
+    "alert",
+)
 LAST_LOOP: Final = Gauge("daymark_last_loop_timestamp_seconds", "When the worker's loop last went round")
 
 

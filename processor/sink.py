@@ -50,6 +50,8 @@ class Sink:
         budget_s: float,
         producer: Callable[..., Producer] = Producer,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        note: Callable[[], str] = str,
     ) -> None:
         """Make a producer, which connects in the background; `poll` makes it ready.
 
@@ -60,7 +62,9 @@ class Sink:
                 (socket.timeout.ms), so that no request times out and is repeated within a later transaction.
             producer: makes the driver's producer from its settings.
             clock: seconds, monotonic.
+            note: returns what is committed with the offsets, as their metadata.
         """
+        self._note = note
         self._topic, self._budget_s = topic, budget_s
         self._troubles = Troubles("producer")
         self._make, self._clock = producer, clock
@@ -92,7 +96,8 @@ class Sink:
             self._renew()
         if not self._ready:
             self._make_ready(_ONCE_S)
-        offsets = [TopicPartition(self._topic, partition, offset) for partition, offset in batch.next_offsets().items()]
+        topic, note = self._topic, self._note()
+        offsets = [TopicPartition(topic, partition, offset, note) for partition, offset in batch.next_offsets().items()]
         self._deadline = self._clock() + self._budget_s
         try:
             self._try(lambda _: self._producer.begin_transaction())

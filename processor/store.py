@@ -13,8 +13,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from processor.cluster import Cluster
-from processor.errors import ClaimsAway, ClaimsFull
-from processor.store_errors import ERRORS, fault
+from processor.errors import ClaimsAway, ClaimsFull, Fatal
+from processor.store_errors import ERRORS, fault, refused_server
 
 TIMEOUT_S: Final = 2.0  # of a connect, and of an answer
 _TRIES, _PAUSE_S = 3, 0.1
@@ -37,9 +37,9 @@ def client(url: str) -> Any:
     if is_clustered(url):
         parts = urlsplit(url)
         return Cluster(urlunsplit(parts._replace(scheme=parts.scheme.removesuffix("+cluster"))), TIMEOUT_S)
-    # Our own retry loop, not the driver's ten times five seconds.
-    retry = Retry(NoBackoff(), 0)
-    return redis.Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=retry)
+    # Our own retry loop, not the driver's ten times five seconds. RESP2, which every proxy speaks.
+    options: dict[str, Any] = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S, "protocol": 2}
+    return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
 
 
 def attempt(
@@ -98,6 +98,24 @@ class Script:
             return client.evalsha(self.sha, *words)
         except redis.exceptions.NoScriptError:  # a new server, or one that lost its scripts
             return client.eval(self.text, *words)
+
+
+def check(client: Any) -> None:
+    """See that a single server is one, and new enough.
+
+    Raises:
+        Fatal: it is a node of a cluster, a Sentinel, or a Redis before 7.
+        RedisError, OSError: it does not answer.
+    """
+    try:
+        said = client.execute_command("HELLO")
+    except redis.ResponseError:
+        return  # a proxy, or a Redis before 6: the first script shows what it can do
+    pairs = said.items() if isinstance(said, dict) else zip(said[::2], said[1::2], strict=False)
+    words = {_text(name): _text(word) for name, word in pairs if isinstance(word, bytes | str)}
+    refusal = refused_server(words.get("server", ""), words.get("version", ""), words.get("mode", ""))
+    if refusal:
+        raise Fatal(refusal)
 
 
 def policy(client: Any) -> str | None:

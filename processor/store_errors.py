@@ -29,6 +29,7 @@ _RIGHTS: Final = "grant the user of DAYMARK_REDIS the rights that docs/store.md 
 _VERSION: Final = "Redis 7 or later, or Valkey 8 or later, is required"
 _CLUSTER: Final = "DAYMARK_REDIS names a node of a cluster: begin the URL with redis+cluster:// or rediss+cluster://"
 _SINGLE: Final = "DAYMARK_REDIS names a server that is not a cluster: begin the URL with redis:// or rediss://"
+_SENTINEL: Final = "DAYMARK_REDIS names a Sentinel: name the primary, or a proxy that follows it"
 _DATABASE: Final = "DAYMARK_REDIS names a database that the server does not have"
 _CERTIFICATE: Final = "check ssl_ca_certs and the host in DAYMARK_REDIS"
 _OURS: Final = "this is a bug in Daymark"
@@ -80,6 +81,8 @@ _REFUSED: Final[dict[type[BaseException], str]] = {
     sentinel.SlaveNotFoundError: _OURS,
 }
 
+_LEAST_REDIS: Final = 7
+
 # Replies and messages whose class is too wide, by words that they hold.
 _REFUSED_WORDS: Final = {
     "NOAUTH": _LOGIN,
@@ -119,3 +122,21 @@ def fault(error: Exception) -> ClaimsAway | Fatal:
     if advice is not None:
         return Fatal(f"Redis refuses this worker: {text}; {advice}")
     return ClaimsAway(f"{text}: {_HINTS[kind]}" if kind in _HINTS else text)
+
+
+def refused_server(server: str, version: str, mode: str) -> str | None:
+    """Return why a server cannot keep claims; None: nothing speaks against it.
+
+    Args:
+        server: redis, valkey or another, as HELLO says.
+        version: its version; Redis before 7 knows no SET with NX and GET.
+        mode: standalone, cluster or sentinel.
+    """
+    if mode == "cluster":
+        return _CLUSTER
+    if mode == "sentinel":
+        return _SENTINEL
+    major = version.partition(".")[0]
+    if server == "redis" and major.isdecimal() and int(major) < _LEAST_REDIS:
+        return f"{_VERSION}; DAYMARK_REDIS names a Redis {version}"
+    return None

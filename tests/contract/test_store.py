@@ -2,25 +2,31 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from daymark.local import ports
 from daymark.local.valkey import Valkey
 from processor.claims import Claims, Lifetimes
 from processor.decide import ContactDay
-from processor.errors import ClaimsAway
+from processor.errors import ClaimsAway, Fatal
+from tests.contract.stores import (
+    Start,
+    clustered,
+    command,
+    follow,
+    make_cluster,
+    port_of,
+    serve_all_slots,
+    stand_in,
+    wait_for,
+)
 from tests.faults.proxy import Proxy
 
-Start = Callable[..., Valkey]
+LEAST_RIGHTS = "resetkeys ~d{* ~t{* -@all +set +get +evalsha +eval +config|get"
 MINE = b"twelve bytes"
 DAYS = [ContactDay("w", f"{n}@x.org", 18413) for n in range(50)]
 
@@ -31,28 +37,6 @@ def claims_of(url: str) -> Claims:
 
 def claim(claims: Claims) -> list[bytes | None]:
     return list(claims.claim(dict.fromkeys(DAYS, MINE), {}).holders)
-
-
-def command(server: Valkey, *words: Any) -> Any:
-    with redis.Redis.from_url(server.url, retry=Retry(NoBackoff(), 0)) as client:
-        return client.execute_command(*words)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def follow(replica: Valkey, primary: Valkey) -> None:
-    """Make a server the replica of another, and wait until it has its data."""
-    command(replica, "REPLICAOF", ports.LOOPBACK, port_of(primary))
-    wait_for(lambda: command(replica, "ROLE")[3] == b"connected")
-
-
-def port_of(server: Valkey) -> int:
-    return urlsplit(server.url).port or 0
 
 
 def test_a_primary_that_was_demoted_is_left(valkey_server: Start) -> None:
@@ -143,26 +127,9 @@ def _is_loading(server: Valkey) -> bool:
     return False
 
 
-def cluster_node(valkey_server: Start, *, slots: bool = True) -> Valkey:
-    """Start a cluster of one node, with all slots or with none."""
-    node = valkey_server(settings={"cluster-enabled": "yes", "cluster-port": str(ports.choose())})
-    if slots:
-        serve_all_slots(node)
-    return node
-
-
-def serve_all_slots(node: Valkey) -> None:
-    command(node, "CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-    wait_for(lambda: b"cluster_state:ok" in command(node, "CLUSTER", "INFO"))
-
-
-def clustered(url: str) -> str:
-    return url.replace("redis://", "redis+cluster://").removesuffix("/0")
-
-
 def test_a_cluster_that_is_not_there_is_away(valkey_server: Start) -> None:
     """Not there at the start, then there, then killed, then back: away and back each time."""
-    node = cluster_node(valkey_server)
+    node = make_cluster(valkey_server)
     claims = claims_of(clustered(node.url))
     node.kill()
     with pytest.raises(ClaimsAway):
@@ -181,7 +148,7 @@ def test_a_cluster_that_is_not_there_is_away(valkey_server: Start) -> None:
 
 def test_slots_without_an_owner_are_away(valkey_server: Start) -> None:
     """CLUSTERDOWN, or a map of slots with holes: away until somebody serves them."""
-    node = cluster_node(valkey_server, slots=False)
+    node = make_cluster(valkey_server, slots=False)
     claims = claims_of(clustered(node.url))
     with pytest.raises(ClaimsAway):
         claim(claims)
@@ -208,10 +175,91 @@ def frozen(server: Valkey) -> Iterator[None]:
 
 def test_a_frozen_cluster_is_away(valkey_server: Start) -> None:
     """Connections stand, nothing answers."""
-    node = cluster_node(valkey_server)
+    node = make_cluster(valkey_server)
     claims = claims_of(clustered(node.url))
     assert claim(claims) == [None] * 50
     with frozen(node), pytest.raises(ClaimsAway):
         claim(claims)
     assert claim(claims) == [MINE] * 50
+    claims.close()
+
+
+def hello(**said: str) -> bytes:
+    """Return a reply to HELLO."""
+    words = [word for pair in said.items() for word in pair]
+    return f"*{len(words)}\r\n".encode() + b"".join(f"${len(word)}\r\n{word}\r\n".encode() for word in words)
+
+
+def refused(url: str, words: str) -> None:
+    """See that a store is refused before any claim, and that the refusal says what is wanted."""
+    claims = claims_of(url)
+    with pytest.raises(Fatal, match=words):
+        claims.meet()
+    claims.close()
+
+
+SYNTAX_ERROR = b"-ERR Error running script (call to f_1): @user_script:1: @user_script: 1: -ERR syntax error\r\n"
+
+
+@pytest.mark.parametrize(
+    ("replies", "words"),
+    [
+        ({b"HELLO": hello(server="redis", version="6.2.14", mode="standalone")}, "Redis 7 .* names a Redis 6.2.14"),
+        ({b"HELLO": b"-ERR unknown command\r\n", b"EVALSHA": SYNTAX_ERROR}, "Redis 7"),
+        ({b"HELLO": b"-ERR unknown command\r\n", b"EVALSHA": b"-ERR unknown command\r\n"}, "disabled"),
+        ({b"HELLO": hello(server="redis", version="7.2.4", mode="sentinel")}, "Sentinel"),
+        ({b"HELLO": hello(server="redis", version="8.0.0", mode="cluster")}, r"redis\+cluster"),
+    ],
+)
+def test_a_server_that_keeps_no_claims(replies: dict[bytes, bytes], words: str) -> None:
+    """A Redis before 7, one without scripts, a Sentinel, a node of a cluster: refused at start, each by its name."""
+    with stand_in(replies) as url:
+        refused(url, words)
+
+
+def test_a_proxy_without_hello() -> None:
+    """Is taken at its word: the first script shows what is behind it."""
+    with stand_in({b"HELLO": b"-ERR unknown command\r\n", b"EVALSHA": b"*2\r\n$-1\r\n$-1\r\n"}) as url:
+        claims = claims_of(url)
+        claims.meet()
+        claims.close()
+
+
+def test_a_plain_url_to_a_node_of_a_cluster(valkey_server: Start) -> None:
+    """It would work until a batch has two contacts."""
+    node = make_cluster(valkey_server)
+    refused(node.url, r"redis\+cluster")
+
+
+def test_a_cluster_url_to_a_plain_server(valkey_server: Start) -> None:
+    """Is refused with the scheme that is wanted."""
+    refused(clustered(valkey_server().url), "not a cluster: begin the URL with redis://")
+
+
+def test_a_database_that_does_not_exist(valkey_server: Start) -> None:
+    """SELECT is refused at every connect."""
+    refused(valkey_server().url.removesuffix("0") + "99", "database that the server does not have")
+
+
+@pytest.mark.parametrize("lacking", ["-set", "-get", "-eval -evalsha", "resetkeys ~d{*", "resetkeys ~t{*"])
+def test_a_right_that_lacks(valkey_server: Start, lacking: str) -> None:
+    """Each is missed at start, not by the first batch that happens to need it."""
+    server = valkey_server()
+    command(server, "ACL", "SETUSER", "w", "on", ">pw", *LEAST_RIGHTS.split(), *lacking.split())
+    refused(server.url.replace("redis://", "redis://w:pw@"), "docs/store.md")
+
+
+def test_a_right_that_is_taken_mid_run(valkey_server: Start) -> None:
+    """Ends the worker at its next claim, with what to grant."""
+    server = valkey_server()
+    command(server, "ACL", "SETUSER", "w", "on", ">pw", *LEAST_RIGHTS.split())
+    claims = claims_of(server.url.replace("redis://", "redis://w:pw@"))
+    assert claim(claims) == [None] * 50
+    command(server, "ACL", "SETUSER", "w", "-set")
+    with pytest.raises(Fatal, match=r"docs/store\.md"):
+        claim(claims)
+    command(server, "ACL", "SETUSER", "w", "+set", "resetpass", ">other")
+    command(server, "CLIENT", "KILL", "USER", "w")
+    with pytest.raises(Fatal, match="the user and the password"):
+        claim(claims)
     claims.close()

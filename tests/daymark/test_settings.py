@@ -1,5 +1,6 @@
 """Settings: environment -> frozen values; every fault at once; no secret in a repr."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from daymark import timeouts
 from daymark.environment import service_links
 from daymark.setting_table import TABLE
-from daymark.settings import Settings, SettingsFaults, load
+from daymark.settings import PUBLISHED_CLAIM_KEY, Settings, SettingsFaults, load
 from daymark.values import Address
 
 
@@ -195,3 +196,9 @@ def test_settings_are_frozen() -> None:
 def test_table_fills_every_field() -> None:
     """No setting is without a field, no field without a setting."""
     assert {row.field for row in TABLE} | {"kafka_options"} == set(Settings.__dataclass_fields__)
+
+
+def test_the_published_claim_key_is_known() -> None:
+    """A worker warns of the one that docker-compose.yml has for a first try."""
+    compose = (Path(__file__).parents[2] / "docker-compose.yml").read_text("utf-8")
+    assert re.findall(r"\$\{DAYMARK_CLAIM_KEY:-([^}]*)\}", compose) == [PUBLISHED_CLAIM_KEY.decode()]

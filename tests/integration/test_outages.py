@@ -126,7 +126,8 @@ def test_redis_that_lost_everything(road: Road, store: Valkey) -> None:
         road.send(visit(contact, name="again") for contact in range(100))
         road.wait_settled()
     _check(road, 100)
-    with road.worker():
+    with road.worker() as worker:
+        worker.wait_for("store.lost")
         road.send(visit(contact, name="once more") for contact in range(100))
         road.wait_settled()
     interactions = road.interactions()
