@@ -78,6 +78,7 @@ def test_the_report_says_what_was_found() -> None:
     reach, of = Reach({0: Stretch(5, 10, 30, lag=20, unread=2)}), Run("workers", {"t": 5}, 1.23456, "2026f")
     said = json.loads(json.dumps(as_json(of, reach, tally)))
     assert (said["sound"], said["lag"], said["deleted_unread"], said["seconds"]) == (False, 20, 2, 1.235)
+    assert said["time_zones"] == "2026f"
     assert said["counts"] == dict.fromkeys(Count, 0) | {"contact_days": 1234}
     assert set(said["findings"]) == set(Finding)
     assert said["findings"]["lost"] == {"count": 0, "settings": list(SETTINGS[Finding.LOST]), "examples": []}
@@ -92,5 +93,6 @@ def test_the_report_says_what_was_found() -> None:
     with console.capture() as shown:
         console.print(as_tables(of, reach, tally))
     assert "1,234" in shown.get()
+    assert "2026f" in shown.get()
     assert "check DAYMARK_WORKSPACES" in shown.get()
     assert "wrong_day: event 3:17; record 3:4; some-id; differs in url, day; why" in shown.get()
