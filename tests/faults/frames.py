@@ -38,7 +38,11 @@ _ERROR_AT: Final = {
     Api.TXN_OFFSET_COMMIT: -5,  # 3: before the tags of the partition, of the topic and of the whole
     Api.END_TXN: -2,  # 1
 }
-_TELL_ADDRESSES: Final = {Api.METADATA, Api.FIND_COORDINATOR}
+_TELL_ADDRESSES: Final = {
+    Api.METADATA,
+    Api.FIND_COORDINATOR,
+    Api.PRODUCE,
+}  # the last where a leader has moved (KIP-951)
 
 
 class Request(NamedTuple):

@@ -190,4 +190,5 @@ def test_nodes_are_found_at_other_ports() -> None:
     told = b"..127.0.0.1" + (9092).to_bytes(4) + b".."
     moves = {Address("127.0.0.1", 9092): 1234}
     assert frames.moved(Api.METADATA, told, moves) == b"..127.0.0.1" + (1234).to_bytes(4) + b".."
-    assert frames.moved(Api.PRODUCE, told, moves) == told
+    assert frames.moved(Api.PRODUCE, told, moves) == frames.moved(Api.METADATA, told, moves)
+    assert frames.moved(Api.END_TXN, told, moves) == told
