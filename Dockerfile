@@ -37,7 +37,11 @@ ENV PATH=/opt/daymark/bin:$PATH \
     DAYMARK_ADMIN=0.0.0.0:8081
 EXPOSE 8080 8081
 
-# A number, so that Kubernetes' runAsNonRoot can tell. It owns no file and needs no writable one.
+# A volume that is mounted here, for the locks of workers' slots, begins with this owner.
+RUN install -d -o 10001 -g 10001 /run/daymark
+
+# A number, so that Kubernetes' runAsNonRoot can tell. It needs no writable file but a lock
+# in /run/daymark or /tmp.
 USER 10001:10001
 
 # Exec form: daymark is PID 1 and gets SIGTERM itself.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from daymark import slots
 from daymark.settings import Settings, SettingsFaults, from_environment
 from daymark.values import Address
 
@@ -29,7 +30,7 @@ def command(workers: int) -> None:
     """Run workers: one interaction per contact per day.
 
     Each reads its share of segment.events, claims contact-days in Redis and commits interactions, rejections and
-    offsets in one transaction. With --workers N, worker i has the slot NAME-i and the i-th port from DAYMARK_ADMIN on.
+    offsets in one transaction. With --workers N each has a slot NAME-i, and the i-th port from DAYMARK_ADMIN on.
     SIGTERM lets a worker commit what it holds; it then leaves.
     """
     settings = from_environment()
@@ -46,11 +47,8 @@ def command(workers: int) -> None:
 def _life(settings: Settings, number: int) -> int:
     """Be the worker of a number, and return its exit code."""
     host, port = settings.admin or _ADMIN
-    admin, options = Address(host, port and port + number), dict(settings.kafka_options)
-    if "group.instance.id" in options:  # a static member's name: two of one name would throw each other out
-        options["group.instance.id"] += f"-{number}"
     try:
-        _work(replace(settings, slot=f"{settings.slot}-{number}", admin=admin, kafka_options=options))
+        _work(replace(settings, admin=Address(host, port and port + number)), number)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -60,7 +58,7 @@ def _life(settings: Settings, number: int) -> int:
     return 0
 
 
-def _work(settings: Settings) -> None:
+def _work(settings: Settings, number: int | None = None) -> None:
     stopping = _Stopping()
     # Before anything slow is loaded or connected: a SIGTERM in the first second meets a handler.
     signal.signal(signal.SIGTERM, stopping.stop)
@@ -70,9 +68,15 @@ def _work(settings: Settings) -> None:
 
     gc.enable()
     try:
-        serve(settings, settings.admin or _ADMIN, stopping.arm, lambda: stopping.asked)
+        with slots.held(settings.slot, number, lambda slot: _identity(settings, slot)) as slot:
+            serve(replace(settings, slot=slot), settings.admin or _ADMIN, stopping.arm, lambda: stopping.asked)
     finally:
         stopping.done()
+
+
+def _identity(settings: Settings, slot: str) -> str:
+    """Return what no two live workers may share: their name to Kafka."""
+    return f"{settings.kafka}\n{settings.topics.prefix}\n{settings.group}\n{slot}"
 
 
 class _Stopping:

@@ -1,6 +1,5 @@
 """The one list of settings: README's table is generated from it, `settings.load` reads by it."""
 
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -108,20 +107,28 @@ TABLE: Final = (
         "assignor",
         values.one_of("cooperative-sticky", "range", "roundrobin", "uniform"),
         None,
-        "assignor of partitions; by default cooperative-sticky, with the consumer protocol uniform",
+        "assignor; default: range, of dynamic members cooperative-sticky, by the consumer protocol uniform",
+    ),
+    Setting(
+        "MEMBERSHIP",
+        "membership",
+        values.one_of("static", "dynamic"),
+        None,
+        "static: the group keeps a slot's partitions over a restart; default, but dynamic with "
+        "the consumer protocol or cooperative-sticky",
     ),
     Setting(
         "SLOT",
         "slot",
-        values.text,
-        socket.gethostname(),
-        "stable name of this process among the workers; by default the host's name",
+        values.slot,
+        None,
+        "stable name of this worker; by default the host's name, with a number where that is taken on this host",
     ),
     Setting(
         "SESSION_TIMEOUT_MS",
         "session_timeout_ms",
         values.number(1000, 1_800_000),
-        "45000",
+        "30000",
         "a worker that is silent for so long is taken for dead",
     ),
     Setting(

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from daymark import cluster, settings, statuses
 from daymark.kafka import client_config
-from schemas.topics import Topic
+from schemas.topics import MESSAGE_LIMIT, Topic, low_limit
 
 _REQUEST_S = 30.0
 _MOST_REPLICAS = 3  # by default: one may be away for maintenance, and one fail
@@ -100,6 +100,9 @@ def differences(wanted: Wanted, found: Found) -> Iterator[str]:
     for name, value in wanted.settings.items():
         if _set(found.settings.get(name)) != _set(value):
             yield f"{name} is {found.settings.get(name)}, {value} wanted"
+    limit = found.settings.get(MESSAGE_LIMIT)
+    if limit is not None and (why := low_limit(wanted.name, int(limit))):
+        yield why
 
 
 def settle(admin: AdminClient, metadata: ClusterMetadata, wanted: Sequence[Wanted]) -> list[State]:

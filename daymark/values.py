@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 _SECRET_CHARACTERS = 16
 _HIGHEST_PORT = 65535
+_SLOT = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HEADER_NAME = re.compile(r"(?!\*$)[a-z0-9!#$%&'*+.^_`|~-]+")  # * would be a wildcard
 _ORIGIN = re.compile(
@@ -23,6 +24,13 @@ class Address(NamedTuple):
 
 def text(text: str) -> str:
     """Any text."""
+    return text
+
+
+def slot(text: str) -> str:
+    """Return a name that Kafka takes as group.instance.id, and a part of one that has room for a number."""
+    if _SLOT.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is not 1 to 200 letters, digits, '.', '_' or '-'")
     return text
 
 

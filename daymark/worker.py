@@ -14,7 +14,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, libversion
 from confluent_kafka.admin import AdminClient
 
-from daymark import admin, logs, registry, timeouts, witness
+from daymark import admin, limits, logs, registry, timeouts, witness
 from daymark.kafka import client_config
 from daymark.settings import PUBLISHED_CLAIM_KEY, Settings
 from daymark.values import Address
@@ -25,14 +25,14 @@ from processor import metrics
 from processor.breaker import Breaker
 from processor.claims import Claims, Lifetimes
 from processor.errors import ClaimsAway, ClaimsFull, Fatal, KafkaAway, place, told
-from processor.outputs import Codecs
+from processor.outputs import ROOM_BYTES, Codecs
 from processor.ports import Session
 from processor.sink import Sink
 from processor.source import Source
 from processor.troubles import Troubles
 from processor.worker import Worker
 from schemas import avro, zones
-from schemas.topics import Topics
+from schemas.topics import Topics, batch_bytes
 from schemas.workspace import Workspaces
 
 _ANSWER_S, _LOOK_S = 2.0, 0.1
@@ -128,9 +128,10 @@ def _session(settings: Settings, claims: Claims, is_told: Callable[[], bool]) ->
         "socket.timeout.ms": timeouts.socket_ms(settings.transaction_timeout_ms, settings.kafka_options),
     }
     budget_s = timeouts.budget_ms(settings.transaction_timeout_ms) / 1000
-    sink = Sink(producer, settings.topics.events, budget_s, note=claims.note)
+    sink = Sink(producer, settings.topics.events, budget_s, note=claims.note, limit=topics.batch_bytes)
     try:
         topics.check()  # before the group is joined: a worker that is refused disturbs nobody
+        sink.fit()
         _meet(settings, claims, topics)
         sink.poll()
         source = Source(
@@ -139,7 +140,7 @@ def _session(settings: Settings, claims: Claims, is_told: Callable[[], bool]) ->
     except BaseException:
         sink.close()
         raise
-    return Session(source, sink)
+    return Session(source, sink, topics.room_bytes)
 
 
 def _claims(settings: Settings) -> Claims:
@@ -160,15 +161,18 @@ def _meet(settings: Settings, claims: Claims, topics: "_Topics") -> None:
 
 
 def _membership(settings: Settings) -> dict[str, Any]:
+    member = {"group.id": settings.group}
+    if settings.is_static:
+        member["group.instance.id"] = str(settings.slot)
     if settings.group_protocol == "consumer":
         return {
-            "group.id": settings.group,
+            **member,
             "group.protocol": "consumer",
             "group.remote.assignor": settings.assignor or "uniform",
         }
     return {
-        "group.id": settings.group,
-        "partition.assignment.strategy": settings.assignor or "cooperative-sticky",
+        **member,
+        "partition.assignment.strategy": settings.assignor or ("range" if settings.is_static else "cooperative-sticky"),
         "session.timeout.ms": settings.session_timeout_ms,
         "heartbeat.interval.ms": max(settings.session_timeout_ms // 15, 100),
     }
@@ -180,6 +184,7 @@ class _Topics:
     def __init__(self, config: dict[str, Any], topics: Topics, is_told: Callable[[], bool]) -> None:
         self._topics, self._is_told, self._troubles = topics, is_told, Troubles("admin")
         self._refusal: KafkaError | None = None  # that the last question met; a client only says that it timed out
+        self.room_bytes = ROOM_BYTES  # of a rejection
         self._admin = AdminClient(config | {"error_cb": self._on_error})
 
     def check(self) -> None:
@@ -207,6 +212,14 @@ class _Topics:
             KafkaAway, Fatal: as `witness.ask` says.
         """
         return witness.ask(self._admin, group, self._topics.events, self._is_told)
+
+    def batch_bytes(self) -> int | None:
+        """Return how large batches may be, by the topics' limits; None: nobody says."""
+        topics = self._topics
+        found = limits.read(self._admin, (topics.interactions, topics.traits, topics.rejected))
+        if topics.rejected in found:
+            self.room_bytes = min(ROOM_BYTES, batch_bytes([found[topics.rejected]]))
+        return batch_bytes(found.values()) if found else None
 
     def mark(self) -> bytes | None:
         """Return four bytes that tell one incarnation of the raw topic from another; None while nobody can tell."""

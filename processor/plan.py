@@ -66,6 +66,7 @@ class Planner:
         self._claims, self._workspaces = claims, workspaces
         self._topics, self._codecs, self._breaker = topics, codecs, breaker
         self._committed = Committed()
+        self._room_bytes = outputs.ROOM_BYTES
 
     def plan(self, batch: Batch) -> Plan:
         """Return what a batch is to become.
@@ -101,9 +102,10 @@ class Planner:
         """Take note that a plan is committed."""
         self._committed.add(plan.emitted)
 
-    def forget(self) -> None:
-        """Forget what was committed: the session is a new one."""
+    def begin(self, room_bytes: int) -> None:
+        """Begin a session: forget what was committed, and let a rejection take so many bytes, its key included."""
         self._committed = Committed()
+        self._room_bytes = room_bytes
 
     def _written(self, read: _Read, decision: _Decision) -> list[Output]:
         interactions, traits, rejected = self._topics.interactions, self._topics.traits, self._topics.rejected
@@ -113,7 +115,10 @@ class Planner:
             for of, winner in decision.emitted.items()
         ]
         written += [outputs.trait(update, traits, codecs.trait) for update in decision.updates]
-        written += [outputs.rejected(record, why, rejected, codecs.rejected) for record, why in read.rejections]
+        written += [
+            outputs.rejected(record, why, rejected, codecs.rejected, self._room_bytes)
+            for record, why in read.rejections
+        ]
         return written
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from processor.decide import ContactDay
+from processor.outputs import ROOM_BYTES
 from processor.records import Batch, Output
 from processor.traits import Clock, Property
 
@@ -77,3 +78,4 @@ class Session(NamedTuple):
 
     source: SourcePort
     sink: SinkPort
+    room_bytes: int = ROOM_BYTES  # of a rejection's key and value together

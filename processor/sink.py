@@ -18,7 +18,7 @@ from processor.connections import Connections
 from processor.errors import Aborted, Fatal, Fault, KafkaAway, SessionLost, place, told
 from processor.records import Batch, Output
 from processor.troubles import Troubles
-from schemas.topics import PARTITIONER
+from schemas.topics import BATCH_BYTES, LEAST_BATCH_BYTES, MESSAGE_LIMIT, PARTITIONER
 
 # What the guarantee needs of a producer (a transactional id brings idempotence and acks=all), and what keeps it quick.
 CONFIG: Final[Mapping[str, Any]] = {
@@ -35,6 +35,7 @@ CONFIG: Final[Mapping[str, Any]] = {
 _ONCE_S = 5.0  # how long one call may wait before we look whether to go on
 _LEAST_S = 0.1  # what a call gets at the very end of the budget
 _READY_S = 10.0  # how long a producer may take until it is ready
+_TOO_LARGE = "MSG_SIZE_TOO_LARGE"
 _REFUSED = {"TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED"}
 
 log = structlog.get_logger()
@@ -52,6 +53,7 @@ class Sink:
         clock: Callable[[], float] = time.monotonic,
         *,
         note: Callable[[], str] = str,
+        limit: Callable[[], int | None] = lambda: None,
     ) -> None:
         """Make a producer, which connects in the background; `poll` makes it ready.
 
@@ -63,6 +65,7 @@ class Sink:
             producer: makes the driver's producer from its settings.
             clock: seconds, monotonic.
             note: returns what is committed with the offsets, as their metadata.
+            limit: asks for the `batch.size` that the topics take now; None: nobody says.
         """
         self._note = note
         self._topic, self._budget_s = topic, budget_s
@@ -70,13 +73,22 @@ class Sink:
         self._make, self._clock = producer, clock
         self._outputs: Sequence[Output] = ()  # of the transaction at hand
         self._deadline = 0.0  # of the transaction at hand
-        self._config = {**CONFIG, **config}
+        self._config = {**CONFIG, "batch.size": BATCH_BYTES, **config}
+        self._limit = limit
         self._renew()
 
     @property
     def ready(self) -> bool:
         """Whether what an earlier producer of the same transactional id left open is ended."""
         return self._ready
+
+    def fit(self) -> None:
+        """Make no larger batches than the topics take. To be called before anything is written."""
+        found = self._limit()
+        if found is not None and found < int(self._config["batch.size"]):
+            self._config["batch.size"] = found
+            self.close()
+            self._renew()
 
     def commit(self, outputs: Sequence[Output], batch: Batch) -> None:
         """Write outputs and a batch's offsets, all or nothing.
@@ -216,7 +228,21 @@ class Sink:
         if error.name() in _REFUSED:
             return Fatal(said)
         if error.txn_requires_abort():
+            if error.name() == _TOO_LARGE:
+                return self._shrink(said)
             # The driver's own verdict, a time-out say, is no answer: the request may still be on its way.
             self._connections.failed |= error.name().startswith("_")
             return Aborted(said)
         return Fatal(said) if place(error.name()) is Fatal and not error.fatal() else SessionLost(said)
+
+    def _shrink(self, said: str) -> Fault:
+        """Make smaller batches from the next transaction on: a topic's limit was lowered, or nobody says what it is."""
+        size, limit = int(self._config["batch.size"]), self._limit()
+        smaller = limit if limit is not None and limit < size else size // 2
+        if smaller < LEAST_BATCH_BYTES:
+            written = ", ".join(sorted({output.topic for output in self._outputs}))
+            return Fatal(f"{said}: a single record is larger than its topic takes; raise {MESSAGE_LIMIT} of {written}")
+        log.warning("batches.smaller", batch_bytes=smaller, error=said)
+        self._config["batch.size"] = smaller
+        self._connections.failed = True  # the next transaction is a new producer's
+        return Aborted(said)

@@ -96,7 +96,7 @@ class Worker:
 
     def _serve_session(self) -> None:
         session = self._open_session()
-        self._planner.forget()
+        self._planner.begin(session.room_bytes)
         metrics.SESSIONS.inc()
         try:
             while not self._stopping:

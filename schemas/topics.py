@@ -1,6 +1,6 @@
 """The topics: names, keys, partitions and clean-up (contract, section 6)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -10,6 +10,13 @@ HEADER_RECEIVED_AT: Final = "received_at"  # epoch milliseconds, as digits
 PARTITIONER: Final = "murmur2_random"  # as Java clients partition, so that joins line up
 PARTITIONS: Final = 12
 
+MESSAGE_LIMIT: Final = "max.message.bytes"  # Kafka's setting of a topic: the longest batch, as it is compressed
+BATCH_BYTES: Final = 1_000_000  # librdkafka's `batch.size`, unless a topic takes less
+# What any event, of 32 KiB at most, can become in any topic, with what a batch adds.
+LEAST_MESSAGE_BYTES: Final = 96 * 1024
+
+LEAST_BATCH_BYTES: Final = 1024  # of a `batch.size`: under it every batch is one record
+_BATCH_HEAD_BYTES: Final = 1024  # over the 61 of a batch's head, and what its compression may add
 _DAY_MS = 86_400_000
 
 
@@ -56,6 +63,26 @@ class Topics(msgspec.Struct, frozen=True):
             Topic(self.traits, PARTITIONS, {"cleanup.policy": "compact"}),
             Topic(self.rejected, PARTITIONS, _deleted_after(30)),
         )
+
+
+def batch_bytes(limits: Iterable[int], most: int = BATCH_BYTES) -> int:
+    """Return the `batch.size` with which batches fit all of some topics.
+
+    Args:
+        limits: each topic's `max.message.bytes`.
+        most: what it may be at most.
+    """
+    return max(1, min([most, *(limit - min(_BATCH_HEAD_BYTES, limit // 2) for limit in limits)]))
+
+
+def low_limit(name: str, limit: int) -> str | None:
+    """Return what cannot work with a topic's limit; None: every event fits."""
+    if limit >= LEAST_MESSAGE_BYTES:
+        return None
+    return (
+        f"{MESSAGE_LIMIT} of {name} is {limit}: large events do not fit; set at least {LEAST_MESSAGE_BYTES} "
+        "(smaller batches are made meanwhile)"
+    )
 
 
 def _deleted_after(days: int) -> dict[str, str]:

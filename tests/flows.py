@@ -53,6 +53,7 @@ class Road:
             "DAYMARK_ADMIN": "127.0.0.1:0",
             "DAYMARK_DRAIN_S": "0",
             "DAYMARK_SESSION_TIMEOUT_MS": "6000",
+            "DAYMARK_MEMBERSHIP": "dynamic",  # who leaves gives up its partitions at once
         }
 
     def send(self, events: Iterable[tuple[str, bytes]], workspace: str = "w") -> None:

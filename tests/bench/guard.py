@@ -23,7 +23,7 @@ import msgspec
 from processor.breaker import Breaker
 from processor.claims import day_key
 from processor.decide import ContactDay
-from processor.outputs import Codecs
+from processor.outputs import ROOM_BYTES, Codecs
 from processor.plan import Planner
 from processor.ports import Claimed
 from processor.records import Batch, Record
@@ -100,7 +100,7 @@ def _path(bodies: Sequence[bytes]) -> Callable[[], None]:
     )
 
     def run() -> None:
-        planner.forget()
+        planner.begin(ROOM_BYTES)
         plans = []
         for batch in (first, second):
             plan = planner.plan(batch)

@@ -79,11 +79,28 @@ def test_rules_across_settings() -> None:
 
 def test_static_membership_wants_whole_moves() -> None:
     """With cooperative-sticky a static member killed within a move can leave partitions with nobody."""
-    (fault,) = faults(KAFKA_GROUP_INSTANCE_ID="a")
-    assert "DAYMARK_ASSIGNOR=range" in fault
-    static = {"DAYMARK_KAFKA_GROUP_INSTANCE_ID": "a"}
-    assert load({**static, "DAYMARK_ASSIGNOR": "range"}).kafka_options == {"group.instance.id": "a"}
-    assert load({**static, "DAYMARK_GROUP_PROTOCOL": "consumer"}).kafka_options == {"group.instance.id": "a"}
+    (fault,) = faults(MEMBERSHIP="static", ASSIGNOR="cooperative-sticky")
+    assert "range does" in fault
+
+
+@pytest.mark.parametrize(
+    ("given", "is_static"),
+    [
+        ({}, True),
+        ({"DAYMARK_ASSIGNOR": "range"}, True),
+        ({"DAYMARK_ASSIGNOR": "cooperative-sticky"}, False),
+        ({"DAYMARK_MEMBERSHIP": "dynamic"}, False),
+        ({"DAYMARK_GROUP_PROTOCOL": "consumer"}, False),  # Kafka refuses one that was killed until its session is over
+        ({"DAYMARK_GROUP_PROTOCOL": "consumer", "DAYMARK_MEMBERSHIP": "static"}, True),
+    ],
+)
+def test_a_slot_makes_a_static_member_where_that_helps(given: dict[str, str], *, is_static: bool) -> None:
+    assert load(given).is_static is is_static
+
+
+@pytest.mark.parametrize("slot", ["a b", "a/b", "", "ä", "x" * 201])
+def test_a_slot_is_a_name_that_kafka_takes(slot: str) -> None:
+    assert "DAYMARK_SLOT" in faults(SLOT=slot)[0]
 
 
 def test_no_time_out_lets_a_request_outlive_its_transaction() -> None:

@@ -92,8 +92,8 @@ class Cast:
             "DAYMARK_BATCH_RECORDS": "1000",
         }
         if options.mode == "static":
-            if is_static:  # who only visits says goodbye, which a static member never does
-                environ["DAYMARK_KAFKA_GROUP_INSTANCE_ID"] = slot
+            # Who only visits says goodbye, which a static member never does.
+            environ["DAYMARK_MEMBERSHIP"] = "static" if is_static else "dynamic"
             # Not cooperative: a static member that is killed between the two rebalances of a move comes back to the
             # assignment of the first, without a second, and what was to move belongs to nobody.
             environ["DAYMARK_ASSIGNOR"] = "range"

@@ -1,5 +1,6 @@
 """Workers on a real Kafka and a real Valkey: what is committed, whatever comes and goes."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
+from daymark import slots
 from schemas.topics import Topics
 from tests.flows import Process, Road, twice, visit, wait_until
 
@@ -196,17 +198,61 @@ def test_output_as_kafkas_own_reader_sees_it(
     assert len(set(ids)) == 50
 
 
-def test_two_workers_of_one_slot(road: Road) -> None:
-    """The second takes the slot over; what both do is still exact, and one of them says what is wrong."""
+def test_two_workers_of_one_slot(road: Road, tmp_path: Path) -> None:
+    """On two hosts the second takes the slot over; what both do is still exact, and one of them says what is wrong."""
     road.send(visit(contact) for contact in range(300))
     with road.worker("same") as first:
         first.wait_for("partitions.assigned")
-        with road.worker("same"):
+        with road.worker("same", TMPDIR=str(tmp_path)):  # as on another host: the locks are elsewhere
             for day in range(2, 8):
                 road.send(visit(contact, day) for contact in range(300))
                 road.wait_settled()
     assert len(road.interactions()) == 2100
     assert not twice(road.interactions())
+
+
+def test_two_workers_of_one_slot_on_one_host(road: Road) -> None:
+    """The second says which setting to give, and leaves the first alone."""
+    road.send(visit(contact) for contact in range(30))
+    with road.worker("same") as first:
+        first.wait_for("partitions.assigned")
+        second = road.start("process", DAYMARK_SLOT=f"{road.topics.prefix}same")
+        assert second.wait() == 1
+        assert "give each worker a DAYMARK_SLOT of its own" in second.said
+        assert f"(process {first.pid})" in second.said
+        road.wait_settled()
+        assert "session.lost" not in first.said
+
+
+def test_workers_of_one_host_without_slots(road: Road) -> None:
+    """Each takes a free one; together they work, and none fences another."""
+    workers = [road.start("process") for _ in range(3)]
+    try:
+        for worker in workers:
+            worker.wait_for("partitions.assigned")
+        found = {json.loads(worker.wait_for(r'\{.*"worker\.started".*\}'))["slot"] for worker in workers}
+        assert found == {slots.host(), f"{slots.host()}-1", f"{slots.host()}-2"}
+        road.send(visit(contact) for contact in range(300))
+        road.wait_settled()
+        assert not any("session.lost" in worker.said for worker in workers)
+    finally:
+        for worker in workers:
+            worker.end()
+    assert len(road.interactions()) == 300
+
+
+def test_a_killed_worker_is_back_at_once(road: Road) -> None:
+    """A static member takes up its partitions where its session would last for longer than this waits."""
+    settings = {"DAYMARK_MEMBERSHIP": "static", "DAYMARK_SESSION_TIMEOUT_MS": "90000"}
+    with road.worker("a", **settings) as first, road.worker("b", **settings):
+        wait_until(lambda: first.metrics()["daymark_partitions"] == 2, "the partitions are shared out", every_s=0.5)
+        road.send(visit(contact) for contact in range(100))
+        road.wait_settled()
+        first.kill()
+        road.send(visit(contact) for contact in range(100, 200))
+        with road.worker("a", **settings):
+            road.wait_settled()
+    assert len(road.interactions()) == 200
 
 
 def test_group_of_another_assignor_is_said(road: Road) -> None:
