@@ -81,7 +81,7 @@ class Rig:
         driven = self._client.drive(self._addresses[server.pid], load)
         cpu_us = (_cpu_s(server.pid) - cpu_s) / driven.answers * 1e6
         assert self._written() - before == records * driven.answers, "Kafka does not have what was answered for"
-        return Run(driven.per_second, cpu_us, _rss_mb(server.pid), *_times(driven), driven.cpu_s / driven.answers * 1e6)
+        return Run(driven.per_second, cpu_us, rss_mb(server.pid), *_times(driven), driven.cpu_s / driven.answers * 1e6)
 
     def _has_leaders(self) -> bool:
         try:
@@ -221,7 +221,8 @@ def _cpu_s(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
-def _rss_mb(pid: int) -> float:
+def rss_mb(pid: int) -> float:
+    """Return the resident memory of a process in MB."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 

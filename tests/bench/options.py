@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-PARTS = ("processor", "ingest", "latency", "growth", "start", "isolation", "store")
+PARTS = ("processor", "ingest", "latency", "growth", "start", "isolation", "store", "connections")
 
 
 class Options(NamedTuple):

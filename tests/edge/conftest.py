@@ -1,5 +1,5 @@
 """The same servers as in tests/ingest."""
 
-from tests.ingest.conftest import _goes_on, server, servers
+from tests.ingest.conftest import _goes_on, own_server, server, servers
 
-__all__ = ["_goes_on", "server", "servers"]
+__all__ = ["_goes_on", "own_server", "server", "servers"]
