@@ -18,11 +18,14 @@ from processor import metrics
 @pytest.fixture(autouse=True)
 def _well() -> Iterator[None]:
     metrics.PAUSED.set(0)
+    metrics.STORE_UP.set(1)
+    metrics.SETTLED.set(1)
     metrics.SESSIONS.inc()
     metrics.LAST_LOOP.set(time.time())
     yield
     metrics.SESSIONS.reset()
-    metrics.LAST_LOOP.set(0)
+    for metric in (metrics.PAUSED, metrics.STORE_UP, metrics.SETTLED, metrics.PARTITIONS, metrics.LAST_LOOP):
+        metric.set(0)
 
 
 @pytest.fixture(params=["127.0.0.1", "::1", "::"])
