@@ -4,7 +4,7 @@ A day key is set once, by the record that owns its contact-day. A clock holds th
 record that set it, and only moves forward. Both are asked in one call a batch, with a mark that tells a later call
 whether the store still has them (`sentinel`).
 
-A key is "d" or "t", a cluster's hash tag of one of 64 buckets, and 16 bytes of keyed BLAKE2b: no personal data. An
+A key is "d" or "t", a cluster's hash tag of one byte out of 64, and 16 bytes of keyed BLAKE2b: no personal data. An
 owner is a raw record's own coordinates, marked with its topic's incarnation: 12 bytes, so that key and owner fit the
 64-byte allocation of an entry (84 to 103 bytes with the tables, measured; 14 bytes of owner would add 15).
 """
@@ -13,7 +13,7 @@ import hashlib
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 import structlog
@@ -24,16 +24,18 @@ from processor.decide import ContactDay
 from processor.ports import Claimed
 from processor.records import Record
 from processor.sentinel import Identity, Marks, Note
-from processor.slots import slot
+from processor.slots import TAGS, slot
 from processor.traits import Clock, Property
 
 DAY_S: Final = 86_400
 
 log = structlog.get_logger()
 
-_BUCKETS: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
 # What a key begins with, by the first byte of its digest.
-_DAY_TAGS, _CLOCK_TAGS = ([b"%b{%c}" % (kind, tag) for tag in _BUCKETS * 4] for kind in (b"d", b"t"))
+_DAY_TAGS, _CLOCK_TAGS = ([b"%b{%c}" % (kind, tag) for tag in TAGS * 4] for kind in (b"d", b"t"))
+# And what it began with up to version 0.1, whose tags lay unevenly on the nodes of a cluster (DECISIONS.md, 31).
+_OLD_TAGS: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
+_OLD_DAY_TAGS, _OLD_CLOCK_TAGS = ([b"%b{%c}" % (kind, tag) for tag in _OLD_TAGS * 4] for kind in (b"d", b"t"))
 _SLOT_OF_TAG = [slot(tag) for tag in range(256)]
 _Pair = tuple[bytes, bytes]  # a key and what it is to hold
 _INCARNATION_BYTES: Final = 4
@@ -55,7 +57,13 @@ def owner(incarnation: bytes, record: Record) -> bytes:
 
 def day_key(secret: bytes, contact_day: ContactDay) -> bytes:
     """Return the key of a contact-day's claim; `secret` is at most 64 bytes."""
-    return _key(_DAY_TAGS, secret, f"{contact_day.workspace}\n{contact_day.email}\n{contact_day.day}".encode())
+    return _key(_DAY_TAGS, secret, _name(contact_day))
+
+
+def old_keys(secret: bytes, contact_days: Iterable[ContactDay], properties: Iterable[Property]) -> list[bytes]:
+    """Return the keys that versions up to 0.1 gave to contact-days, then those of properties."""
+    days = [_key(_OLD_DAY_TAGS, secret, _name(contact_day)) for contact_day in contact_days]
+    return days + [_key(_OLD_CLOCK_TAGS, secret, of.key()) for of in properties]
 
 
 def clock_key(secret: bytes, of: Property) -> bytes:
@@ -142,7 +150,7 @@ class Claims:
             return
         if not self._clustered:
             store.attempt(lambda: store.check(self._client), self._sleep, lambda: store.renew(self._client))
-        new = Identity.new(self._kafka, int(self._clock()))
+        new = Identity.new(self._kafka, 0 if self._is_empty() else int(self._clock()))
         found = self._identify(new)
         identity = new if found is None else Identity.unpacked(found)
         ours = identity.claimed_for(self._kafka, self._moved_from)
@@ -169,7 +177,7 @@ class Claims:
         if not owners and not clocks:
             return Claimed([], [])
         self.meet()
-        held, newest = self._before_binding(owners, clocks)
+        held, newest = self._before_upgrade(owners, clocks)
         days = [(day_key(self._secret, day), owner) for day, owner in owners.items() if day not in held]
         times = [(clock_key(self._secret, of), clock.packed()) for of, clock in clocks.items()]
         answers = iter(self._ask(days, times))
@@ -189,15 +197,22 @@ class Claims:
         """Let go of the connections."""
         self._client.close()
 
+    def _is_empty(self) -> bool:
+        """Return whether a store without an identity has no key at all, so none of an older version either."""
+        return self._read([self._identity_key()]) == [None] and store.size(self._client) == 0
+
+    def _identity_key(self) -> bytes:
+        return _key(_DAY_TAGS, self._secret, b"identity")
+
     def _identify(self, identity: Identity, instead_of: bytes | None = None) -> bytes | None:
-        key = _key(_DAY_TAGS, self._secret, b"identity")
-        tag = key[2] if self._clustered else _BUCKETS[_BUCKETS.index(key[2]) - 1]
+        key = self._identity_key()
+        tag = key[2] if self._clustered else TAGS[TAGS.index(key[2]) - 1]
         keys = (key, b"t{%c}" % tag + key[4:])
         return self._run(scripts.IDENTIFY, keys, lambda _: (2, *keys, identity.packed(), instead_of or b""))[0]
 
     def _ask(self, days: list[_Pair], times: list[_Pair]) -> list[bytes | None]:
         pairs, marked = days + times, len(days) + len(times)
-        tags = sorted({key[2] for key, _ in pairs}) if self._clustered else [_BUCKETS[0]]
+        tags = sorted({key[2] for key, _ in pairs}) if self._clustered else [TAGS[0]]
         mark = self._marks.next()
         pairs += [(b"d{%c}" % tag + self._marks.process, mark) for tag in tags]
 
@@ -213,6 +228,9 @@ class Claims:
             self._identity = None  # met anew: it may be another one's by now
         return answers[:marked]
 
+    def _read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return self._run(scripts.READ, keys, lambda indexes: (len(indexes), *(keys[index] for index in indexes)))
+
     def _run(self, script: store.Script, keys: Sequence[bytes], words: Words) -> list[bytes | None]:
         if self._clustered:
             question = Question((script.sha, script.text), _by_slot(keys), words)
@@ -223,31 +241,30 @@ class Claims:
         )
         return cast("list[bytes | None]", answers)
 
-    def _before_binding(
+    def _before_upgrade(
         self, owners: Mapping[ContactDay, bytes], clocks: Mapping[Property, Clock]
     ) -> tuple[dict[ContactDay, bytes], dict[Property, Clock]]:
-        """Return the holders and clocks of these topics under the keys of versions that knew no installations.
+        """Return the holders and clocks of these topics under the keys of versions up to 0.1.
 
-        For one lifetime after the first start of a version that does: then all of them have expired. Whose they are,
-        their owners tell: the mark of the topic's incarnation.
+        For one lifetime after the first start of a later one: then all of them have expired. They knew no
+        installations: where there is one, the owners tell whose they are, by the mark of the topic's incarnation.
         """
         made_s = self._identity.made_s if self._identity else 0
-        if self._secret == self._old_secret or self._clock() - made_s > max(self._lifetimes_s):
+        if self._clock() - made_s > max(self._lifetimes_s):
             return {}, {}
-        keys = [day_key(self._old_secret, day) for day in owners] + [clock_key(self._old_secret, of) for of in clocks]
-        found = self._run(scripts.READ, keys, lambda indexes: (len(indexes), *(keys[index] for index in indexes)))
+        keys = old_keys(self._old_secret, owners, clocks)
+        found = self._read(keys)
         days, times = zip(owners.items(), found, strict=False), zip(clocks.items(), found[len(owners) :], strict=True)
-        held = {day: holder for (day, owner), holder in days if holder and _same_topic(holder, owner)}
+        held = {day: holder for (day, owner), holder in days if holder and self._is_ours(holder, owner)}
         before = {of: (clock, Clock.unpacked(packed)) for (of, clock), packed in times if packed}
-        return held, {of: old for of, (clock, old) in before.items() if _same_topic(old.owner, clock.owner)}
+        return held, {of: old for of, (clock, old) in before.items() if self._is_ours(old.owner, clock.owner)}
+
+    def _is_ours(self, old: bytes, now: bytes) -> bool:
+        return self._secret == self._old_secret or old[:_INCARNATION_BYTES] == now[:_INCARNATION_BYTES]
 
     def _notice(self, found: str) -> None:
         metrics.STORE_LOST.set_to_current_time()
         log.error("store.lost", found=found, advice=_ADVICE)
-
-
-def _same_topic(one: bytes, other: bytes) -> bool:
-    return one[:_INCARNATION_BYTES] == other[:_INCARNATION_BYTES]
 
 
 def _later(one: Clock | None, other: Clock | None) -> Clock | None:
@@ -260,6 +277,10 @@ def _by_slot(keys: Sequence[bytes]) -> dict[int, list[int]]:
     for index, key in enumerate(keys):
         slots[_SLOT_OF_TAG[key[2]]].append(index)
     return slots
+
+
+def _name(contact_day: ContactDay) -> bytes:
+    return f"{contact_day.workspace}\n{contact_day.email}\n{contact_day.day}".encode()
 
 
 def _key(tags: list[bytes], secret: bytes, name: bytes) -> bytes:

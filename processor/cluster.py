@@ -88,16 +88,34 @@ class Cluster:
         Raises:
             RedisError, OSError: one of them does not answer.
         """
-        with self._lock:
-            self._look()
-            primaries = {node for node in self._holders if node is not None}
-            replied = self._links.exchange({node: [("CONFIG", "GET", name)] for node in primaries})
-        found = [_first(replies) for replies in replied.values()]
-        return {name: " ".join(sorted({value.decode() for _, value in found}))}
+        return {name: " ".join(sorted({value.decode() for _, value in self._of_primaries("CONFIG", "GET", name)}))}
+
+    def check(self) -> None:
+        """See that every primary answers.
+
+        Raises:
+            RedisError, OSError: one of them does not.
+        """
+        self._of_primaries("CLUSTER", "SLOTS")
+
+    def dbsize(self) -> int:
+        """Return how many keys the primaries have.
+
+        Raises:
+            RedisError, OSError: one of them does not answer.
+        """
+        return sum(self._of_primaries("DBSIZE"))
 
     def close(self) -> None:
         """Close the connections."""
         self._links.close()
+
+    def _of_primaries(self, *command: str) -> list[Any]:
+        with self._lock:
+            self._look()
+            primaries = {node for node in self._holders if node is not None}
+            replied = self._links.exchange({node: [command] for node in primaries})
+        return [_first(replies) for replies in replied.values()]
 
     def _round(self, question: "Question") -> None:
         asked: dict[Node, list[_Part]] = defaultdict(list)

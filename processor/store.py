@@ -128,12 +128,20 @@ def policy(client: Any) -> str | None:
 
 
 def answers(client: Any, key: bytes) -> bool:
-    """Return whether the store answers now; it is asked for a key, which the least rights of a worker allow."""
+    """Return whether the store answers now; it is asked what the least rights allow: a key, or the slots."""
     try:
-        client.get(key)
+        client.check() if isinstance(client, Cluster) else client.get(key)
     except ERRORS:
         return False
     return True
+
+
+def size(client: Any) -> int | None:
+    """Return how many keys the store has; None: it does not say."""
+    try:
+        return int(client.dbsize())
+    except ERRORS:
+        return None
 
 
 def _text(value: bytes | str) -> str:

@@ -113,35 +113,40 @@ def moved_whole(cluster: ValkeyCluster, load: Load) -> None:
     load.more(40)
 
 
-def shard_away(cluster: ValkeyCluster, load: Load) -> None:
+def shard_away(cluster: ValkeyCluster, load: Load) -> float:
     """A primary and its replica stand still, and go on."""
-    stopped = cluster.freeze_shard(0)
+    began, stopped = time.monotonic(), cluster.freeze_shard(0)
     load.more(100)
     for number in stopped:
         cluster.nodes[number].thaw()
+    return time.monotonic() - began
 
 
-def all_away(cluster: ValkeyCluster, load: Load) -> None:
+def all_away(cluster: ValkeyCluster, load: Load) -> float:
     """Every node is killed; all come back with their data."""
+    began = time.monotonic()
     for node in cluster.nodes:
         node.kill()
     load.more(60)
     for node in cluster.nodes:
         node.launch()
     cluster.heal()
+    return time.monotonic() - began
 
 
 CASES = [killed, frozen, demoted, moved_by_key, moved_whole, shard_away, all_away]
 
 
 @pytest.mark.parametrize("happens", CASES, ids=lambda case: case.__name__)
-def test_workers_outlive_it(road: Road, cluster: ValkeyCluster, happens: Callable[[ValkeyCluster, Load], None]) -> None:
+def test_workers_outlive_it(
+    road: Road, cluster: ValkeyCluster, happens: Callable[[ValkeyCluster, Load], float | None]
+) -> None:
     """Every contact-day has one interaction, and the workers that began are those that finish."""
     with road.worker("a") as first, road.worker("b") as second:
         for worker in (first, second):
-            worker.wait_for("partitions.assigned")
+            worker.wait_for("partitions.assigned", 2 * DEADLINE_S)
         with Load(road) as load:
-            happens(cluster, load)
+            away_s = happens(cluster, load) or 0.0
             load.more(20)
         road.wait_settled()
         assert first.status is None
@@ -151,7 +156,10 @@ def test_workers_outlive_it(road: Road, cluster: ValkeyCluster, happens: Callabl
     interactions = road.interactions()
     assert not twice(interactions)
     assert len(interactions) == load.contacts
-    sys.stdout.write(f"\n{happens.__name__}: stood still for {stood_still(road):.1f} s, {load.contacts} contact-days\n")
+    sys.stdout.write(
+        f"\n{happens.__name__}: stood still for {stood_still(road):.1f} s, away for {away_s:.1f} s; "
+        f"{load.contacts} contact-days\n"
+    )
 
 
 def test_a_silent_shard_leaves_a_worker_reachable(road: Road, cluster: ValkeyCluster) -> None:

@@ -1,6 +1,7 @@
 """Slots are the servers' own, and 64 hash tags lie on them as evenly as 64 can."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +52,14 @@ def test_the_reply_to_cluster_slots() -> None:
     a, b, c = Node("a", 1), Node("b", 2), Node("c", 3)
     assert holders(shards, HERE)[:9] == [a, a, None, None, None, c, None, a, None]
     assert members(shards, HERE) == [a, c, b]
+
+
+def test_the_documentation_says_how_the_tags_spread() -> None:
+    """The table of docs/store-cluster.md is what the tags are."""
+    text = (Path(__file__).parents[2] / "docs" / "store-cluster.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[2:-1]] for line in text.splitlines() if line.startswith("| ")]
+    primaries, fullest, share, emptiest = next(rows[at : at + 4] for at in range(len(rows)) if rows[at][0] == "3")
+    spread = [Counter(slot(tag) * int(number) // SLOTS for tag in TAGS).values() for number in primaries]
+    assert fullest == [str(max(counts)) for counts in spread]
+    assert emptiest == [str(min(counts)) for counts in spread]
+    assert share == [f"{int(100 * max(counts) / 64 + 0.5)} %" for counts in spread]
