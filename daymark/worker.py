@@ -18,7 +18,6 @@ from daymark import admin, limits, logs, registry, timeouts, witness
 from daymark.kafka import client_config
 from daymark.settings import PUBLISHED_CLAIM_KEY, Settings
 from daymark.values import Address
-from daymark.witness import Witness
 from daymark.workspaces_file import WorkspacesFile
 from ingest.port import CannotListen
 from processor import metrics
@@ -132,7 +131,7 @@ def _session(settings: Settings, claims: Claims, is_told: Callable[[], bool]) ->
     try:
         topics.check()  # before the group is joined: a worker that is refused disturbs nobody
         sink.fit()
-        _meet(settings, claims, topics)
+        _meet(settings, claims, config)
         sink.poll()
         source = Source(
             {**config, **_membership(settings)}, settings.topics.events, settings.batch_records, topics.mark
@@ -148,11 +147,11 @@ def _claims(settings: Settings) -> Claims:
     return Claims(settings.redis, settings.claim_key, lifetimes, settings.topics.prefix)
 
 
-def _meet(settings: Settings, claims: Claims, topics: "_Topics") -> None:
+def _meet(settings: Settings, claims: Claims, config: dict[str, Any]) -> None:
     """Look at the store, once. One that does not answer is met with the first claim."""
     if claims.met:
         return
-    kafka, last = topics.witness(settings.group)
+    kafka, last = witness.ask(config, settings.group, settings.topics.events)
     claims.introduce(kafka, last, settings.claims_moved_from)
     try:
         claims.meet()
@@ -204,14 +203,6 @@ class _Topics:
                     f"{name} has {partitions[name]} partitions, {topics.events} has {events}: "
                     "a result goes to its raw record's partition; `daymark topics` says what differs"
                 )
-
-    def witness(self, group: str) -> Witness:
-        """Return which Kafka cluster this is, and what a group's offsets say of the store.
-
-        Raises:
-            KafkaAway, Fatal: as `witness.ask` says.
-        """
-        return witness.ask(self._admin, group, self._topics.events, self._is_told)
 
     def batch_bytes(self) -> int | None:
         """Return how large batches may be, by the topics' limits; None: nobody says."""
