@@ -95,10 +95,22 @@ def _prepared(settings: Settings, workers: int) -> _Part:
             rejected=_codec(settings),
         ),
         drain_s=settings.drain_s,
+        limits=lambda: _limits(settings),
     )
     http = _bound(settings.http, "DAYMARK_HTTP")
     admins = [_bound(Address(host, port and port + number), "DAYMARK_ADMIN") for number in range(workers)]
     return _Part(config, http, admins)
+
+
+def _limits(settings: Settings) -> list[int]:
+    """Return the limits of the topics that ingest writes, those that are known."""
+    from confluent_kafka.admin import AdminClient  # noqa: PLC0415  drivers are loaded by those who run them
+
+    from daymark import limits  # noqa: PLC0415
+    from daymark.kafka import client_config  # noqa: PLC0415
+
+    topics = settings.topics
+    return [*limits.read(AdminClient(client_config(settings)), (topics.events, topics.rejected)).values()]
 
 
 def _bound(address: Address, setting: str) -> socket.socket:

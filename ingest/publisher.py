@@ -15,11 +15,12 @@ import msgspec
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from ingest.batch_size import BatchSize, Limits
 from ingest.delivery import Done, Headers, Outcome, Readiness, Record
 from ingest.metrics import Metrics
 from ingest.room import Room
 from ingest.trouble import Trouble
-from schemas.topics import PARTITIONER, Topics
+from schemas.topics import BATCH_BYTES, PARTITIONER, Topics
 
 log = structlog.get_logger()
 
@@ -77,13 +78,20 @@ class Publisher:
         topics: where to publish.
         metrics: what to count in.
         most_messages: that may be queued.
+        limits: asks for the topics' `max.message.bytes`, in a thread of its own.
 
     Raises:
         BadOptions: the client's options are not librdkafka's.
     """
 
     def __init__(
-        self, client: Mapping[str, Any], topics: Topics, metrics: Metrics, most_messages: int = MOST_MESSAGES
+        self,
+        client: Mapping[str, Any],
+        topics: Topics,
+        metrics: Metrics,
+        most_messages: int = MOST_MESSAGES,
+        *,
+        limits: Limits = lambda: (),
     ) -> None:
         self._topics, self._metrics = topics, metrics
         self._queue = Room(most_messages, MOST_BYTES)
@@ -97,14 +105,20 @@ class Publisher:
         self._seen = False  # until the topics were seen once, producing could make the broker create them, wrongly
         self.failure: str | None = None
         self.readiness = Readiness(ready=False, reason="Kafka has not been asked yet")
+        self._options, self._limits = {**client, **_OPTIONS, "error_cb": self._erred}, limits
+        self._retired: list[Producer] = []  # made larger batches; they finish what they have
         try:
-            self._producer = Producer({**client, **_OPTIONS, "error_cb": self._erred})
+            self._batch_size = BatchSize(int(client.get("batch.size", BATCH_BYTES)))
+            self._producer = self._made()
         except KafkaException as error:
             raise BadOptions(error.args[0].str()) from None
         self._executor = ThreadPoolExecutor(1, "kafka-look")
         self._watching = self._loop.create_task(self._watch())
         metrics.queue_messages.set_function(lambda: self._queue.count)
         metrics.queue_bytes.set_function(lambda: self._queue.size)
+
+    def _made(self) -> Producer:
+        return Producer({**self._options, "batch.size": self._batch_size.bytes})
 
     def has_room(self, workspace: str) -> bool:
         """As the port says."""
@@ -162,8 +176,7 @@ class Publisher:
 
     def _fits(self, waiter: _Waiter, part: int) -> bool:
         """Whether a request's records go into a part of the queue. An empty queue takes any."""
-        queue = self._queue
-        return not queue.count or queue.fits(waiter.workspace, waiter.messages, waiter.size, part)
+        return not self._queue.count or self._queue.fits(waiter.workspace, waiter.messages, waiter.size, part)
 
     def _produce(self, waiter: _Waiter, records: Sequence[Record], headers: Headers) -> None:
         self._queue.take(waiter.workspace, waiter.messages, waiter.size)
@@ -179,8 +192,7 @@ class Publisher:
         if not self._soon:
             self._soon = self._loop.call_soon(self._poll_soon)
         if not self._polling:
-            self._polling = True
-            self._quiet = 0
+            self._polling, self._quiet = True, 0
             self._loop.call_later(_POLL_SECONDS, self._poll)
 
     def _finish(self, waiter: _Waiter, error: KafkaError | None) -> None:
@@ -189,6 +201,8 @@ class Publisher:
             self._metrics.delivery_failures[error.name(),] += 1
             if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
                 self._say_refused(waiter.topic)
+            elif error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                self._batch_size.refuse()
             self._ended.append((waiter, Outcome.FAILED))
         if not waiter.left:
             self._queue.give(waiter.workspace, waiter.messages, waiter.size)
@@ -219,6 +233,10 @@ class Publisher:
     def _answer(self) -> int:
         """Take what librdkafka has to tell, answer in bulk those who waited for it, and return how much it was."""
         told = self._producer.poll(0)
+        for producer in [*self._retired]:
+            told += producer.poll(0)
+            if not len(producer):
+                self._retired.remove(producer)
         ended, self._ended = self._ended, []
         for waiter, outcome in ended:
             done, waiter.done = waiter.done, None
@@ -238,9 +256,19 @@ class Publisher:
             found = await self._loop.run_in_executor(self._executor, self._look)
             self._producer.poll(0)  # hears of trouble also when nothing is in flight
             readiness = self._judge(found)
+            if readiness.ready and self._batch_size.is_doubtful:
+                await self._fit()
             if readiness != self.readiness:
                 self._turn(readiness)
             await asyncio.sleep(_LOOK_SECONDS if readiness.ready else _LOOK_AGAIN_SECONDS)
+
+    async def _fit(self) -> None:
+        """Make batches that the topics take, by a new producer: before the first record, and after a refusal."""
+        limits = await self._loop.run_in_executor(self._executor, self._limits)
+        if self._batch_size.settle(limits):
+            log.warning("batches.smaller", batch_bytes=self._batch_size.bytes)
+            self._retired.append(self._producer)
+            self._producer = self._made()
 
     def _look(self) -> Collection[str] | KafkaError:
         """Ask Kafka for all its topics: asking for one by name could create it. Runs in a thread of its own."""

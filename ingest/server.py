@@ -18,7 +18,7 @@ import gc
 import resource
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -53,6 +53,7 @@ class Config:
     """Settings of a process of ingest.
 
     `kafka` is librdkafka's options of the connection; `workspaces_refused` says whether their file cannot be read;
+    `limits` asks for the topics' `max.message.bytes`;
     `drain_s` is how long everything is still served after SIGTERM, in seconds.
     """
 
@@ -62,6 +63,7 @@ class Config:
     workspaces_refused: Callable[[], bool] = lambda: False
     rules: Rules
     drain_s: float = 0.0
+    limits: Callable[[], Iterable[int]] = tuple
 
 
 class Failed(Exception):
@@ -90,7 +92,11 @@ def run(http: socket.socket, health: socket.socket, config: Config) -> None:
         CannotListen: another process listens there meanwhile.
         Failed: the producer is beyond repair.
     """
-    uvloop.run(serve(http, health, config, lambda metrics: Publisher(config.kafka, config.topics, metrics)))
+    uvloop.run(
+        serve(
+            http, health, config, lambda metrics: Publisher(config.kafka, config.topics, metrics, limits=config.limits)
+        )
+    )
 
 
 async def serve(

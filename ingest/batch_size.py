@@ -1,0 +1,30 @@
+"""How large the producer's batches are: as its topics take, and smaller when Kafka refuses them all the same. Pure."""
+
+from collections.abc import Callable, Iterable
+
+from schemas.topics import LEAST_BATCH_BYTES, batch_bytes
+
+Limits = Callable[[], Iterable[int]]
+"""Asks for the `max.message.bytes` of topics, of those that are known."""
+
+
+class BatchSize:
+    """A `batch.size`. `is_doubtful`: the topics' limits want a look, at the start and after a refusal."""
+
+    def __init__(self, most: int) -> None:
+        self.bytes = most
+        self.is_doubtful = True
+        self._is_refused = False
+
+    def refuse(self) -> None:
+        """Note that Kafka found a batch too large."""
+        self.is_doubtful = self._is_refused = True
+
+    def settle(self, limits: Iterable[int]) -> bool:
+        """Take the limits that are known, or halve if they explain no refusal; return whether it is smaller."""
+        before, fitting = self.bytes, batch_bytes(limits, self.bytes)
+        if self._is_refused and fitting == before:
+            fitting = max(LEAST_BATCH_BYTES, before // 2)
+        self.bytes = min(before, fitting)
+        self.is_doubtful = self._is_refused = False
+        return self.bytes < before
