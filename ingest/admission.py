@@ -41,7 +41,7 @@ class Events(msgspec.Struct, gc=False):
     events: Sequence[bytes]
     in_batch: bool
     type_required: bool
-    defaults: Defaults = {}
+    defaults: Defaults | None = None
     may_add: int = 0
     records: list[Record] = []
     rejected: list[tuple[int, Rejection]] = []
@@ -116,8 +116,9 @@ def rejected_values(
 
 def _merged(events: Events, some: Sequence[bytes]) -> Iterator[bytes]:
     """Yield events with the defaults under them, until those would add too much."""
+    defaults = events.defaults or {}
     for event in some:
-        merged = batch.with_defaults(event, events.defaults)
+        merged = batch.with_defaults(event, defaults)
         events.may_add -= len(merged) - len(event)
         if events.may_add < 0:
             return

@@ -135,10 +135,17 @@ def batch_answer(accepted: int, rejected: Sequence[tuple[int, Rejection]]) -> An
     faults = [
         {"index": index, "code": rejection.reason.value, "message": rejection.message} for index, rejection in rejected
     ]
-    if accepted or not rejected:
+    if not rejected:
+        return _all_accepted(accepted)
+    if accepted:
         return json_answer(200, {"success": True, "accepted": accepted, "rejected": faults})
     first = REASONS[rejected[0][1].reason]
     return _made(400, first.code, _content(first) | {"accepted": 0, "rejected": faults})
+
+
+@lru_cache(128)
+def _all_accepted(count: int) -> Answer:
+    return json_answer(200, {"success": True, "accepted": count, "rejected": []})
 
 
 def _content(refusal: Refusal) -> dict[str, object]:

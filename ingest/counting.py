@@ -24,7 +24,8 @@ _IN_OBJECT: Final = 2  # and of one that is an object of lists
 
 def is_dense(body: bytes, most: int) -> bool:
     """Whether a body may have so many elements that it is to be counted before it is read."""
-    return body.count(b",") > COMMAS_PER_EVENT * most
+    commas = COMMAS_PER_EVENT * most
+    return len(body) > commas and body.count(b",") > commas  # nearly every body is too short: no need to count
 
 
 def has_more(body: bytes, most: int) -> Generator[int, None, bool]:

@@ -69,18 +69,23 @@ class Intake(Request, kw_only=True, eq=False, gc=False):
 
     def feed(self, data: bytes) -> None:
         """Take a part of the body (step 5)."""
-        if self._inflater is None:
-            self._take(data)
-        else:
+        if self._inflater is not None:
             self._take_inflated(self._inflater.feed(data))
+        elif self._body or len(data) > self._limit:
+            self._take(data)
+        else:  # nearly always all of it
+            self._body = data
+            self.hold(len(data))
 
     def end(self) -> None:
         """Take the whole body (steps 3 to 7)."""
-        app, inflater = self.app, self._inflater
-        self._deadline = app.now() + ANSWER_SECONDS
-        if inflater is not None and inflater.is_behind:
-            app.slices.add(self.owner, self._guarded(self._inflate(inflater)))
-        elif inflater is not None and (fault := inflater.fault()) is not None:
+        inflater = self._inflater
+        self._deadline = self.app.now() + ANSWER_SECONDS
+        if inflater is None:
+            self._begin_work(self._whole())
+        elif inflater.is_behind:
+            self.app.slices.add(self.owner, self._guarded(self._inflate(inflater)))
+        elif (fault := inflater.fault()) is not None:
             self.refuse(fault)
         else:
             self._begin_work(self._whole())

@@ -62,7 +62,7 @@ class Request(msgspec.Struct, eq=False, gc=False):
         if owner == STRANGER:
             return True
         self.workspace = self.workspaces.get(owner)
-        return self.is_within_rate(0)
+        return self.workspace.rate_per_second is None or self.is_within_rate(0)
 
     def hold(self, size: int) -> bool:
         """Have so many bytes counted; false when there is no room, and the request refused."""
