@@ -96,6 +96,7 @@ def _prepared(settings: Settings, workers: int) -> _Part:
         ),
         drain_s=settings.drain_s,
         limits=lambda: _limits(settings),
+        patience=server.Patience(settings.keep_alive_s, settings.minimum_rate_bytes_s),
     )
     http = _bound(settings.http, "DAYMARK_HTTP")
     admins = [_bound(Address(host, port and port + number), "DAYMARK_ADMIN") for number in range(workers)]

@@ -86,6 +86,20 @@ TABLE: Final = (
         "4000",
         "most events of a request",
     ),
+    Setting(
+        "KEEP_ALIVE_S",
+        "keep_alive_s",
+        values.number(1, 86_400),
+        "3660",
+        "after so many seconds without a request a connection is closed; longer than load balancers keep theirs",
+    ),
+    Setting(
+        "MINIMUM_RATE_BYTES_S",
+        "minimum_rate_bytes_s",
+        values.number(1, 1_000_000),
+        "1024",
+        "slowest rate, in bytes a second, of a request body, and of a client that reads its answers",
+    ),
     Setting("INGEST_INSTANCES", "ingest_instances", values.number(1, 10_000), "1", "hosts that run `daymark ingest`"),
     Setting(
         "DRAIN_S",

@@ -77,6 +77,8 @@ class Settings:
     allowed_headers: tuple[str, ...]
     request_limit_bytes: int
     request_limit_events: int
+    keep_alive_s: int
+    minimum_rate_bytes_s: int
     ingest_instances: int
     drain_s: int
     group: str

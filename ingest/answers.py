@@ -52,6 +52,7 @@ TOO_MANY_EVENTS = Refusal("too_many_events", 413, "The batch has more events tha
 UNSUPPORTED_ENCODING = Refusal("unsupported_encoding", 415, "Content-Encoding is gzip or nothing")
 RATE_LIMITED = Refusal("rate_limited", 429, "The workspace sends more events than it may; please send again later")
 UNSUPPORTED_CALL = Refusal("unsupported_call", 501, "Only identify calls are accepted")
+UNKNOWN_METHOD = Refusal("unknown_method", 501, "The method is not one of HTTP's")
 UNAVAILABLE = Refusal("unavailable", 503, "Events cannot be stored right now; please send again")
 OVERLOADED = Refusal("overloaded", 503, "Too many requests at once; please send again")
 TOO_SLOW = Refusal("too_slow", 503, "The request took too long to arrive; please send again")
@@ -88,6 +89,7 @@ TABLE: Final = (
     UNSUPPORTED_ENCODING,
     RATE_LIMITED,
     UNSUPPORTED_CALL,
+    UNKNOWN_METHOD,
     UNAVAILABLE,
     OVERLOADED,
     TOO_SLOW,

@@ -1,20 +1,21 @@
-"""HTTP/1.1 on one connection, parsed by httptools: requests in, answers out, in order.
+"""One connection: requests in, answers out, in order, and an end to whoever keeps it without using it.
 
-Owns framing, order, and the clocks of a connection: one that says nothing, says it too slowly or does not listen is
-closed. Requests that come at once are begun at once, in order, and answered in that order. Nothing here waits: what is
-late is found by `Connections.tick`. Invariant: requests that came whole are answered, whatever follows them.
+Owns order and clocks; what the bytes say is `framing`'s. Of requests that come at once, one is begun in each iteration
+of the loop, so that a pipeline gets no more of it than as many connections would; none is begun while answers pile up:
+the rest of what came stays unread. Nothing here waits: `Connections.tick` finds what is late. Invariant: requests that
+came whole are answered, whatever follows them.
 """
 
 import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-import httptools
 import structlog
 
-from ingest import answers, head
-from ingest.answers import Answer, Header, Refusal
+from ingest import answers
+from ingest.answers import Answer, Refusal
 from ingest.exchange import Head
+from ingest.framing import Broken, Framing
 from ingest.turn import Turn
 
 if TYPE_CHECKING:
@@ -22,21 +23,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-REQUEST_SECONDS: Final = 4.0  # for a request to arrive, of the five that are promised
-KEEP_ALIVE_SECONDS: Final = 75.0  # since the last request began; longer than load balancers' 60: they close first
-UNREAD_SECONDS: Final = 10.0  # for a client to take its answers
-HEAD_LIMIT_BYTES: Final = 32 * 1024
+REQUEST_SECONDS: Final = 4.0  # for a head to arrive; within as many a body must bring what the minimum rate asks for
+UNREAD_SECONDS: Final = 10.0  # within which a client must take what the same rate asks for, of answers sent to it
+LINGER_SECONDS, SILENCE_SECONDS = 30.0, 5.0  # of reading on behind the last answer: at most, and with nothing coming
+LINGER_BYTES: Final = 16 * 1024 * 1024  # as above
 MOST_TURNS: Final = 100  # requests begun and not answered; further ones are not read
+COPIED_BYTES: Final = 16 * 1024  # a longer body is sent as it is, not copied behind its head
 
 _NEVER: Final = float("inf")
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class _Malformed(Exception):
-    """What a callback raises to end the parsing."""
-
-
-_MALFORMED: Final = (_Malformed, httptools.HttpParserInvalidURLError)
 
 
 class Connection(asyncio.Protocol):
@@ -44,185 +39,187 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, connections: "Connections") -> None:
         self._connections, self._app, self._loop = connections, connections.app, connections.loop
-        self._parser = httptools.HttpRequestParser(self)
+        self._framing = Framing(self)
         self._transport: asyncio.Transport
-        self._turns: deque[Turn] = deque()  # requests begun and not yet answered
-        self._turn: Turn  # the latest
-        self._target, self._lines, self._began = b"", list[Header](), self._loop.time()
-        self._in_head = self._in_body = False
-        self._head_bytes = 0  # since the last head, byte of a body, or end of a request
-        self._piece_bytes = self._last_piece_bytes = 0  # of what came now, and with the end of the last request
-        self._due, self._unread_due = _NEVER, _NEVER  # when the client must have sent more, and taken its answers
-        self._reading = True
-        self._ended = False  # nothing more is read
+        self._turns: deque[Turn] = deque()  # requests begun and not yet answered; a body in pieces is the last one's
+        self._began = self._loop.time()  # the latest of them
+        self._due, self._awaited = _NEVER, 0  # when the client must have sent more, and how many bytes of a body
+        self._unread_due, self._untaken = _NEVER, 0  # when it must have taken its answers, and how many bytes of them
+        self._written = 0  # bytes of answers
+        self._is_reading, self._is_paused = True, False  # from the client, writing to it
+        self._is_in_step = self._is_called = False  # `_read` is running, will be run by the loop
+        self._ended = False  # no further request is begun
+        self._followed = False  # the client may be sending what is not read
+        self._linger_left, self._linger_due = 0, _NEVER  # what is thrown away of that, once all is answered
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let a connection in, if there is room. It has to say something before the keep-alive time is over."""
         self._transport = transport  # type: ignore[assignment]  # asyncio has one type for all kinds
-        self._connections.open.add(self)
         self._go_on()
-        if len(self._connections) > self._connections.most:
+        if not self._connections.admit(self):
             self._break(answers.OVERLOADED)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Forget the connection. Requests that were read go on: their events are not lost with their client."""
-        self._connections.open.discard(self)
+        self._connections.forget(self)
         self._ended = True
-        if self._in_body:
-            self._turn.leave()
+        if self._framing.in_body:
+            self._turns[-1].leave()
         self._turns.clear()
+        self._framing.close()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came."""
+        """Read what came, up to the end of a request; of no bytes: what came before."""
         if self._ended:
+            self._leave_unread(data)
             return
-        self._piece_bytes = len(data)
-        self._head_bytes += self._piece_bytes
-        while data and not self._ended:
-            try:
-                self._parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
-                data = self._without_upgrade() + data[upgrade.args[0] :]
-            except httptools.HttpParserError as error:
-                self._break(_why(error))
-            else:
-                data = b""
-        if self._head_bytes > HEAD_LIMIT_BYTES:
-            self._break(answers.MALFORMED_REQUEST)
+        framing, turns = self._framing, self._turns
+        if not (framing.in_head or framing.in_body):
+            self._began = self._loop.time()
+        self._is_in_step = True
+        try:
+            framing.read(data)
+        except Broken as broken:
+            self._break(broken.why)
+        self._is_in_step = False
+        if turns and turns[-1].last and not framing.in_body and not self._ended:
+            self._end_reading()
         self._go_on()
 
     def eof_received(self) -> bool:
         """Stay open for the answers to what a client sent before it ended its half of the connection."""
-        if self._in_head or self._in_body or not self._turns:
-            return False
-        self._turn.last = True
-        return True
+        turns = self._turns
+        if not self._ended:
+            if self._framing.in_body:
+                turns.pop().leave()
+            if turns:
+                turns[-1].last = True
+            self._end_reading()
+        self._followed = False
+        return bool(turns)
 
     def pause_writing(self) -> None:
-        """Give a client that takes no answers a while, and read nothing from it."""
-        self._unread_due = self._loop.time() + UNREAD_SECONDS
+        """Begin nothing for a client that takes no answers."""
+        self._is_paused = True
         self._go_on()
 
     def resume_writing(self) -> None:
         """Go on with a client that takes its answers after all."""
-        self._unread_due = _NEVER
+        self._is_paused = False
         self._go_on()
 
-    def on_message_begin(self) -> None:
-        """Note when a request began."""
-        if self._turns and self._turns[-1].last:
-            raise _Malformed
-        self._target, self._lines, self._began = b"", [], self._loop.time()
-        self._in_head = True
-
-    def on_url(self, target: bytes) -> None:
-        """Take a part of the target."""
-        self._target += target
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a line of the head, or of the trailers."""
-        self._lines.append((name.lower(), value))
-
-    def on_headers_complete(self) -> None:
+    def begin(self, head: Head, last: bool, awaits_word: bool) -> Turn:  # noqa: FBT001  as the port says
         """Begin a request."""
-        parser, lines, target = self._parser, self._lines, self._target
-        if parser.should_upgrade():
-            return
-        version, headers = parser.get_http_version(), dict(lines)
-        # A head is measured only if it may be too long: that costs more than all the rest.
-        most = self._head_bytes + self._last_piece_bytes
-        if most > HEAD_LIMIT_BYTES and head.size(target, lines) > HEAD_LIMIT_BYTES:
-            raise _Malformed
-        if not head.is_clear(version, lines, headers):
-            raise _Malformed
-        begun = Head(parser.get_method(), head.path_of(target), headers, self._began)
-        self._lines = []  # what comes behind the body is none of the request's
-        self._in_head, self._in_body, self._head_bytes = False, True, 0
-        turn = self._turn = Turn(self.flush, self._began)
-        turn.last = self._connections.leaving or version != "1.1" or not parser.should_keep_alive()
-        turn.without_body = begun.method == b"HEAD"
-        turn.awaits_word = version == "1.1" and headers.get(b"expect", b"").lower() == b"100-continue"
+        self._awaited = 0
+        turn = Turn(self.flush, self._began, last or self._connections.leaving, awaits_word, head.method == b"HEAD")
         self._turns.append(turn)
-        turn.begin(self._app, begun)
-
-    def on_body(self, data: bytes) -> None:
-        """Take a part of a body."""
-        self._head_bytes = 0
-        if not self._turn.feed(data):
-            self._break(answers.REQUEST_TOO_LARGE)
-
-    def on_message_complete(self) -> None:
-        """End a request."""
-        if self._parser.should_upgrade():
-            return
-        if self._lines and head.size(b"", self._lines) > HEAD_LIMIT_BYTES:
-            raise _Malformed
-        self._in_body = False
-        self._head_bytes, self._last_piece_bytes = 0, self._piece_bytes
-        self._turn.end()
+        turn.begin(self._app, head)
+        return turn
 
     def flush(self) -> None:
         """Send the answers whose turn it is."""
         turns = self._turns
         while turns and turns[0].is_whole and (answer := turns[0].answer) is not None:
             self._send(answer, turns.popleft())
-        if not turns and not self._in_head:
-            self._head_bytes = 0  # line breaks, at most
+        if not turns and not self._framing.in_head:
+            self._framing.head_bytes = 0  # line breaks, at most
         self._go_on()
 
     def look(self, now: float) -> None:
         """End what is late."""
-        if now >= self._unread_due:
+        unsent = self._transport.get_write_buffer_size()
+        if not unsent:
+            self._unread_due = _NEVER
+        elif self._unread_due == _NEVER or self._written - unsent >= self._untaken:
+            self._unread_due = now + UNREAD_SECONDS
+            self._untaken = self._written - unsent + int(UNREAD_SECONDS * self._connections.bytes_s)
+        elif now >= self._unread_due:
             self._transport.abort()
-        elif now >= self._due and (self._in_head or self._in_body or self._head_bytes):
+        if now < self._due:
+            return
+        framing = self._framing
+        if not self._ended and (framing.in_head or framing.in_body or framing.head_bytes):
             self._break(answers.TOO_SLOW)
-        elif now >= self._due:
-            self._transport.close()
+        else:
+            self._close()
+
+    def idle_since(self) -> float | None:
+        """Return when the last request began, on the loop's clock; None: one is being read or answered."""
+        framing = self._framing
+        busy = self._ended or self._turns or framing.in_head or framing.head_bytes or framing.more
+        return None if busy else self._began
 
     def shutdown(self) -> None:
         """Answer what was begun, then close."""
-        if self._in_head:
+        if self._ended or self._framing.in_head:
             return
-        if self._turns:
-            self._turns[-1].last = True
+        if not self._turns:
+            self._close()
         else:
-            self._transport.close()
+            self._turns[-1].last = True
+            if not self._framing.in_body:
+                self._end_reading()
 
     def abort(self) -> None:
         """Cut the connection off."""
         self._transport.abort()
 
-    def _send(self, answer: Answer, turn: Turn) -> None:
-        transport, shared = self._transport, self._connections
-        if transport.is_closing():
-            return
-        self._app.answered(answer, self._loop.time() - turn.began, turn.received)
-        end = shared.end_of_last_head if turn.last else shared.end_of_head
-        transport.write(answer.head + end + (b"" if turn.without_body else answer.body))
-        if turn.last:
-            self._ended = True
-            self._turns.clear()
-            transport.close()
+    def _read_on(self) -> None:
+        """Read the next of the requests that came at once, unless one of those before it stands in its way."""
+        self._is_called = False
+        if self._framing.more and self._may_begin():
+            self.data_received(b"")
+
+    def _leave_unread(self, data: bytes) -> None:
+        """Leave what follows the last request with the client until all is answered; then throw it away."""
+        if self._turns:
+            self._followed = True
+            self._set_reading(False)
+        else:
+            self._discard(len(data))
+
+    def _may_begin(self) -> bool:
+        return not self._is_paused and len(self._turns) < MOST_TURNS
 
     def _go_on(self) -> None:
         """Decide whether anything is read next, and by when."""
-        if self._ended:
+        if self._ended or self._is_in_step:
             return
-        turns = self._turns
-        if self._in_body and self._turn.awaits_word and self._turn is turns[0]:
-            self._give_word(self._turn)
-        reading = self._unread_due == _NEVER and len(turns) < MOST_TURNS
-        if reading is not self._reading:
-            self._reading = reading
-            (self._transport.resume_reading if reading else self._transport.pause_reading)()
-        if self._in_head or self._in_body:
-            self._due = self._began + REQUEST_SECONDS if reading else _NEVER
+        framing, turns = self._framing, self._turns
+        is_reading = not self._is_paused and len(turns) < MOST_TURNS
+        if framing.more:
+            if is_reading and not self._is_called:
+                self._is_called = True
+                self._loop.call_soon(self._read_on)
+            is_reading = False
+        if is_reading is not self._is_reading:
+            self._set_reading(is_reading)
+        if framing.in_body or framing.in_head or not is_reading:
+            self._await_rest()
         elif turns:
             self._due = _NEVER
-        elif self._head_bytes:
+        elif framing.head_bytes:
             self._due = min(self._due, self._loop.time() + REQUEST_SECONDS)
         else:
-            self._due = self._began + KEEP_ALIVE_SECONDS
+            self._due = self._began + self._connections.keep_alive_s
+
+    def _await_rest(self) -> None:
+        """Decide by when more of a request must come. What a body brought too much of is not held to its credit."""
+        if not self._is_reading:
+            self._due = _NEVER
+        elif self._framing.in_head:
+            self._due = self._began + REQUEST_SECONDS
+        else:
+            turn = self._turns[-1]
+            if turn.received >= self._awaited or self._due == _NEVER:
+                self._due = self._loop.time() + REQUEST_SECONDS
+                self._awaited = turn.received + int(REQUEST_SECONDS * self._connections.bytes_s)
+            if turn.awaits_word and turn is self._turns[0]:
+                self._give_word(turn)
+
+    def _set_reading(self, is_reading: bool) -> None:  # noqa: FBT001
+        self._is_reading = is_reading
+        (self._transport.resume_reading if is_reading else self._transport.pause_reading)()
 
     def _give_word(self, turn: Turn) -> None:
         """Let a client that asked send its body, or tell it at once that no one wants it."""
@@ -232,38 +229,61 @@ class Connection(asyncio.Protocol):
         elif not turn.received:
             self._transport.write(_CONTINUE)
 
+    def _send(self, answer: Answer, turn: Turn) -> None:
+        transport, shared = self._transport, self._connections
+        if transport.is_closing():
+            return
+        self._app.answered(answer, self._loop.time() - turn.began, turn.received)
+        head = answer.head + (shared.end_of_last_head if turn.last else shared.end_of_head)
+        body = b"" if turn.without_body else answer.body
+        if len(body) > COPIED_BYTES:
+            transport.writelines((head, body))
+            self._written += len(head) + len(body)
+        else:
+            data = head + body
+            transport.write(data)
+            self._written += len(data)
+        if turn.last:
+            self._finish()
+
     def _break(self, why: Refusal) -> None:
         """Read no more. Whole requests are answered first, then the one in pieces gets this answer, or its own."""
         if self._ended:
             return
-        self._ended, self._due = True, _NEVER
-        if self._in_body:
-            turn, self._in_body = self._turn, False
+        if self._framing.in_body:
+            turn = self._turns[-1]
         else:
-            turn = Turn(self.flush, self._began if self._in_head else self._loop.time())
+            turn = Turn(self.flush, self._began if self._framing.in_head else self._loop.time())
             self._turns.append(turn)
-        turn.last = True
+        self._end_reading()
+        self._followed = turn.last = True
         turn.cut(answers.refused(why))
 
-    def _without_upgrade(self) -> bytes:
-        """Return the head of a request that offers another protocol, the offer left out.
+    def _end_reading(self) -> None:
+        """Begin no further request."""
+        self._ended, self._due = True, _NEVER
+        self._followed = self._framing.stop()
 
-        Java's HttpClient offers HTTP/2 with every first request. The parser takes what follows such a head for the
-        other protocol; in truth it is the body, for an offer may be declined.
-        """
-        method, version = self._parser.get_method(), self._parser.get_http_version().encode()
-        if method == b"CONNECT":
-            self._break(answers.MALFORMED_REQUEST)
-            return b""
-        self._parser = httptools.HttpRequestParser(self)
-        kept = (line for line in self._lines if line[0] not in {b"upgrade", b"connection", b"http2-settings"})
-        lines = (b"%s: %s\r\n" % line for line in kept)
-        return b"".join((method, b" ", self._target, b" HTTP/", version, b"\r\n", *lines, b"\r\n"))
+    def _finish(self) -> None:
+        """Close in stages (RFC 9112, section 9.6): a client that is still sending would lose its answer to a reset."""
+        self._turns.clear()
+        if not self._ended:
+            self._end_reading()
+        if not self._followed or len(self._connections) > self._connections.most:
+            self._close()
+            return
+        self._linger_left, self._linger_due = LINGER_BYTES, self._loop.time() + LINGER_SECONDS
+        self._transport.write_eof()
+        self._set_reading(True)
+        self._discard(0)
 
+    def _discard(self, size: int) -> None:
+        """Throw away what a client sends behind its last answer, within bounds."""
+        self._linger_left -= size
+        self._due = min(self._linger_due, self._loop.time() + SILENCE_SECONDS)
+        if self._linger_left < 0:
+            self._close()
 
-def _why(error: httptools.HttpParserError) -> Refusal:
-    cause = error.__context__
-    if not isinstance(error, httptools.HttpParserCallbackError) or isinstance(cause, _MALFORMED):
-        return answers.MALFORMED_REQUEST
-    log.error("request.failed", exc_info=cause)
-    return answers.INTERNAL_ERROR
+    def _close(self) -> None:
+        self._ended, self._due = True, _NEVER
+        self._transport.close()

@@ -1,10 +1,34 @@
-"""All connections of one port: who answers them, how many there may be, and the look at their clocks."""
+"""All connections of one port: who answers them, how many there may be, and for how long."""
 
 import asyncio
+import heapq
 from email.utils import formatdate
+from typing import Final, NamedTuple
+
+import structlog
 
 from ingest.connection import Connection
 from ingest.exchange import Application
+
+log = structlog.get_logger()
+
+_SPARE: Final = 16  # of so many connections that there may be, one is kept free: idle ones make room for new ones
+
+
+class Patience(NamedTuple):
+    """How long clients are waited for.
+
+    Attributes:
+        keep_alive_s: since the last request of a connection began, or since it was opened. Longer than load balancers
+            keep theirs (Google 600 s, Envoy 1 h): who closes first does not send into a closed connection.
+        bytes_s: how fast a body must come, and answers be taken, at least.
+    """
+
+    keep_alive_s: float = 3_660
+    bytes_s: float = 1_024
+
+
+PATIENT: Final = Patience()
 
 
 class Connections:
@@ -13,13 +37,17 @@ class Connections:
     Args:
         app: who answers.
         most: connections at a time; further ones are refused.
+        patience: with their clients.
     """
 
-    def __init__(self, app: Application, most: int) -> None:
+    def __init__(self, app: Application, most: int, patience: Patience = PATIENT) -> None:
         self.app, self.most = app, most
+        self.keep_alive_s, self.bytes_s = patience
         self.loop = asyncio.get_running_loop()
         self.open: set[Connection] = set()
         self.leaving = False  # each answer is its connection's last
+        self._evicted: set[Connection] = set()  # closed to make room, and not gone yet
+        self._may_evict = True
         self._tell_date()
 
     def connect(self) -> Connection:
@@ -27,14 +55,31 @@ class Connections:
         return Connection(self)
 
     def __len__(self) -> int:
-        return len(self.open)
+        return len(self.open) + len(self._evicted)
+
+    def admit(self, connection: Connection) -> bool:
+        """Count a new connection; false: there are too many. Those that are idle the longest make room in time."""
+        if len(self.open) >= self.most - self.most // _SPARE and self._may_evict:
+            self._evict()
+        self.open.add(connection)
+        return len(self.open) <= self.most
+
+    def forget(self, connection: Connection) -> None:
+        """Count a connection no more."""
+        self.open.discard(connection)
+        self._evicted.discard(connection)
 
     def tick(self) -> None:
         """Tell answers the date, and end what is late. To be called several times a second."""
         self._tell_date()
+        self._may_evict = True
         now = self.loop.time()
-        for connection in list(self.open):
-            connection.look(now)
+        for connection in (*self.open, *self._evicted):
+            try:
+                connection.look(now)
+            except Exception:  # the clocks of the others go on
+                log.exception("connection.failed")
+                connection.abort()
 
     def last_answers(self) -> None:
         """Send `Connection: close` with the answer of every request that begins from now on."""
@@ -48,8 +93,17 @@ class Connections:
 
     def abort(self) -> None:
         """Cut off what is left."""
-        for connection in list(self.open):
+        for connection in (*self.open, *self._evicted):
             connection.abort()
+
+    def _evict(self) -> None:
+        """Close a share of the connections, those that are idle the longest."""
+        idle = {connection: since for connection in self.open if (since := connection.idle_since()) is not None}
+        for connection in heapq.nsmallest(max(1, self.most // _SPARE), idle, idle.__getitem__):
+            self.open.discard(connection)
+            self._evicted.add(connection)
+            connection.shutdown()
+        self._may_evict = bool(idle)  # a search that found nothing is not repeated before the next look at the clocks
 
     def _tell_date(self) -> None:
         date = b"date: %s\r\n" % formatdate(usegmt=True).encode()

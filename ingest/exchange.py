@@ -21,13 +21,11 @@ class Head(msgspec.Struct, frozen=True, gc=False):
         method: in capitals.
         path: as sent, without a query.
         headers: by name in lower case; the last of those that may be repeated.
-        began: when its first byte came, on the loop's clock, in seconds.
     """
 
     method: bytes
     path: bytes
     headers: Mapping[bytes, bytes]
-    began: float
 
 
 class Intake(Protocol):

@@ -37,7 +37,7 @@ _BYTES_AN_EVENT: Final = 16 * 1024  # that take as long to inflate, or to take a
 _REJECTED_AN_EVENT: Final = 4  # rejections that are recorded, or told, in that time
 
 
-class Intake(Request, kw_only=True, eq=False, gc=False):
+class Intake(Request, kw_only=True, eq=False):
     """One request that is being taken."""
 
     _call: Call

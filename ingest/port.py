@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from ingest.connections import Connections
+from ingest.connections import PATIENT, Connections, Patience
 from ingest.exchange import Application
 
 log = structlog.get_logger()
@@ -65,11 +65,12 @@ class Port:
         bound: from `bind`.
         app: answers the requests.
         most: connections at a time; further ones are refused.
+        patience: how long clients are waited for.
     """
 
-    def __init__(self, bound: socket.socket, app: Application, most: int) -> None:
+    def __init__(self, bound: socket.socket, app: Application, most: int, patience: Patience = PATIENT) -> None:
         self._bound, self.address = bound, shown(bound.getsockname()[:2])
-        self.connections = Connections(app, most)
+        self.connections = Connections(app, most, patience)
         self.is_open = False
         self._server: asyncio.Server
         self._ticking: asyncio.Task[None]

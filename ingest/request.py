@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _LIMITS: Final = {answers.RATE_LIMITED.code, answers.OVERLOADED.code}
 
 
-class Request(msgspec.Struct, eq=False, gc=False):
+class Request(msgspec.Struct, eq=False):
     """One request of a workspace, or of a stranger until its key is known.
 
     Attributes:

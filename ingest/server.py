@@ -28,6 +28,7 @@ import uvloop
 
 from ingest.admin import Admin
 from ingest.app import App, Rules
+from ingest.connections import PATIENT, Patience
 from ingest.delivery import Delivery, Readiness
 from ingest.metrics import Metrics
 from ingest.port import CannotListen, Port, bind
@@ -36,7 +37,7 @@ from schemas import zones
 from schemas.topics import Topics
 from schemas.workspace import Workspaces
 
-__all__ = ["BadOptions", "CannotListen", "Config", "Failed", "Rules", "bind", "run", "serve"]
+__all__ = ["BadOptions", "CannotListen", "Config", "Failed", "Patience", "Rules", "bind", "run", "serve"]
 
 log = structlog.get_logger()
 
@@ -64,6 +65,7 @@ class Config:
     rules: Rules
     drain_s: float = 0.0
     limits: Callable[[], Iterable[int]] = tuple
+    patience: Patience = PATIENT
 
 
 class Failed(Exception):
@@ -109,7 +111,7 @@ async def serve(
     metrics, stop = Metrics(), _Stop()
     delivery = deliver(metrics)
     most = raise_file_limit()
-    api = Port(http, App(delivery, config.workspaces, config.rules, metrics), most)
+    api = Port(http, App(delivery, config.workspaces, config.rules, metrics), most, config.patience)
     admin = Port(health, Admin(lambda: (True, ""), lambda: _readiness(stop, api, delivery), metrics.registry), most)
     metrics.connections.set_function(lambda: len(api.connections))
     metrics.workspaces_refused.set_function(config.workspaces_refused)

@@ -13,8 +13,8 @@ from ingest.exchange import Application, Head, Intake
 DISCARD_LIMIT_BYTES: Final = 8 * 1024 * 1024
 
 
-class Turn(msgspec.Struct, eq=False, gc=False):
-    """One request and its answer. What it refers to in a circle it lets go of when it is answered.
+class Turn(msgspec.Struct, eq=False):
+    """One request and its answer. Tracked by the collector, since it stands in a circle with its intake.
 
     Attributes:
         flush: called when the answer may be sent.

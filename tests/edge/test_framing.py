@@ -83,7 +83,7 @@ SMUGGLING = {
     "a chunk longer than it says": _chunked(CHUNKS.replace(b"\r\n0", b"xx\r\n0")),
     "a chunk shorter than it says": _chunked(CHUNKS.replace(EVENT, EVENT[:-2])),
     "a line break in a chunk's extension": _chunked(CHUNKS.replace(b"\r\n", b';a="\r\nb"\r\n', 1)),
-    "another version": _raw(LENGTH, start=START.replace(b"1.1", b"1.2")),
+    "a version of two digits": _raw(LENGTH, start=START.replace(b"1.1", b"1.10")),
     "version 0.9": _raw(LENGTH, start=START.replace(b"1.1", b"0.9")),
     "version 2.0": _raw(LENGTH, start=START.replace(b"1.1", b"2.0")),
     "version 2.0 that offers another": _raw(LENGTH, *OFFER, start=START.replace(b"1.1", b"2.0")),

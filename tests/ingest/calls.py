@@ -37,7 +37,7 @@ async def call(
     loop = asyncio.get_running_loop()
     answered = loop.create_future()
     began = loop.time()
-    intake = app.begin(Head(b"POST", path, headers, began), answered.set_result)
+    intake = app.begin(Head(b"POST", path, headers), answered.set_result)
     if gate is not None:
         await gate.wait()
     wanted = 0

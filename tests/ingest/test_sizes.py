@@ -194,7 +194,7 @@ def test_tiny_parts_take_their_size() -> None:
 
     async def scene() -> None:
         app = App(FakeDelivery(), lambda: WORKSPACES, Rules(), Metrics())
-        intake = app.begin(Head(b"POST", b"/v1/batch", HEADERS, 0.0), lambda _: None)
+        intake = app.begin(Head(b"POST", b"/v1/batch", HEADERS), lambda _: None)
         assert isinstance(intake, Intake)
         for _ in range(50_000):
             intake.feed(b"  ")
