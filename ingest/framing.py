@@ -200,17 +200,19 @@ class Framing:
         self.head_bytes += end - at
         if self.head_bytes > HEAD_LIMIT_BYTES:
             raise Broken(answers.MALFORMED_REQUEST)
-        target = self._target if self.in_head else b""
+        target, is_offer = (self._target if self.in_head else b""), False
         try:
             if not self._unknown:
                 self._parser.feed_data(part)
         except httptools.HttpParserUpgrade:
-            self._decline_offer()
+            is_offer = True
         except httptools.HttpParserError as error:
             if not _is_of_method(error):
                 raise
             self._unknown = True
-        if self.head_bytes:  # it is not whole
+        if is_offer:
+            self._decline_offer()
+        elif self.head_bytes:  # it is not whole
             self._keep(part, target)
 
     def _end_of_pieces(self, end: int) -> int:
@@ -283,8 +285,8 @@ def _is_of_method(error: httptools.HttpParserError) -> bool:
 
 def _why(error: Exception) -> Refusal:
     cause: BaseException | None = error
-    while isinstance(cause, (httptools.HttpParserCallbackError, httptools.HttpParserUpgrade)):
-        cause = cause.__context__
+    if isinstance(error, httptools.HttpParserCallbackError):
+        cause = error.__context__
     if isinstance(cause, Broken):
         return cause.why
     if isinstance(cause, (httptools.HttpParserError, BadChunks)):

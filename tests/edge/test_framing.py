@@ -39,6 +39,8 @@ def _lines(separator: bytes) -> bytes:
     return separator.join((START, b"Host: localhost", wire.BASIC, LENGTH, b"", EVENT))
 
 
+HOSTS = [b"", b"localhost:", b"a_b.example:8080", b"127.0.0.1", b"[::1]:80", b"a%20b", b"xn--bcher-kva.example"]
+
 SMUGGLING = {
     "two lengths": _raw(LENGTH, b"Content-Length: 5"),
     "the same length twice": _raw(LENGTH, LENGTH),
@@ -82,12 +84,29 @@ SMUGGLING = {
     "a space after a chunk's length": _chunked(CHUNKS.replace(b"\r\n", b" \r\n", 1)),
     "a chunk longer than it says": _chunked(CHUNKS.replace(b"\r\n0", b"xx\r\n0")),
     "a chunk shorter than it says": _chunked(CHUNKS.replace(EVENT, EVENT[:-2])),
+    "a space before a chunk's length": _chunked(b" " + CHUNKS),
+    "a tab after a chunk's length": _chunked(CHUNKS.replace(b"\r\n", b"\t\r\n", 1)),
+    "a space after a chunk's extension": _chunked(CHUNKS.replace(b"\r\n", b";a=b \r\n", 1)),
+    "an extension without a name": _chunked(CHUNKS.replace(b"\r\n", b" ; =b\r\n", 1)),
+    "an extension whose quotes stay open": _chunked(CHUNKS.replace(b"\r\n", b' ; a="b\r\n', 1)),
+    "a chunk whose data ends in LF": _chunked(CHUNKS.replace(b"\r\n0", b"\n0")),
+    "a last chunk of a sign": _chunked(CHUNKS.replace(b"\r\n0", b"\r\n+0")),
     "a line break in a chunk's extension": _chunked(CHUNKS.replace(b"\r\n", b';a="\r\nb"\r\n', 1)),
     "a version of two digits": _raw(LENGTH, start=START.replace(b"1.1", b"1.10")),
     "version 0.9": _raw(LENGTH, start=START.replace(b"1.1", b"0.9")),
     "version 2.0": _raw(LENGTH, start=START.replace(b"1.1", b"2.0")),
     "version 2.0 that offers another": _raw(LENGTH, *OFFER, start=START.replace(b"1.1", b"2.0")),
+    "a method in pieces that ends a body": _raw(b"Content-Length: %d" % (len(EVENT) - 1), body=EVENT[:-1] + b"more"),
+    "RTSP without a method of HTTP": _raw(LENGTH, start=b"DESCRIBE /v1/i RTSP/3.0"),
     "no host": _raw(LENGTH).replace(HOST, b""),
+    "a host of two words": _raw(LENGTH).replace(HOST, b"Host: a b\r\n"),
+    "a host with a path": _raw(LENGTH).replace(HOST, b"Host: a/b\r\n"),
+    "a host with a user": _raw(LENGTH).replace(HOST, b"Host: me@localhost\r\n"),
+    "a host with a scheme": _raw(LENGTH).replace(HOST, b"Host: http://localhost\r\n"),
+    "a host with a port of words": _raw(LENGTH).replace(HOST, b"Host: localhost:http\r\n"),
+    "a host in half a bracket": _raw(LENGTH).replace(HOST, b"Host: [::1\r\n"),
+    "a host with half an escape": _raw(LENGTH).replace(HOST, b"Host: a%2\r\n"),
+    "a bad host in HTTP/1.0": _raw(LENGTH, start=START.replace(b"1.1", b"1.0")).replace(HOST, b"Host: a b\r\n"),
     "two hosts": _raw(LENGTH, b"host: localhost"),
     "two hosts in HTTP/1.0": _raw(LENGTH, b"host: localhost", start=START.replace(b"1.1", b"1.0")),
     "two keys": _raw(LENGTH, b"Authorization: Bearer other"),
@@ -128,10 +147,16 @@ def test_what_was_whole_before_it_is_answered(server: Server, sent: str) -> None
         b"\r\n" + _raw(LENGTH),
         _raw(LENGTH, b"X-Twice: a", b"X-Twice: b"),
         _chunked(CHUNKS[:-2] + HOST + b"\r\n"),
+        _chunked(CHUNKS.replace(b"\r\n", b" ; a = b\r\n", 1)),
+        _chunked(CHUNKS.replace(b"\r\n", b'\t;\ta = "b; \\"c" ;d\r\n', 1)),
+        _raw(LENGTH, start=START.replace(b"1.1", b"1.2")),
+        _raw(LENGTH, start=START.replace(b"1.1", b"1.9")),
+        *(_raw(LENGTH).replace(HOST, b"Host: " + host + b"\r\n") for host in HOSTS),
     ],
     ids=[
         *("extension", "trailer", "zeros and capitals", "tab and capitals", "zeros", "absolute form", "line break"),
-        *("a header twice", "a host among the trailers"),
+        *("a header twice", "a host among the trailers", "an extension with spaces", "several", "HTTP/1.2", "HTTP/1.9"),
+        *(f"host {host.decode()!r}" for host in HOSTS),
     ],
 )
 def test_what_is_odd_but_clear_is_taken(server: Server, sent: bytes) -> None:
@@ -279,3 +304,34 @@ def test_half_open(server: Server) -> None:
         ended.shutdown(socket.SHUT_WR)
         assert [reply.status for reply in wire.answers(ended)] == [200]
         assert [reply.code for reply in wire.answers(silent)] == ["too_slow"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *([b"Connection: close"], [b"Connection: upgrade, close"], [b"Connection: keep-alive ,\tClose"]),
+        *([b"Connection: x", b"Connection: close"], [b"Connection: Upgrade, close", b"Upgrade: h2c"]),
+        [b"Connection: close, HTTP2-Settings", b"Upgrade: h2c", b"Connection: upgrade", b"HTTP2-Settings: AAMAAABk"],
+    ],
+)
+def test_close_among_other_options(server: Server, options: list[bytes]) -> None:
+    """A client that says anywhere among its options that it closes gets its answer and the end (RFC 9112, 9.6)."""
+    with wire.connect(server.http) as link:
+        link.sendall(_raw(LENGTH, *options))
+        (reply,) = wire.answers(link)
+    assert (reply.status, reply.headers["connection"]) == (200, "close")
+
+
+@pytest.mark.parametrize(
+    "pieces", [[b"FOO"], [b"F", b"OO"], [b"post"], [b"PO", b"STS"], [b"PLAY"], [b"\r\nG-T"], [b"FLUSH"]]
+)
+def test_a_method_that_nobody_knows(server: Server, pieces: list[bytes]) -> None:
+    """It is 501 (RFC 9110, section 15.6.2), in whatever pieces it comes; the connection is closed."""
+    *first, last = pieces
+    rest = last + b" /v1/i HTTP/1.1\r\n" + HOST + b"\r\n"
+    with wire.connect(server.http) as link:
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in (*first, rest[:-20], rest[-20:]):
+            link.sendall(piece)
+        (reply,) = wire.answers(link)
+    assert (reply.status, reply.code, reply.headers["connection"]) == (501, "unknown_method", "close")
