@@ -19,7 +19,7 @@ log = structlog.get_logger()
 TICK_SECONDS: Final = 0.25  # how late an expired deadline may be noticed
 _BACKLOG: Final = 4096
 _LOOK_SECONDS: Final = 0.02
-_ON_ITS_WAY_SECONDS: Final = 0.1  # for a request that was sent before its sender could know that the port is closed
+_ON_ITS_WAY_SECONDS: Final = 0.5  # for a request that was sent before its sender could know that the port is closed
 _IPV6_ANY: Final = "::"
 
 
