@@ -135,8 +135,8 @@ class Injector:
         return heal
 
     def _strike_request(self, fault: Fault) -> Undo:
-        """Set a trap for the next request of an API, whoever's it is; once undone, what it caught arrives."""
-        trap = Trap(Api[fault.step], Act(fault.act))
+        """Set a trap for the next request of an API, whoever's it is; what it catches arrives a little later."""
+        trap = Trap(Api[fault.step], Act(fault.act), after_s=fault.late_s)
         self._where.proxy.tell(partial(self._where.traps.set, trap))
 
         def undo() -> None:

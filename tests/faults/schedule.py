@@ -73,7 +73,8 @@ _WORKER: Final = {Kind.KILL: 6, Kind.AIMED_KILL: 12, Kind.STOP: 1, Kind.AIMED_ST
 # Single requests: mostly such as arrive late, after the driver has repeated them.
 _ACTS: Final = {Act.RESET: 6, Act.REPEAT: 2, Act.DELAY: 1, Act.REORDER: 1, Act.HOLD: 1}
 _CATCHES: Final = {(api.name, act): times for api in TRANSACTION for act, times in _ACTS.items()}
-_MOST_LATE_S, _RESETS = 2.0, 0.3  # how long one is held up; after how many of them a connection is reset
+_LATE_S: Final = (0.02, 1.5)  # how long one is held up
+_RESETS: Final = 0.3  # after how many of them a single connection is reset
 _INGEST: Final = {Kind.INGEST_KILL: 4, Kind.INGEST_TERM: 1}
 
 
@@ -81,8 +82,8 @@ class Fault(NamedTuple):
     """One fault: when it happens and to whom, and after how many seconds it is undone by itself.
 
     `target` is a worker's, an ingest's or a node's number, or the index of a link; `step` and `visit` say where an
-    aimed fault hits: at that visit of the step. Of a request that is caught, `step` is its API, and `act` what is done
-    to it.
+    aimed fault hits: at that visit of the step. Of a request that is caught, `step` is its API, `act` what is done to
+    it, and `late_s` how many seconds later it arrives.
     """
 
     at_s: float
@@ -92,6 +93,7 @@ class Fault(NamedTuple):
     step: str = ""
     visit: int = 0
     act: str = ""
+    late_s: float = 0.0
 
     @property
     def over_s(self) -> float:
@@ -145,8 +147,8 @@ def _drill(chance: random.Random, scope: Scope, kinds: Sequence[Kind], steps: Se
     for number, kind in enumerate(cycle(kinds)):
         step = chance.choice(steps) if kind in _AIMED else ""
         lasts_s = scope.session_s + 2 if kind is Kind.AIMED_STOP else _length(chance, scope, kind)
-        act = Act.RESET if kind is Kind.REQUEST else ""
-        yield Fault(at_s, kind, number % scope.workers, lasts_s, step, int(kind in _AIMED), act)
+        caught = (Act.RESET, chance.uniform(*_LATE_S)) if kind is Kind.REQUEST else ()
+        yield Fault(at_s, kind, number % scope.workers, lasts_s, step, int(kind in _AIMED), *caught)
         at_s += (lasts_s if kind in {*NODES, *STORE} else 0) + chance.uniform(0.5, 1.5) * scope.worker_every_s
 
 
@@ -216,7 +218,7 @@ def _length(chance: random.Random, scope: Scope, kind: Kind) -> float:
         case Kind.BLACK_HOLE:
             return chance.uniform(1, scope.session_s + 2)
         case Kind.REQUEST:
-            return chance.uniform(0.05, _MOST_LATE_S)
+            return chance.uniform(2, 4)  # in which it is caught, and arrives
         case _:
             return chance.uniform(1, 5)
 
@@ -229,7 +231,7 @@ def _requests(chance: random.Random, scope: Scope) -> Iterator[Fault]:
     for api, act in _rounds(chance, _CATCHES):
         at_s += chance.uniform(1, 3)
         lasts_s = _length(chance, scope, Kind.REQUEST)
-        yield Fault(at_s, Kind.REQUEST, 0, lasts_s, api, 0, act)
+        yield Fault(at_s, Kind.REQUEST, 0, lasts_s, api, 0, act, chance.uniform(*_LATE_S))
         at_s += lasts_s
         if chance.random() < _RESETS:
             yield Fault(at_s, Kind.RESET, chance.randrange(100))

@@ -36,7 +36,7 @@ class Node:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def has(self, *numbers: int) -> None:
-        wait_until(lambda: self.arrived == [*numbers], f"{numbers} have arrived, rather than {self.arrived}")
+        wait_until(lambda: self.arrived == [*numbers], f"{numbers} have arrived")
 
     def _accept(self) -> None:
         while True:
@@ -65,8 +65,8 @@ class Road:
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.link.port), 10)
 
-    def trap(self, act: Act, before: Api | None = None) -> Trap:
-        made = Trap(Api.END_TXN, act, before)
+    def trap(self, act: Act, before: Api | None = None, after_s: float | None = None) -> Trap:
+        made = Trap(Api.END_TXN, act, before, after_s=after_s)
         self.traps.set(made)
         return made
 
@@ -150,8 +150,17 @@ def test_released_by_a_later_request(road: Road) -> None:
     """What was caught arrives just before the next request of another API."""
     road.trap(Act.REPEAT, before=Api.PRODUCE)
     with road.connect() as connection:
-        connection.sendall(request(1) + request(2, Api.METADATA) + request(3, Api.PRODUCE))
+        connection.sendall(request(1) + request(2, Api.METADATA))
+        road.node.has(1, 2)
+        connection.sendall(request(3, Api.PRODUCE))
         road.node.has(1, 2, 1, 3)
+
+
+def test_released_by_time(road: Road) -> None:
+    road.trap(Act.REPEAT, after_s=0.1)
+    with road.connect() as connection:
+        connection.sendall(request(1))
+        road.node.has(1, 1)
 
 
 def test_a_removed_trap_lets_go(road: Road) -> None:

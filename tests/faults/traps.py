@@ -27,7 +27,9 @@ class Act(StrEnum):
 class Trap:
     """Catches one request. Events may be waited for by any thread; everything else belongs to the proxy's loop."""
 
-    def __init__(self, api: Api, act: Act, before: Api | None = None, passing: int = 0) -> None:
+    def __init__(
+        self, api: Api, act: Act, before: Api | None = None, passing: int = 0, after_s: float | None = None
+    ) -> None:
         """Make a trap.
 
         Args:
@@ -35,12 +37,14 @@ class Trap:
             act: what is done to it.
             before: releases it just before a later request of this API.
             passing: how many of those are let pass first.
+            after_s: releases it so many seconds after it was caught.
         """
         self.api, self.act = api, act
         self.caught, self.delivered = threading.Event(), threading.Event()
         self.answer = b""  # to what was delivered late
         self.released = asyncio.Event()
-        self._before, self._passing = before, passing
+        self._before, self._passing, self._after_s = before, passing, after_s
+        self._timed: asyncio.Task[None] | None = None
         self._server: Address | None = None
         self._frame = b""
 
@@ -48,6 +52,8 @@ class Trap:
         """Note what was caught, and where it was going."""
         self._frame, self._server = request.frame, server
         self.caught.set()
+        if self._after_s is not None:
+            self._timed = asyncio.ensure_future(self._release_after(self._after_s))
 
     def is_due(self, request: Request) -> bool:
         """Whether what was caught is to arrive just before this request."""
@@ -64,6 +70,10 @@ class Trap:
         if self._server is not None and self.act in {Act.RESET, Act.HOLD, Act.REPEAT}:
             with suppress(OSError):
                 await self._deliver(self._server)
+
+    async def _release_after(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self.release()
 
     async def _deliver(self, server: Address) -> None:
         reader, writer = await asyncio.open_connection(*server)
