@@ -218,6 +218,9 @@ class Question:
         A slot that is half-way answers TRYAGAIN to several keys of which it has only some: asked one by one, its holder
         answers or sends us to the node that imports the slot.
         """
+        if not isinstance(reply, Exception):
+            self.answers.update(zip(part.indexes, reply, strict=True))
+            return None
         again = part._replace(importer=None)
         match reply:
             case MovedError():
@@ -228,11 +231,9 @@ class Question:
                 self.pending.append(part._replace(in_full=True))
             case TryAgainError() if len(part.indexes) > 1:
                 self.pending += [again._replace(indexes=[index]) for index in part.indexes]
-            case Exception():
+            case _:
                 self.pending.append(again)
                 return reply
-            case _:
-                self.answers.update(zip(part.indexes, reply, strict=True))
         return None
 
 
