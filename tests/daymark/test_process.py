@@ -63,7 +63,7 @@ def test_health_of_a_worker(road: Road) -> None:
     """Alive and ready on its own port; other paths are 404."""
     with road.worker() as worker:
         address = json.loads(worker.wait_for(r'\{.*"worker\.started".*\}'))["admin"]
-        worker.wait_for("partitions.assigned")
+        wait_until(lambda: worker.readiness() == 200, "the worker is ready")
         for path in ("livez", "readyz", "metrics"):
             with urllib.request.urlopen(f"http://{address}/{path}", timeout=10) as answer:
                 assert answer.status == 200
