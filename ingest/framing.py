@@ -116,9 +116,10 @@ class Framing:
         return left
 
     def close(self) -> None:
-        """Let go of the parser, which refers to this as this does to it."""
+        """Let go of what refers to this or to the connection: a closed one is freed at once, not by the collector."""
         self.stop()
         del self._parser, self._requests
+        vars(self).pop("_body", None)
 
     def on_message_begin(self) -> None:
         """Note that a request began."""
