@@ -88,8 +88,8 @@ def admit(events: Events, start: int, stop: int, received_at_ms: int, workspace:
     some = events.events[start:stop]
     for index, event in enumerate(_merged(events, some) if events.defaults else some, start):
         found = read(event, received_at_ms, workspace, type_required=type_required)
-        if isinstance(found, Identify) and (cut := credentials.without_key(event)) is not event:
-            event = cut  # noqa: PLW2901  the bytes that will be published, and must still be read as an identify
+        if isinstance(found, Identify) and found.bears_key:
+            event = credentials.without_key(event)  # noqa: PLW2901  the bytes that will be published
             found = read(event, received_at_ms, workspace, type_required=type_required)
         if isinstance(found, Identify):
             admit((found.email.encode(), event))

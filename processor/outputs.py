@@ -34,7 +34,7 @@ def interaction(
     """Return the interaction that an event becomes, for the same partition as its raw record."""
     record, identify = candidate.record, candidate.identify
     key = interaction_id(contact_day.workspace, contact_day.email, contact_day.day)
-    said = segment.describe(record.value, workspace)
+    said = segment.describe(identify, record.value, workspace)
     value = codec.pack(  # in the order of TimelineInteraction.avsc
         key,
         contact_day.workspace,

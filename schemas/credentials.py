@@ -9,11 +9,9 @@ import re
 from itertools import pairwise
 from typing import Final, NoReturn
 
-from schemas.keys import Keys
 from schemas.lookup import squash
 
 KEY: Final = squash("writeKey")
-_QUOTED: Final = b'"%s":' % KEY.encode()
 
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{}\],]', re.DOTALL)  # a string whole; possessive, so linear
 _NAME = re.compile(rb'\s*("(?:[^"\\]++|\\.)*+")\s*:', re.DOTALL)
@@ -42,7 +40,7 @@ def without_key(event: bytes) -> bytes:
 
     Nested objects are not looked into. What is no JSON object is returned as it is, and what is malformed stays so.
     """
-    if not Keys(event).times(_QUOTED):
+    if not _may_bear(event):
         return event
     edges = _edges(event)
     members = [event[start + 1 : end] for start, end in pairwise(edges)]

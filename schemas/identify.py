@@ -20,24 +20,28 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     membership: bool | None
 
 
+class Description(msgspec.Struct, frozen=True, gc=False):
+    """What an identify says of the visit: free text as sent, save that lone surrogates have become U+FFFD."""
+
+    event: str | None
+    url: str | None
+
+
 class Identify(msgspec.Struct, frozen=True, gc=False):
     """An identify call: whose it is, when it was, and what it says of the contact (contract, section 3).
 
     `email` is normalised and names the contact; `timestamp_ms` is in epoch milliseconds. `changes` are the user
-    properties that it sets. What it says of the visit is a `Description`, which only a contact-day's winner needs.
+    properties that it sets. `bears_key`: an API key stands among its own fields, and must be cut out before it is
+    published (`credentials`). `description` is what it says of the visit; None where that was not looked for, since
+    only a contact-day's winner needs it: `segment.describe` looks.
     """
 
     email: str
     timestamp_ms: int
     message_id: str | None
     changes: tuple[Change, ...] = ()
-
-
-class Description(msgspec.Struct, frozen=True, gc=False):
-    """What an identify says of the visit: free text as sent, save that lone surrogates have become U+FFFD."""
-
-    event: str | None
-    url: str | None
+    bears_key: bool = False
+    description: Description | None = None
 
 
 def is_text(value: object) -> TypeGuard[str]:

@@ -1,13 +1,14 @@
 """Bytes as Segment and its SDKs send them -> `Identify` or `Rejection` (contract, section 3).
 
 `read` is pure and total: the same bytes and receipt give the same answer in ingest, in the processor and in a replay.
-The fast path in `usual` answers wherever it can show that the tolerant one in `wild` would say the same.
+What has only usual fields takes the path in `usual`, nearly all else the one in `lenient`: both answer where they can
+show that the reference, the tolerant path in `wild`, would say the same.
 """
 
 import re
 from itertools import accumulate
 
-from schemas import reasons, usual, wild
+from schemas import lenient, reasons, usual, wild
 from schemas.identify import Description, Identify
 from schemas.reasons import Rejection
 from schemas.workspace import PLAIN, Workspace
@@ -43,7 +44,9 @@ def read(
     brackets = body.count(b"{") + (0 if body.find(b"[") < 0 else body.count(b"["))  # to find is quicker than to count
     if brackets > DEPTH_LIMIT and _is_too_deep(body):
         return reasons.MALFORMED_JSON
-    found = usual.read(body, workspace, type_required=type_required)
+    found = usual.read(body, workspace)
+    if found is None:
+        found = lenient.read(body, workspace, type_required=type_required)
     if found is None:
         found = wild.read(body, workspace, type_required=type_required)
     if type(found) is Rejection:  # on every event: isinstance costs 0.1 µs more
@@ -51,10 +54,9 @@ def read(
     return reasons.TIMESTAMP_IN_FUTURE if found.timestamp_ms > received_at_ms + _FUTURE_MS else found
 
 
-def describe(body: bytes, workspace: Workspace = PLAIN) -> Description:
-    """Return what an event says of the visit, whose `Identify` `read` has returned in the same workspace."""
-    found = usual.describe(body, workspace)
-    return wild.describe(body, workspace) if found is None else found
+def describe(identify: Identify, body: bytes, workspace: Workspace = PLAIN) -> Description:
+    """Return what an event says of the visit, which `read` took for this identify in the same workspace."""
+    return identify.description or lenient.describe(body, workspace) or wild.describe(body, workspace)
 
 
 def _is_too_deep(body: bytes) -> bool:

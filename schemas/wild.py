@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from schemas import contact, properties, reasons, timestamps
+from schemas.credentials import KEY
 from schemas.format import Format
 from schemas.identify import Description, Identify, is_text
-from schemas.lookup import Path, present, tidy
+from schemas.lookup import Path, present, squash, tidy
 from schemas.reasons import Rejection
 from schemas.timestamps import Number
 from schemas.workspace import Workspace
@@ -45,7 +46,14 @@ def read(body: bytes, workspace: Workspace, *, type_required: bool) -> Identify 
         timestamp_ms = _timestamp(fields.values("timestamp", ORIGINAL_TIMESTAMP))
     if isinstance(timestamp_ms, Rejection):
         return timestamp_ms
-    return Identify(email, timestamp_ms, _text(present(event, MESSAGE_ID)), properties.read(event, workspace.audiences))
+    return Identify(
+        email,
+        timestamp_ms,
+        _text(present(event, MESSAGE_ID)),
+        properties.read(event, workspace.audiences),
+        any(squash(name) == KEY for name in event),
+        described(event, workspace),
+    )
 
 
 def describe(body: bytes, workspace: Workspace) -> Description:

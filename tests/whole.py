@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from schemas import segment, usual, wild
+from schemas import lenient, segment, usual, wild
 from schemas.identify import Change, Description, Identify
 from schemas.reasons import Rejection
 from schemas.workspace import PLAIN, Workspace
@@ -17,6 +17,7 @@ class Whole(NamedTuple):
     event: str | None = None
     message_id: str | None = None
     changes: tuple[Change, ...] = ()
+    bears_key: bool = False
 
 
 def read(
@@ -24,7 +25,7 @@ def read(
 ) -> Whole | Rejection:
     """By `segment`, as ingest and workers do."""
     found = segment.read(body, received_at_ms, workspace, type_required=type_required)
-    return found if isinstance(found, Rejection) else _whole(found, segment.describe(body, workspace))
+    return found if isinstance(found, Rejection) else _whole(found, segment.describe(found, body, workspace))
 
 
 def reference(body: bytes, workspace: Workspace = PLAIN, *, type_required: bool = False) -> Whole | Rejection:
@@ -34,13 +35,28 @@ def reference(body: bytes, workspace: Workspace = PLAIN, *, type_required: bool 
 
 
 def fast(body: bytes, workspace: Workspace = PLAIN, *, type_required: bool = False) -> Whole | Rejection | None:
-    """By the fast path alone; None where it leaves anything of the event to the tolerant one."""
-    found = usual.read(body, workspace, type_required=type_required)
+    """By the two fast paths; None where they leave anything of the event to the tolerant one."""
+    found = usual.read(body, workspace)
+    if found is None:
+        return lenient_alone(body, workspace, type_required=type_required)
+    if isinstance(found, Rejection):
+        return found
+    assert found.description is not None
+    return _whole(found, found.description)
+
+
+def lenient_alone(
+    body: bytes, workspace: Workspace = PLAIN, *, type_required: bool = False
+) -> Whole | Rejection | None:
+    """By the second of them."""
+    found = lenient.read(body, workspace, type_required=type_required)
     if not isinstance(found, Identify):
         return found
-    said = usual.describe(body, workspace)
+    said = lenient.describe(body, workspace)
     return None if said is None else _whole(found, said)
 
 
 def _whole(found: Identify, said: Description) -> Whole:
-    return Whole(found.email, found.timestamp_ms, said.url, said.event, found.message_id, found.changes)
+    return Whole(
+        found.email, found.timestamp_ms, said.url, said.event, found.message_id, found.changes, found.bears_key
+    )

@@ -46,7 +46,7 @@ class Truth:
     def interaction(self, raw: Raw, identify: Identify, identity: str, day: int) -> tuple[Any, ...]:
         """Return the fields of an event's interaction, in the order of `facts.INTERACTION_FIELDS`."""
         workspace = self.workspace(raw.workspace)
-        said = segment.describe(raw.value, workspace)
+        said = segment.describe(identify, raw.value, workspace)
         described_by = "event" if said.event else "url" if said.url else "standard"
         return (
             identity,

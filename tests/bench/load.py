@@ -17,6 +17,8 @@ from tests.flows import Road
 FIRST_DAY = date(2024, 5, 3)
 FIRST_DAY_NUMBER = (FIRST_DAY - date(1970, 1, 1)).days
 _NOW_MS = 1_800_000_000_000  # long after the days that are sent
+# As many bytes, and no user property.
+_COMPUTED, _OF_NO_MEANING = b'"personas":{"computation_class"', b'"location":{"computation_group"'
 
 
 class Multiset(NamedTuple):
@@ -91,7 +93,7 @@ def calls(shape: Shape) -> Iterator[tuple[str, bytes]]:
         repeat = (each + (day < more)) / shape.contacts
         plan = Plan(shape.contacts, FIRST_DAY + timedelta(days=day), now_ms=_NOW_MS, repeat=repeat, seed=day)
         for event in events(plan):
-            body = event.body if shape.computed else event.body.replace(b'"personas":{"comp', b'"location":{"comp')
+            body = event.body if shape.computed else event.body.replace(_COMPUTED, _OF_NO_MEANING)
             yield event.contact or "", body
 
 
