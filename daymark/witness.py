@@ -33,12 +33,13 @@ def ask(config: Mapping[str, Any], group: str, topic: str) -> Witness:
         KafkaAway: it does not answer.
         Fatal: it refuses us.
     """
+    refusals: list[KafkaError] = []  # a call that is refused only says that it timed out
     mine = {
         "group.id": group,
         "enable.auto.commit": False,
         "isolation.level": "read_uncommitted",  # an open transaction is not waited for
         "log_level": 0,
-        "error_cb": lambda _: None,  # the calls below have their own errors
+        "error_cb": lambda error: refusals.append(error) if place(error.name()) is Fatal else None,
     }
     reader = Consumer({**{name: text for name, text in config.items() if name != "group.instance.id"}, **mine})
     try:
@@ -46,7 +47,8 @@ def ask(config: Mapping[str, Any], group: str, topic: str) -> Witness:
         partitions = [TopicPartition(topic, partition) for partition in found.topics[topic].partitions]
         offsets = reader.committed(partitions, _ANSWER_S)
     except KafkaException as error:
-        raise _fault(error.args[0], group) from None
+        reader.poll(0)  # serves `error_cb`
+        raise _fault((refusals or error.args)[0], group) from None
     finally:
         reader.close()
     for offset in offsets:
