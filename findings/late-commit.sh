@@ -35,8 +35,8 @@ cat > "$work/pom.xml" <<'POM'
   </dependencies>
 </project>
 POM
-mvn -q -B -Dstyle.color=never -f "$work/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
-  -DoutputDirectory="$work/jars"
+mvn -q -B -f "$work/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+  -DoutputDirectory="$work/jars" > "$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 
 read -r internal client proxied controller < <(python3 -c '
 import socket
