@@ -118,6 +118,15 @@ def refused(refusal: Refusal, *headers: Header) -> Answer:
     return _REFUSED[refusal.code].bearing(*headers) if headers else _REFUSED[refusal.code]
 
 
+def too_large(most_bytes: int, most_events: int) -> dict[str, Answer]:
+    """Return, by their codes, the refusals that say how large a request may be: in bytes, and in events of a batch."""
+    said = (
+        (REQUEST_TOO_LARGE, f"The request is larger than {most_bytes:,} bytes after decompression"),
+        (TOO_MANY_EVENTS, f"The batch has more than {most_events:,} events"),
+    )
+    return {why.code: _made(why.status, why.code, _content(why._replace(message=text))) for why, text in said}
+
+
 @lru_cache(128)
 def rate_limited(seconds: int) -> Answer:
     """Return the refusal of a workspace that may send again after so many seconds."""

@@ -80,6 +80,7 @@ class App:
         loop = asyncio.get_running_loop()
         self.now, self.call_soon = loop.time, loop.call_soon
         self.answered = metrics.answered
+        self.too_large = answers.too_large(rules.request_limit_bytes, rules.request_limit_events)
         self._browsers = Browsers(rules.allowed_origins, rules.allowed_headers)
         metrics.requests_in_flight.set_function(lambda: self.room.count)
         metrics.bytes_in_flight.set_function(lambda: self.room.size)

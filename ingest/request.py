@@ -91,7 +91,7 @@ class Request(msgspec.Struct, eq=False):
 
     def refuse(self, refusal: Refusal) -> bool:
         """Refuse the request; false, as `answer` returns."""
-        return self.answer(answers.refused(refusal))
+        return self.answer(self.app.too_large.get(refusal.code) or answers.refused(refusal))
 
     def refuse_recorded(self, refusal: Refusal, raw: bytes) -> bool:
         """Refuse the request, and record it where its refusal has a reason and its workspace is known."""

@@ -54,6 +54,7 @@ def test_a_request_over_the_limit(*, encoded: bool) -> None:
     body = NOISE[: LIMIT + PIECE_BYTES]
     answer = api.post(gzip.compress(body, 1) if encoded else body, **headers)
     assert (answer["status"], answer["code"]) == (413, "request_too_large")
+    assert answer["message"] == "The request is larger than 4,194,304 bytes after decompression"
     assert body.startswith(raw(api))
     assert len(raw(api)) >= (0 if encoded else LIMIT)
     assert api.count(TOO_LARGE) == 1
@@ -75,7 +76,8 @@ def test_too_many_events() -> None:
     """All that was read is recorded, in parts that fit into messages, and say which part of how many they are."""
     api = Api()
     body = b"[%s]" % b",".join([event(pad="x" * 300)] * (MOST + 1))
-    assert api.post(body)["code"] == "too_many_events"
+    answer = api.post(body)
+    assert (answer["code"], answer["message"]) == ("too_many_events", "The batch has more than 4,000 events")
     assert raw(api) == body
     assert api.delivery.rejected[1]["message"] == "The batch has more events than the limit (part 2 of 4)"
     assert api.count(TOO_LARGE) == 1
