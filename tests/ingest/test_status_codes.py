@@ -126,6 +126,7 @@ REFUSED = {
     "method_not_allowed: OPTIONS": request(b"OPTIONS", b"/v1/identify", b""),
     "method_not_allowed: description": request(b"POST", b"/openapi.json", b""),
     "method_not_allowed: other calls": request(b"DELETE", b"/v1/track", b""),
+    "unknown_method": request(b"FOO", b"/v1/identify", b""),
     "request_too_large": post(b" " * (LIMIT + 1)),
     "request_too_large: 8 MB": post(b" " * 8_000_000),
     "request_too_large: inflated": post(gzip.compress(b" " * (LIMIT + 1)), GZIP),
