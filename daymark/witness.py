@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from processor.errors import Fatal, Fault, KafkaAway, place, told
 from processor.sentinel import Note, newest
 
 _ANSWER_S: Final = 3.0
+
+log = structlog.get_logger()
 
 
 class Witness(NamedTuple):
@@ -33,28 +36,40 @@ def ask(config: Mapping[str, Any], group: str, topic: str) -> Witness:
         KafkaAway: it does not answer.
         Fatal: it refuses us.
     """
-    refusals: list[KafkaError] = []  # a call that is refused only says that it timed out
     mine = {
         "group.id": group,
         "enable.auto.commit": False,
         "isolation.level": "read_uncommitted",  # an open transaction is not waited for
         "log_level": 0,
-        "error_cb": lambda error: refusals.append(error) if place(error.name()) is Fatal else None,
+        "error_cb": lambda _: None,  # the calls below have their own errors
     }
     reader = Consumer({**{name: text for name, text in config.items() if name != "group.instance.id"}, **mine})
     try:
         found = reader.list_topics(topic, _ANSWER_S)
         partitions = [TopicPartition(topic, partition) for partition in found.topics[topic].partitions]
-        offsets = reader.committed(partitions, _ANSWER_S)
+        offsets = _committed(reader, partitions)
     except KafkaException as error:
-        reader.poll(0)  # serves `error_cb`
-        raise _fault((refusals or error.args)[0], group) from None
+        raise _fault(error.args[0], group) from None
     finally:
         reader.close()
     for offset in offsets:
         if offset.error is not None:
             raise _fault(offset.error, group)
     return Witness(found.cluster_id or None, newest(offset.metadata for offset in offsets))
+
+
+def _committed(reader: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+    """Return the committed offsets, none where nobody answers: a missing right to the group looks the same here.
+
+    The worker's own consumer meets either next, and says which.
+    """
+    try:
+        return reader.committed(partitions, _ANSWER_S)
+    except KafkaException as error:
+        log.warning(
+            "offsets.unknown", error=error.args[0].str(), advice="a loss of claims before this start goes unseen"
+        )
+        return []
 
 
 def _fault(error: KafkaError, group: str) -> Fault:
