@@ -143,32 +143,14 @@ def test_installations_keep_to_themselves(make: Callable[..., Claims]) -> None:
     assert production.claim({}, {PLAN: Clock(4, THEIRS)}).clocks == [None]
 
 
-def test_claims_without_a_prefix_stay_what_they_were(server: Valkey, make: Callable[..., Claims]) -> None:
-    """An installation without a prefix has the keys of the versions before, byte for byte."""
+def test_without_a_prefix_the_hash_is_what_it_was(server: Valkey, make: Callable[..., Claims]) -> None:
+    """An installation without a prefix hashes as the versions before did; test_old_keys.py has the upgrade."""
     claims, secret = make(), hashlib.sha256(b"secret").digest()
     claim(claims, days=DAYS[:1])
     digest = hashlib.blake2b(b"w\n0@x.org\n18413", digest_size=16, key=secret).digest()
     keys = [b"d{%c}" % tag + digest for tag in range(256)]
     found = [key for key in keys if command(server, "GET", key) == OURS]
     assert found == [day_key(secret, DAYS[0])]
-
-
-def test_an_upgrade_keeps_claims_and_clocks(make: Callable[..., Claims]) -> None:
-    """With a prefix, what was claimed for these topics before is held for a lifetime, what was for others' is not."""
-    before = make()
-    before.claim(dict.fromkeys(DAYS[:20], OURS), {PLAN: Clock(5, OURS)})
-    before.claim(dict.fromkeys(DAYS[20:40], THEIRS), {})
-    now = [time.time()]
-    upgraded = make("production.", clock=lambda: now[0])
-    assert claim(upgraded, OURS[:-1] + b"\2") == [OURS] * 20 + [None] * 30
-    assert claim(upgraded, OURS[:-1] + b"\3") == [OURS] * 20 + [OURS[:-1] + b"\2"] * 30
-    assert upgraded.claim({}, {PLAN: Clock(4, OURS)}).clocks == [Clock(5, OURS)]
-    assert upgraded.claim({}, {PLAN: Clock(6, OURS)}).clocks == [Clock(5, OURS)]
-    assert upgraded.claim({}, {PLAN: Clock(7, OURS)}).clocks == [Clock(6, OURS)]
-    other = make("other.")
-    assert claim(other, b"made" + OURS[4:]) == [None] * 50
-    now[0] += 9 * DAY_S
-    assert claim(upgraded, OURS) == [None] * 20 + [OURS[:-1] + b"\2"] * 30
 
 
 def test_claims_of_another_kafka(make: Callable[..., Claims]) -> None:

@@ -54,11 +54,10 @@ def test_bad_settings_are_said_all_at_once(name: str) -> None:
     """Every fault is a line on stderr; exit 2; no traceback."""
     said = run(name, DAYMARK_KAFKA="x", DAYMARK_REDIS="y", DAYMARK_HTTP="z")
     assert said.returncode == 2
-    assert said.stderr.splitlines() == [
-        "daymark: DAYMARK_KAFKA: 'x' is not host:port",
-        "daymark: DAYMARK_REDIS: a URL is wanted that begins with redis://, rediss://, unix://, redis+cluster://",
-        "daymark: DAYMARK_HTTP: 'z' is not host:port",
-    ]
+    kafka, redis, http = said.stderr.splitlines()
+    assert kafka == "daymark: DAYMARK_KAFKA: 'x' is not host:port"
+    assert redis.startswith("daymark: DAYMARK_REDIS: scheme://host:port is wanted")
+    assert http == "daymark: DAYMARK_HTTP: 'z' is not host:port"
 
 
 def test_unreadable_workspaces_are_said(tmp_path: object) -> None:

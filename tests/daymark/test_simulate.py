@@ -170,7 +170,7 @@ def test_a_wrong_key_or_url_is_said(troubled: str) -> None:
         ["--repeat", "0.5"],
         ["--invalid", "2"],
         ["--audience", "?"],
-        ["--batch", "2501"],
+        ["--batch", "4001"],
     ],
 )
 def test_bad_use_is_exit_status_2(wrong: list[str]) -> None:

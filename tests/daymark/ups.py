@@ -14,7 +14,7 @@ def pretend(folder: Path, environ: Mapping[str, str], pid: int | None = None, **
         "http": "http://127.0.0.1:9",
         "admin": "http://127.0.0.1:9",
         "kafka": "127.0.0.1:1",
-        "redis": "redis://127.0.0.1:2/0",
+        "redis": "redis://127.0.0.1:2",
         "key": "k",
         "workspace": "local",
     }
