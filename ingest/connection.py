@@ -146,8 +146,13 @@ class Connection(asyncio.Protocol):
     def idle_since(self) -> float | None:
         """Return when the last request began, on the loop's clock; None: one is being read or answered."""
         framing = self._framing
-        busy = self._ended or self._turns or framing.in_head or framing.head_bytes or framing.more
+        busy = self._ended or self._turns or self._is_amid() or framing.head_bytes
         return None if busy else self._began
+
+    def _is_amid(self) -> bool:
+        """Whether a request is in part here, or another one behind it."""
+        framing = self._framing
+        return framing.in_head or framing.in_body or framing.more
 
     def shutdown(self) -> None:
         """Answer what was begun, then close."""
@@ -234,6 +239,8 @@ class Connection(asyncio.Protocol):
         if transport.is_closing():
             return
         self._app.answered(answer, self._loop.time() - turn.began, turn.received)
+        if shared.leaving and not (self._turns or self._is_amid()):
+            turn.last = True  # it was begun before that was known
         head = answer.head + (shared.end_of_last_head if turn.last else shared.end_of_head)
         body = b"" if turn.without_body else answer.body
         if len(body) > COPIED_BYTES:

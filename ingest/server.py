@@ -108,10 +108,11 @@ async def serve(
     deliver: Callable[[Metrics], Delivery],
 ) -> None:
     """Serve until SIGTERM or SIGINT, then leave in order. `deliver` makes the delivery, within this loop."""
-    metrics, stop = Metrics(), _Stop()
+    metrics = Metrics()
     delivery = deliver(metrics)
     most = raise_file_limit()
     api = Port(http, App(delivery, config.workspaces, config.rules, metrics), most, config.patience)
+    stop = _Stop(api.connections.last_answers)
     admin = Port(health, Admin(lambda: (True, ""), lambda: _readiness(stop, api, delivery), metrics.registry), most)
     metrics.connections.set_function(lambda: len(api.connections))
     metrics.workspaces_refused.set_function(config.workspaces_refused)
@@ -135,22 +136,29 @@ async def serve(
 
 
 class _Stop:
-    """What the signals asked for: to leave, and whether at once. To be made within the event loop."""
+    """What the signals asked for: to leave, and whether at once. To be made within the event loop.
 
-    def __init__(self) -> None:
-        self.asked, self.hurried = asyncio.Event(), asyncio.Event()
+    `tell` is called when that is asked for, so that no answer of the same moment lacks `Connection: close`.
+    """
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self.asked, self.hurried, self._tell = asyncio.Event(), asyncio.Event(), tell
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._hear, number)
 
     def now(self) -> None:
         """Leave without serving any longer."""
-        self.asked.set()
+        self._ask()
         self.hurried.set()
 
     def _hear(self, number: signal.Signals) -> None:
         if number == signal.SIGINT or self.asked.is_set():
             self.now()
+        self._ask()
+
+    def _ask(self) -> None:
         self.asked.set()
+        self._tell()
 
 
 def _readiness(stop: _Stop, api: Port, delivery: Delivery) -> Readiness:
@@ -169,8 +177,7 @@ async def _wait_for_kafka(delivery: Delivery, stop: _Stop) -> None:
 
 
 async def _drain(api: Port, stop: _Stop, seconds: float) -> None:
-    """Serve on, but let each connection end with its next answer."""
-    api.connections.last_answers()
+    """Serve on; each connection ends with its next answer."""
     if api.is_open:
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.hurried.wait(), seconds)

@@ -59,6 +59,9 @@ def limit(kafka: str, topic: str, size: int) -> None:
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     for future in admin.incremental_alter_configs([resource]).values():
         future.result(30)
+    until = time.monotonic() + PATIENCE_S
+    while limits.read(admin, (topic,)).get(topic) != size:  # a broker hears of it a moment later
+        assert time.monotonic() < until
 
 
 def test_events_reach_a_topic_that_takes_less(kafka: str, topics: Topics) -> None:
