@@ -100,6 +100,7 @@ class _Event(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_only=True)
 
 _decode = msgspec.json.Decoder(_Event).decode
 _skip = msgspec.json.Decoder(msgspec.Raw).decode
+_NOTHING_SAID: Final = Description(None, None)  # as most events of an audience
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -138,8 +139,12 @@ def read(body: bytes, workspace: Workspace) -> Identify | Rejection | None:
         message_id if message_id and not message_id.isspace() else None,
         changes,
         event.writeKey is not msgspec.UNSET,
-        Description(name if name and not name.isspace() else None, url if url and not url.isspace() else None),
+        _description(name, url) if name or url else _NOTHING_SAID,
     )
+
+
+def _description(name: str | None, url: str | None) -> Description:
+    return Description(name if name and not name.isspace() else None, url if url and not url.isspace() else None)
 
 
 def _unreadable(body: bytes, error: Exception) -> Rejection | None:
