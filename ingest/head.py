@@ -26,7 +26,9 @@ _HOST: Final = re.compile(
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _LINE: Final = re.compile(rb"(?:\r\n)*" + _TOKEN + rb" [!-~]+ HTTP/1\.[0-9]\r\n")
 # One in pieces is waited for only if it looks like a method: what is left over of a body is refused at once.
-_LINE_BEGUN: Final = re.compile(rb"(?:\r\n)*[A-Z]+(?: (?:[!-~]+(?: [HTP/1.0-9]{0,8}\r?)?)?)?")
+_LINE_BEGUN: Final = re.compile(
+    rb"(?:\r\n)*(?:[A-Z]+(?: (?:[!-~]+(?: [HTP/1.0-9]{0,8}\r?)?)?)?|" + _TOKEN + rb" [!-~]+ HTTP/1\.[0-9]\r?)"
+)
 
 
 def is_later(version: str) -> bool:
