@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -147,11 +147,15 @@ def kafka_cluster(kit: Kit, tmp_path: Path) -> Iterator[Callable[..., Kafka]]:
 
 @pytest.fixture
 def valkey_server(tmp_path: Path) -> Iterator[Callable[..., Valkey]]:
-    """Start a Valkey of one's own, which may be killed: `valkey_server(settings={"maxmemory": "2mb"})`."""
+    """Start a Valkey of one's own, which may be killed: `valkey_server(settings={"maxmemory": "2mb"})`.
+
+    A kill loses no call that was answered: with `everysec` it may, since writes wait for an fsync that is under way.
+    """
     with ExitStack() as stack:
 
-        def start(**options: Any) -> Valkey:
-            server = Valkey(Path(tempfile.mkdtemp(prefix="valkey-", dir=tmp_path)), **options)
+        def start(settings: Mapping[str, str] | None = None, **options: Any) -> Valkey:
+            kept = {"appendfsync": "no"} | dict(settings or {})
+            server = Valkey(Path(tempfile.mkdtemp(prefix="valkey-", dir=tmp_path)), settings=kept, **options)
             stack.callback(server.kill)
             server.start()
             return server

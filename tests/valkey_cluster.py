@@ -26,6 +26,7 @@ _SETTINGS = {
     "cluster-replica-validity-factor": "0",  # a replica may take over however old its link is
     "cluster-allow-replica-migration": "no",  # replicas stay with their primary, whatever slots it loses
     "repl-diskless-sync-delay": "0",
+    "appendfsync": "no",  # a kill loses no call that was answered: writes never wait for an fsync
 }
 
 
@@ -120,7 +121,7 @@ class ValkeyCluster:
 
     def demote(self, primary: int) -> int:
         """Let a replica of a primary take over in good order; return the replica's number."""
-        replica = next(shard for shard in self.shards(primary) if shard.primary == primary).replicas[0]
+        replica = self.replica_of(primary, primary)
         self.ask(replica, "CLUSTER", "FAILOVER")
         self.wait(lambda: self.is_primary(replica), "the replica has taken over")
         return replica
@@ -146,8 +147,13 @@ class ValkeyCluster:
         return bool(self.ask(number, "ROLE")[0] == b"master")
 
     def replica_of(self, primary: int, seen_by: int) -> int:
-        """Return the number of a replica of a primary."""
-        return next(shard for shard in self.shards(seen_by) if shard.primary == primary).replicas[0]
+        """Return the number of a replica of a primary, once the node that is asked knows of one."""
+
+        def found() -> list[int]:
+            return next((shard.replicas for shard in self.shards(seen_by) if shard.primary == primary), [])
+
+        self.wait(lambda: bool(found()), "a replica is known")
+        return found()[0]
 
     def begin_move(self, slot: int, to: int, keys: int | None = None) -> int:
         """Move a slot's keys by MIGRATE, all or the first few, and leave the slot half-way; return its old holder."""

@@ -1,6 +1,8 @@
 """A Valkey that may be killed."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import redis
@@ -11,9 +13,13 @@ from daymark.local.valkey import Valkey
 Start = Callable[..., Valkey]
 
 
-def test_it_never_evicts_and_keeps_a_log(valkey_server: Start) -> None:
+def test_it_never_evicts_and_keeps_a_log(tmp_path: Path) -> None:
     """Its settings are those that claims need."""
-    with redis.Redis.from_url(valkey_server().url, decode_responses=True) as client:
+    with ExitStack() as stack:
+        server = Valkey(tmp_path)
+        stack.callback(server.kill)
+        server.start()
+        client = stack.enter_context(redis.Redis.from_url(server.url, decode_responses=True))
         assert client.config_get("maxmemory-policy", "appendonly", "appendfsync") == {
             "maxmemory-policy": "noeviction",
             "appendonly": "yes",
@@ -23,7 +29,7 @@ def test_it_never_evicts_and_keeps_a_log(valkey_server: Start) -> None:
 
 def test_data_outlives_a_kill(valkey_server: Start) -> None:
     """What is in the file is there after SIGKILL and a start; the address stays."""
-    server = valkey_server(settings={"appendfsync": "always"})
+    server = valkey_server()
     with redis.Redis.from_url(server.url) as client:
         client.set("k", "v")
     server.kill()
