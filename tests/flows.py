@@ -56,7 +56,7 @@ class Road:
             "DAYMARK_MEMBERSHIP": "dynamic",  # who leaves gives up its partitions at once
         }
 
-    def send(self, events: Iterable[tuple[str, bytes]], workspace: str = "w") -> None:
+    def send(self, events: Iterable[tuple[str | None, bytes]], workspace: str = "w") -> None:
         """Publish (contact, body) pairs as ingest would, and wait until they are there."""
         producer = Producer(
             {

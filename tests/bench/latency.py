@@ -19,7 +19,8 @@ from tests.bench import ground
 from tests.bench.caller import OK, Answered, Line, flat_out, percentile, request, steadily
 from tests.bench.contenders import Wrong
 from tests.bench.figures import Row
-from tests.bench.load import FIRST_DAY_NUMBER, Shape, calls
+from tests.bench.load import Shape, calls
+from tests.bench.mixed import FIRST_DAY_NUMBER
 from tests.bench.options import Options
 from tests.bench.start import ingest
 from tests.flows import Process, Road, wait_until

@@ -1,21 +1,21 @@
-"""What is sent: audience identifies of 0.6 to 0.9 kB, and what must come of them.
+"""What is sent, our own simulation's audience or a mix of its own maker's, and what must come of it.
 
 A multiset of bytes is told by its size and the sum of its members' hashes (of this process): whatever is lost, doubled
 or put in another's place shows, and ten million of them take no memory.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 from daymark.simulation import people
 from daymark.simulation.audience import Plan, events
 from schemas.interaction import interaction_id
+from tests.bench import mixed
 from tests.bench.ground import WORKSPACE
+from tests.bench.mixed import FIRST_DAY, FIRST_DAY_NUMBER, Drawn, Mix
 from tests.flows import Road
 
-FIRST_DAY = date(2024, 5, 3)
-FIRST_DAY_NUMBER = (FIRST_DAY - date(1970, 1, 1)).days
 _NOW_MS = 1_800_000_000_000  # long after the days that are sent
 # As many bytes, and no user property.
 _COMPUTED, _OF_NO_MEANING = b'"personas":{"computation_class"', b'"location":{"computation_group"'
@@ -38,7 +38,10 @@ class Multiset(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Events that wait in a topic, and what must come of them; `contacts` has each as often as there are days."""
+    """Events that wait in a topic, and what must come of them; `contacts` has each as often as there are days.
+
+    `refused` of them are rejected.
+    """
 
     case: str
     road: Road
@@ -47,10 +50,11 @@ class Work(NamedTuple):
     bodies: Multiset
     contacts: Multiset
     interactions: Multiset
+    refused: int
 
 
 class Shape(NamedTuple):
-    """An audience: how many events, of how many contacts, on how many days, with a user property or without."""
+    """An audience of our own simulation: events, their contacts and days, with a user property or without."""
 
     events: int
     contacts: int
@@ -58,36 +62,43 @@ class Shape(NamedTuple):
     computed: bool = False
 
 
-def send(case: str, road: Road, partitions: int, shape: Shape) -> Work:
-    """Put an audience into a road's topic; everything is there when this returns."""
-    count = total = 0
+def send(case: str, road: Road, partitions: int, load: Shape | Mix) -> Work:
+    """Put a load into a road's topic; everything is there when this returns."""
+    count = total = refused = 0
 
-    def bodies() -> Iterator[tuple[str, bytes]]:
-        nonlocal count, total
-        for contact, body in calls(shape):
+    def bodies() -> Iterator[tuple[str | None, bytes]]:
+        nonlocal count, total, refused
+        for event in drawn(load):
             count += 1
-            total += hash(body)
-            yield contact, body
+            total += hash(event.body)
+            refused += event.broken
+            yield event.contact, event.body
 
     road.send(bodies(), WORKSPACE)
-    assert count == shape.events, (count, shape)
+    assert count == load.events, (count, load)
     return Work(
         case,
         road,
         partitions,
         count,
         Multiset(count, total),
-        Multiset.of(people.address(contact).encode() for contact in range(shape.contacts) for _ in range(shape.days)),
-        Multiset.of(id_of(contact, day) for contact in range(shape.contacts) for day in range(shape.days)),
+        Multiset.of(people.address(contact).encode() for contact in range(load.contacts) for _ in range(load.days)),
+        Multiset.of(id_of(contact, day) for contact in range(load.contacts) for day in range(load.days)),
+        refused,
     )
 
 
-def calls(shape: Shape) -> Iterator[tuple[str, bytes]]:
-    """Yield (contact, body), day after day; without a user property the bytes are as many and mean none.
+def drawn(load: Shape | Mix) -> Iterator[Drawn]:
+    """Yield the events of a load, day after day.
 
     Within a day each contact comes as often as any other, in an order that chance makes. So over the days the share of
     firsts stays what it is, and what is measured late is no other work than what is measured early.
     """
+    return mixed.calls(load) if isinstance(load, Mix) else (Drawn(*call) for call in calls(load))
+
+
+def calls(shape: Shape) -> Iterator[tuple[str, bytes]]:
+    """Yield (contact, body) of our own load; without a user property the bytes are as many and mean none."""
     each, more = divmod(shape.events, shape.days)
     for day in range(shape.days):
         repeat = (each + (day < more)) / shape.contacts
