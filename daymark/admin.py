@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from prometheus_client import REGISTRY
 
-from daymark.values import Address
+from daymark.setting_types import Address
 from ingest.admin import Admin
 from ingest.port import Port, bind
 from processor import health

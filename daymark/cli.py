@@ -12,7 +12,7 @@ import click
 from daymark import statuses
 from daymark.settings import SettingsFaults
 
-# The module daymark.<name> holds the command as `command`; its help's first line is repeated here, so that
+# The module daymark.commands.<name> holds the command as `command`; its help's first line is repeated here, so that
 # `daymark --help` loads no driver. tests/daymark/test_cli.py holds the two together.
 COMMANDS: Final = {
     "up": "Run everything on this machine: Kafka, Valkey, ingest, workers.",
@@ -39,7 +39,7 @@ class _Lazy(click.Group):
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"daymark.{name}").command
+        command: click.Command = importlib.import_module(f"daymark.commands.{name}").command
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # set by daymark.__main__, until everything is loaded
             signal.signal(signal.SIGINT, signal.default_int_handler)
         return command

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from daymark import redis_url, registries, timeouts, values
+from daymark import redis_url, registries, setting_types, timeouts
 from schemas.topics import Topics
 
 
@@ -19,7 +19,9 @@ class Setting(NamedTuple):
 
 
 TABLE: Final = (
-    Setting("KAFKA", "kafka", values.brokers, "localhost:9092", "Kafka's servers, host:port, with commas between"),
+    Setting(
+        "KAFKA", "kafka", setting_types.brokers, "localhost:9092", "Kafka's servers, host:port, with commas between"
+    ),
     Setting(
         "REDIS",
         "redis",
@@ -37,7 +39,7 @@ TABLE: Final = (
     Setting(
         "SCHEMA_REGISTRY_REGISTER",
         "registry_register",
-        values.one_of("auto", "never"),
+        setting_types.one_of("auto", "never"),
         "auto",
         "whether a schema that the registry does not have is registered: auto or never",
     ),
@@ -50,83 +52,85 @@ TABLE: Final = (
         "PEM certificates that are trusted for the registry instead of the system's; `…_CA_FILE` names their file",
     ),
     Setting("WORKSPACES", "workspaces", Path, None, "path of the workspaces file; read again when it changes"),
-    Setting("HTTP", "http", values.address, "127.0.0.1:8080", "host:port of the API; port 0 is any free one"),
+    Setting("HTTP", "http", setting_types.address, "127.0.0.1:8080", "host:port of the API; port 0 is any free one"),
     Setting(
         "ADMIN",
         "admin",
-        values.address,
+        setting_types.address,
         None,
         "host:port of health and metrics; by default 127.0.0.1, port 8081 of ingest, 8082 of process",
     ),
     Setting(
         "ALLOWED_ORIGINS",
         "allowed_origins",
-        values.origins,
+        setting_types.origins,
         "",
         "browser origins that may call the API, with commas between, or * (then without credentials)",
     ),
     Setting(
         "ALLOWED_HEADERS",
         "allowed_headers",
-        values.headers,
+        setting_types.headers,
         "",
         "request headers that those may send besides the usual ones, with commas between",
     ),
     Setting(
         "REQUEST_LIMIT_BYTES",
         "request_limit_bytes",
-        values.number(32 * 1024, 64 << 20),
+        setting_types.number(32 * 1024, 64 << 20),
         "4194304",
         "longest request, after decompression",
     ),
     Setting(
         "REQUEST_LIMIT_EVENTS",
         "request_limit_events",
-        values.number(1, 50_000),
+        setting_types.number(1, 50_000),
         "4000",
         "most events of a request",
     ),
     Setting(
         "KEEP_ALIVE_S",
         "keep_alive_s",
-        values.number(1, 86_400),
+        setting_types.number(1, 86_400),
         "3660",
         "after so many seconds without a request a connection is closed; longer than load balancers keep theirs",
     ),
     Setting(
         "MINIMUM_RATE_BYTES_S",
         "minimum_rate_bytes_s",
-        values.number(1, 1_000_000),
+        setting_types.number(1, 1_000_000),
         "1024",
         "slowest rate, in bytes a second, of a request body, and of a client that reads its answers",
     ),
-    Setting("INGEST_INSTANCES", "ingest_instances", values.number(1, 10_000), "1", "hosts that run `daymark ingest`"),
+    Setting(
+        "INGEST_INSTANCES", "ingest_instances", setting_types.number(1, 10_000), "1", "hosts that run `daymark ingest`"
+    ),
     Setting(
         "DRAIN_S",
         "drain_s",
-        values.number(0, 3600),
+        setting_types.number(0, 3600),
         "5",
         "seconds for which ingest still serves after SIGTERM, /readyz 503, so that proxies notice; SIGINT skips them",
     ),
-    Setting("GROUP", "group", values.text, "daymark", "consumer group of the workers"),
+    Setting("GROUP", "group", setting_types.text, "daymark", "consumer group of the workers"),
     Setting(
         "GROUP_PROTOCOL",
         "group_protocol",
-        values.one_of("classic", "consumer"),
+        setting_types.one_of("classic", "consumer"),
         "classic",
         "group protocol: classic, or consumer (KIP-848)",
     ),
     Setting(
         "ASSIGNOR",
         "assignor",
-        values.one_of("cooperative-sticky", "range", "roundrobin", "uniform"),
+        setting_types.one_of("cooperative-sticky", "range", "roundrobin", "uniform"),
         None,
         "assignor; default: range, of dynamic members cooperative-sticky, by the consumer protocol uniform",
     ),
     Setting(
         "MEMBERSHIP",
         "membership",
-        values.one_of("static", "dynamic"),
+        setting_types.one_of("static", "dynamic"),
         None,
         "static: the group keeps a slot's partitions over a restart; default, but dynamic with "
         "the consumer protocol or cooperative-sticky",
@@ -134,66 +138,76 @@ TABLE: Final = (
     Setting(
         "SLOT",
         "slot",
-        values.slot,
+        setting_types.slot,
         None,
         "stable name of this worker; by default the host's name, with a number where that is taken on this host",
     ),
     Setting(
         "SESSION_TIMEOUT_MS",
         "session_timeout_ms",
-        values.number(1000, 1_800_000),
+        setting_types.number(1000, 1_800_000),
         "30000",
         "a worker that is silent for so long is taken for dead",
     ),
     Setting(
         "TRANSACTION_TIMEOUT_MS",
         "transaction_timeout_ms",
-        values.number(timeouts.LEAST_MS, 900_000),
+        setting_types.number(timeouts.LEAST_MS, 900_000),
         "15000",
         "a transaction that is open for so long is aborted",
     ),
-    Setting("BATCH_RECORDS", "batch_records", values.number(1, 100_000), "10000", "most records of a transaction"),
+    Setting(
+        "BATCH_RECORDS", "batch_records", setting_types.number(1, 100_000), "10000", "most records of a transaction"
+    ),
     Setting(
         "CLAIM_KEY",
         "claim_key",
-        values.secret,
+        setting_types.secret,
         None,
         "secret of the keyed hash of day keys, the same for all workers; a new one forgets all claims",
     ),
     Setting(
         "CLAIMS_MOVED_FROM",
         "claims_moved_from",
-        values.text,
+        setting_types.text,
         None,
         "id of the Kafka cluster from which the topics were moved to this one: its claims stay valid",
     ),
-    Setting("CLAIM_DAYS", "claim_days", values.number(1, 3650), "8", "lifetime of a day key, in days from the claim"),
-    Setting("CLOCK_DAYS", "clock_days", values.number(1, 3650), "8", "lifetime of a property's clock, from its change"),
+    Setting(
+        "CLAIM_DAYS", "claim_days", setting_types.number(1, 3650), "8", "lifetime of a day key, in days from the claim"
+    ),
+    Setting(
+        "CLOCK_DAYS",
+        "clock_days",
+        setting_types.number(1, 3650),
+        "8",
+        "lifetime of a property's clock, from its change",
+    ),
     Setting(
         "REJECTED_PERCENT",
         "rejected_percent",
-        values.number(1, 100),
+        setting_types.number(1, 100),
         "50",
         "a worker stops when it would reject more than this share of a minute's records",
     ),
     Setting(
         "REJECTED_RECORDS",
         "rejected_records",
-        values.number(1, 1_000_000_000),
+        setting_types.number(1, 1_000_000_000),
         "10000",
         "and at least so many records came in that minute",
     ),
     Setting(
         "LOG_FORMAT",
         "log_format",
-        values.one_of("auto", "json", "text"),
+        setting_types.one_of("auto", "json", "text"),
         "auto",
         "json, text, or auto: text on a terminal, JSON elsewhere",
     ),
     Setting(
         "LOG_LEVEL",
         "log_level",
-        values.one_of("debug", "info", "warning", "error"),
+        setting_types.one_of("debug", "info", "warning", "error"),
         "info",
         "lowest level that is logged: debug, info, warning or error",
     ),

@@ -13,36 +13,15 @@ from typing import Any, Final
 
 from daymark import environment, running, timeouts
 from daymark.environment import PREFIX
+from daymark.kafka_options import OPTION_PREFIX, OWNED_OPTIONS, option_faults, variable
 from daymark.registries import Registry, Site
 from daymark.running import Described
 from daymark.setting_table import TABLE, Setting
-from daymark.values import Address
+from daymark.setting_types import Address
 from schemas.topics import Topics
-
-OPTION_PREFIX: Final = "DAYMARK_KAFKA_"
 
 PUBLISHED_CLAIM_KEY: Final = b"published-for-development-only"  # docker-compose.yml's: no secret
 
-# librdkafka options that Daymark's guarantee rests on, or that have a setting of their own.
-OWNED_OPTIONS: Final = {
-    "acks": "",
-    "auto.offset.reset": "",
-    "bootstrap.servers": "DAYMARK_KAFKA",
-    "enable.auto.commit": "",
-    "enable.auto.offset.store": "",
-    "enable.idempotence": "",
-    "group.id": "DAYMARK_GROUP",
-    "group.instance.id": "DAYMARK_SLOT",
-    "group.protocol": "DAYMARK_GROUP_PROTOCOL",
-    "isolation.level": "",
-    "log.connection.close": "",
-    "log.queue": "",
-    "partition.assignment.strategy": "DAYMARK_ASSIGNOR",
-    "partitioner": "",
-    "session.timeout.ms": "DAYMARK_SESSION_TIMEOUT_MS",
-    "transaction.timeout.ms": "DAYMARK_TRANSACTION_TIMEOUT_MS",
-    "transactional.id": "DAYMARK_SLOT",
-}
 ASSIGNORS: Final = {"classic": ("cooperative-sticky", "range", "roundrobin"), "consumer": ("uniform", "range")}
 
 
@@ -180,18 +159,12 @@ def _options(given: Mapping[str, str], faults: list[str]) -> dict[str, str]:
     for option in options.keys() & OWNED_OPTIONS:
         instead = OWNED_OPTIONS[option]
         advice = f"set {instead} instead" if instead else "Daymark sets it itself: its guarantee rests on it"
-        faults.append(f"{_variable(option)}: {advice}")
+        faults.append(f"{variable(option)}: {advice}")
     empty = [option for option, text in options.items() if not text and option not in OWNED_OPTIONS]
-    faults.extend(f"{_variable(option)}: it is empty; unset it" for option in empty)
+    faults.extend(f"{variable(option)}: it is empty; unset it" for option in empty)
     if options and not empty:
-        from daymark.kafka import option_faults  # noqa: PLC0415  loads the driver, which most runs of most commands do without
-
         faults.extend(option_faults(options))
     return options
-
-
-def _variable(option: str) -> str:
-    return f"{OPTION_PREFIX}{option.upper().replace('.', '_')}"
 
 
 def _misspelt(given: Mapping[str, str]) -> Iterator[str]:

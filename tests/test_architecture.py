@@ -24,7 +24,7 @@ MOST_LINES, MOST_LINES_OF_A_FUNCTION = 300, 45  # soft: a longer file is named h
 LONG_FILES: set[str] = set()
 
 # Who reads the environment: the settings, and those who hand the whole of it to their children.
-READERS_OF_THE_ENVIRONMENT = {"daymark/settings.py", "daymark/up.py"}
+READERS_OF_THE_ENVIRONMENT = {"daymark/settings.py", "daymark/commands/up.py"}
 
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "manager", "base", "common", "misc"}
 EVENT_NAME = re.compile(r"[a-z_]+\.[a-z_]+")

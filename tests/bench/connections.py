@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from typing import Final, NamedTuple
 
-from daymark.values import Address, address
+from daymark.setting_types import Address, address
 from tests.bench import ground
 from tests.bench.figures import Row
 from tests.bench.ingest import rss_mb

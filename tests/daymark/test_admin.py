@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from daymark import admin
-from daymark.values import Address
+from daymark.setting_types import Address
 from ingest.port import CannotListen
 from processor import metrics
 

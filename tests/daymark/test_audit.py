@@ -9,10 +9,10 @@ from click.testing import CliRunner, Result
 from confluent_kafka import Producer
 from rich.console import Console
 
-from daymark import audit
 from daymark.auditing.findings import SETTINGS, Count, Counted, Example, Fault, Finding, Tally
 from daymark.auditing.reach import Reach, Stretch
 from daymark.auditing.report import Run, as_json, as_tables
+from daymark.commands import audit
 from schemas.topics import Topics
 
 

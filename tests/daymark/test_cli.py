@@ -31,7 +31,7 @@ def test_help_lists_every_command() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_commands_help_begins_as_listed(name: str) -> None:
     """`daymark --help` and `daymark NAME --help` say the same of a command."""
-    command = importlib.import_module(f"daymark.{name}").command
+    command = importlib.import_module(f"daymark.commands.{name}").command
     assert command.name in {name, "command"}
     assert (command.help or "").splitlines()[0] == COMMANDS[name]
 

@@ -8,7 +8,7 @@ import pytest
 import tomlkit
 from click.testing import CliRunner, Result
 
-from daymark import keys
+from daymark.commands import keys
 from daymark.settings import SettingsFaults
 from schemas import workspace
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from daymark import settings, values
+from daymark import setting_types, settings
 from daymark.settings import SettingsFaults
 
 
@@ -25,7 +25,7 @@ from daymark.settings import SettingsFaults
 )
 def test_is_written_as_browsers_write_it(text: str, origin: str) -> None:
     """RFC 6454, section 6.2: lower case, no default port, no path."""
-    assert values.origins(text) == (origin,)
+    assert setting_types.origins(text) == (origin,)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_what_no_browser_sends_is_a_fault(text: str) -> None:
 
 def test_headers_are_names() -> None:
     """In lower case, as browsers ask for them; what is no name is a fault."""
-    assert values.headers("X-Tenant, x-other,X-TENANT") == ("x-tenant", "x-other")
+    assert setting_types.headers("X-Tenant, x-other,X-TENANT") == ("x-tenant", "x-other")
     for text in ("*", "x y", "x:y", "ä"):
         with pytest.raises(ValueError, match="not the name of a header"):
-            values.headers(text)
+            setting_types.headers(text)

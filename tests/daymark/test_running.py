@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from daymark import running, settings, status
+from daymark import running, settings
+from daymark.commands import status
 from daymark.settings import SettingsFaults
 from tests.daymark.ups import pretend
 

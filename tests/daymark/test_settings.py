@@ -8,8 +8,8 @@ import pytest
 from daymark import timeouts
 from daymark.environment import service_links
 from daymark.setting_table import TABLE
+from daymark.setting_types import Address
 from daymark.settings import PUBLISHED_CLAIM_KEY, Settings, SettingsFaults, load
-from daymark.values import Address
 
 
 def faults(**environ: str) -> list[str]:

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from daymark import keys, simulate
+from daymark.commands import keys, simulate
 from daymark.local import ports
 from schemas import avro, segment, timestamps
 from schemas.identify import Identify

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import Message, Producer
 
-from daymark import tail
+from daymark.commands import tail
 from daymark.shown import COLUMNS, Wanted, as_json, as_text, decode
 from schemas import avro
 from schemas.topics import Topics

@@ -13,9 +13,9 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from daymark import cluster
-from daymark import topics as topics_command
-from daymark.topics import Found, Wanted, differences, settle, want
+from daymark import metadata
+from daymark.commands import topics as topics_command
+from daymark.commands.topics import Found, Wanted, differences, settle, want
 from schemas.topics import Topic, Topics
 
 SETTINGS = {"cleanup.policy": "compact,delete", "retention.ms": "7776000000"}
@@ -58,7 +58,7 @@ def test_unequal_partitions_are_said_and_nothing_is_created(kafka: str, unmade: 
     """The topic that a broker made by itself is the usual trap."""
     admin = AdminClient({"bootstrap.servers": kafka})
     admin.create_topics([NewTopic(unmade.events, 1)])[unmade.events].result(30)
-    cluster.showing((unmade.events,), lambda: admin.list_topics(timeout=30), within_s=30)
+    metadata.showing((unmade.events,), lambda: admin.list_topics(timeout=30), within_s=30)
     result = run(kafka, unmade, "--json")
     assert result.exit_code == 3
     assert states(result) == {topic.name: "missing" for topic in unmade.all()} | {unmade.events: "differs"}

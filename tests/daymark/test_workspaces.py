@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from daymark import samples, workspaces
+from daymark import samples
+from daymark.commands import workspaces
 from daymark.settings import SettingsFaults
 from schemas import workspace
 from tests import examples

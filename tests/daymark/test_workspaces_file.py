@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from daymark import settings, worker
+from daymark import settings, worker_wiring
 from daymark.settings import SettingsFaults
 from daymark.workspaces_file import LOOK_EVERY_S, WorkspacesFile
 from processor import metrics
@@ -200,7 +200,7 @@ def _alert_off() -> Iterator[None]:
 def test_a_workers_metric_tells_of_a_bad_file(path: Path) -> None:
     """1 while the file is refused, whether records come or not, and back to 0."""
     write(path, "[workspaces.a]\n")
-    current = worker._workspaces(settings.load({"DAYMARK_WORKSPACES": str(path)}))
+    current = worker_wiring._workspaces(settings.load({"DAYMARK_WORKSPACES": str(path)}))
     assert metrics.value(metrics.WORKSPACES_REFUSED) == 0
     write(path, "[")
     wait_until(lambda: metrics.value(metrics.WORKSPACES_REFUSED) == 1, "the alert is raised", 10)
@@ -212,4 +212,4 @@ def test_a_workers_metric_tells_of_a_bad_file(path: Path) -> None:
 
 def test_a_worker_may_do_without_a_file() -> None:
     """Then every workspace has default settings."""
-    assert not worker._workspaces(settings.load({}))().by_name
+    assert not worker_wiring._workspaces(settings.load({}))().by_name

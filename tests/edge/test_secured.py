@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daymark.kafka import option_faults
+from daymark.kafka_options import option_faults
 from daymark.local.kit import Kit
 from schemas.topics import Topics
 from schemas.workspace import digest

@@ -122,7 +122,8 @@ class Nursery:
 
 def main() -> None:
     """Load the program and serve."""
-    from daymark import cli, ingest, process, worker  # noqa: F401, PLC0415  so that the forks need not
+    from daymark import cli, worker_wiring  # noqa: F401, PLC0415  so that the forks need not
+    from daymark.commands import ingest, process  # noqa: F401, PLC0415
     from ingest import server  # noqa: F401, PLC0415
     from tests.faults import aimed, breaks  # noqa: F401, PLC0415
 

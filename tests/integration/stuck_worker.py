@@ -5,9 +5,9 @@ import sys
 import time
 from collections.abc import Sequence
 
+from daymark.setting_types import Address
 from daymark.settings import from_environment
-from daymark.values import Address
-from daymark.worker import serve
+from daymark.worker_wiring import serve
 from processor.errors import Fault
 from processor.records import Batch, Output
 from processor.sink import Sink

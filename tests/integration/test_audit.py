@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from daymark import audit
+from daymark.commands import audit
 from schemas import avro
 from schemas.topics import Topics
 from tests.flows import Committed, Road, log_end, visit

@@ -36,7 +36,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 from daymark.auditing.records import Raw
 from daymark.auditing.truth import Truth
-from daymark.simulate import _zone
+from daymark.commands.simulate import _zone
 from schemas import timestamps
 from schemas.identify import Identify
 from schemas.workspace import parse

@@ -16,8 +16,8 @@ from confluent_kafka.admin import AdminClient
 
 from daymark import admin, limits, logs, registry, timeouts, witness
 from daymark.kafka import client_config
+from daymark.setting_types import Address
 from daymark.settings import PUBLISHED_CLAIM_KEY, Settings
-from daymark.values import Address
 from daymark.workspaces_file import WorkspacesFile
 from ingest.port import CannotListen
 from processor import metrics

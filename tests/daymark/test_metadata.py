@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from daymark import cluster
+from daymark import metadata
 
 HAS: Any = object()
 
@@ -45,20 +45,20 @@ class Hopeless:
 
 
 def test_a_cluster_that_is_starting_is_waited_for() -> None:
-    assert cluster.ask(Starting(), "localhost:9092", 60) is HAS
+    assert metadata.ask(Starting(), "localhost:9092", 60) is HAS
 
 
 def test_what_will_never_be_is_not_waited_for() -> None:
     """And the message says where was asked."""
-    with pytest.raises(cluster.Unreachable, match="localhost:9092"):
-        cluster.ask(Hopeless(), "localhost:9092", 600)
+    with pytest.raises(metadata.Unreachable, match="localhost:9092"):
+        metadata.ask(Hopeless(), "localhost:9092", 600)
 
 
 def test_what_a_broker_has_against_us_is_said() -> None:
     """A call says that it failed; why is told to the client's error_cb, among complaints that explain nothing."""
-    heard = cluster.Heard()
-    with pytest.raises(cluster.Unreachable, match=r"\(no such user\)"):
-        cluster.ask(Hopeless(heard), "localhost:9092", 600, heard)
+    heard = metadata.Heard()
+    with pytest.raises(metadata.Unreachable, match=r"\(no such user\)"):
+        metadata.ask(Hopeless(heard), "localhost:9092", 600, heard)
 
 
 def _looks(*seen: set[str]) -> Callable[[], Any]:
@@ -68,10 +68,10 @@ def _looks(*seen: set[str]) -> Callable[[], Any]:
 
 
 def test_a_topic_just_made_is_looked_for_again() -> None:
-    found = cluster.showing(iter(("a", "b")), _looks(set(), {"b"}, {"a", "b", "c"}), within_s=60)
+    found = metadata.showing(iter(("a", "b")), _looks(set(), {"b"}, {"a", "b", "c"}), within_s=60)
     assert set(found.topics) == {"a", "b", "c"}
 
 
 def test_a_topic_that_is_not_there_is_not_waited_for_long() -> None:
-    found = cluster.showing(("a", "b"), _looks({"b"}), within_s=0.2)
+    found = metadata.showing(("a", "b"), _looks({"b"}), within_s=0.2)
     assert set(found.topics) == {"b"}

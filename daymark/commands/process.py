@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from daymark import slots
+from daymark.setting_types import Address
 from daymark.settings import Settings, SettingsFaults, from_environment
-from daymark.values import Address
 
 if TYPE_CHECKING:
     from processor.worker import Worker
@@ -37,8 +37,8 @@ def command(workers: int) -> None:
     if workers == 1:
         _work(settings)
         return
-    from daymark import worker  # noqa: F401, PLC0415  once for all: who is started again need not load it
-    from daymark.workers import supervise  # noqa: PLC0415
+    from daymark import worker_wiring  # noqa: F401, PLC0415  once for all: who is started again need not load it
+    from daymark.prefork import supervise  # noqa: PLC0415
 
     gc.freeze()  # what is loaded stays, and is shared
     sys.exit(supervise(workers, lambda number: _life(settings, number)))
@@ -64,7 +64,7 @@ def _work(settings: Settings, number: int | None = None) -> None:
     signal.signal(signal.SIGTERM, stopping.stop)
     signal.signal(signal.SIGINT, stopping.stop)
     gc.disable()  # loading leaves nothing to collect
-    from daymark.worker import serve  # noqa: PLC0415  loads the drivers
+    from daymark.worker_wiring import serve  # noqa: PLC0415  loads the drivers
 
     gc.enable()
     try:

@@ -233,20 +233,20 @@ def _target(options: dict[str, Any]) -> requests.Target:
 def _to_topic(events: Iterator[Event], options: dict[str, Any], tally: Tally) -> None:
     from confluent_kafka import KafkaException, Producer  # noqa: PLC0415  a driver that sending over HTTP does without
 
-    from daymark import cluster  # noqa: PLC0415
+    from daymark import metadata  # noqa: PLC0415
     from daymark.kafka import client_config  # noqa: PLC0415
     from daymark.simulation import records  # noqa: PLC0415
 
     found = settings.from_environment()
-    heard = cluster.Heard()
+    heard = metadata.Heard()
     own = {"message.timeout.ms": int(options["patience"] * 1000), "error_cb": heard}
-    producer = Producer(client_config(found) | cluster.QUIET | records.CONFIG | own)
+    producer = Producer(client_config(found) | metadata.QUIET | records.CONFIG | own)
     pace = Pace(options["rate"], time.monotonic())
     try:
         events_topic = found.topics.events
-        known = cluster.showing((events_topic,), lambda: cluster.ask(producer, found.kafka, heard=heard)).topics
+        known = metadata.showing((events_topic,), lambda: metadata.ask(producer, found.kafka, heard=heard)).topics
         if events_topic not in known:
-            raise cluster.NoTopic((events_topic,))
+            raise metadata.NoTopic((events_topic,))
         destination = records.Destination(events_topic, _workspace(options))
         records.publish(events, producer, destination, pace, tally)
     except KafkaException as error:

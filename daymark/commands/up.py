@@ -16,19 +16,20 @@ from typing import Final, NamedTuple
 
 import click
 
-from daymark import greeting, home, running, settings
-from daymark.local import ports
+from daymark import greeting, running, settings
+from daymark.kafka_options import OPTION_PREFIX
+from daymark.local import home, ports
 from daymark.local.addresses import Ports, usual
 from daymark.local.children import Child
 from daymark.local.faults import LocalFault
 from daymark.local.kafka import Kafka
 from daymark.local.preparation import prepare
 from daymark.local.program import Plan, Program, last_line
+from daymark.local.screen import Screen
 from daymark.local.supervision import Supervision, start
 from daymark.local.valkey import Valkey
 from daymark.running import Described, Running
-from daymark.screen import Screen
-from daymark.values import Address
+from daymark.setting_types import Address
 
 _DAYMARK: Final = (sys.executable, "-m", "daymark")
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -172,7 +173,7 @@ def _environment(folder: Path, kafka: Kafka, valkey: Valkey) -> dict[str, str]:
     inherited = {
         name: text
         for name, text in os.environ.items()
-        if name.removesuffix("_FILE") not in owned and not name.startswith(settings.OPTION_PREFIX)
+        if name.removesuffix("_FILE") not in owned and not name.startswith(OPTION_PREFIX)
     }
     return {"DAYMARK_SESSION_TIMEOUT_MS": _SESSION_MS, "DAYMARK_DRAIN_S": _DRAIN_S} | inherited | ours
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from daymark import logs, registry
+from daymark.setting_types import Address
 from daymark.settings import Settings, SettingsFaults, from_environment
-from daymark.values import Address
 from schemas import avro
 from schemas.avro import Codec
 
@@ -40,7 +40,7 @@ def command(workers: int) -> None:
     part = _prepared(settings, workers)
     if workers == 1:
         sys.exit(part.run(0))
-    from daymark.workers import supervise  # noqa: PLC0415
+    from daymark.prefork import supervise  # noqa: PLC0415
 
     sys.exit(supervise(workers, part.run, part.release))
 

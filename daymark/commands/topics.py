@@ -22,7 +22,7 @@ from confluent_kafka.cimpl import NewTopic
 from rich.console import Console
 from rich.table import Table
 
-from daymark import cluster, settings, statuses
+from daymark import metadata, settings, statuses
 from daymark.kafka import client_config
 from schemas.topics import MESSAGE_LIMIT, Topic, low_limit
 
@@ -71,13 +71,13 @@ def command(partitions: int | None, replication: int | None, wait: float, *, as_
     Nothing that exists is changed. The exit status is 3 when something differs.
     """
     found = settings.from_environment()
-    heard = cluster.Heard()
-    admin = AdminClient(client_config(found) | cluster.QUIET | {"error_cb": heard})
-    metadata = cluster.ask(admin, found.kafka, wait, heard)
-    copies = replication or min(_MOST_REPLICAS, len(metadata.brokers))
+    heard = metadata.Heard()
+    admin = AdminClient(client_config(found) | metadata.QUIET | {"error_cb": heard})
+    cluster = metadata.ask(admin, found.kafka, wait, heard)
+    copies = replication or min(_MOST_REPLICAS, len(cluster.brokers))
     wanted = [want(topic, partitions or topic.partitions, copies) for topic in found.topics.all()]
     try:
-        states = settle(admin, metadata, wanted)
+        states = settle(admin, cluster, wanted)
     except KafkaException as error:
         raise click.ClickException(f"Kafka at {found.kafka}: {error.args[0].str()}") from None
     _show(states, as_line=as_line)
@@ -105,18 +105,18 @@ def differences(wanted: Wanted, found: Found) -> Iterator[str]:
         yield why
 
 
-def settle(admin: AdminClient, metadata: ClusterMetadata, wanted: Sequence[Wanted]) -> list[State]:
+def settle(admin: AdminClient, cluster: ClusterMetadata, wanted: Sequence[Wanted]) -> list[State]:
     """Create what is missing and return what came of each topic.
 
     Raises:
         KafkaException: the cluster refuses a request.
     """
-    found = _found(admin, metadata, [topic.name for topic in wanted])
+    found = _found(admin, cluster, [topic.name for topic in wanted])
     missing = [topic for topic in wanted if topic.name not in found]
     uneven = any(found[topic.name].partitions != topic.partitions for topic in wanted if topic.name in found)
     if missing and not uneven:
         taken = _create(admin, missing)
-        shown = cluster.showing((topic.name for topic in missing), lambda: _look(admin), _REQUEST_S)
+        shown = metadata.showing((topic.name for topic in missing), lambda: _look(admin), _REQUEST_S)
         found |= _found(admin, shown, taken)
     return [_state(topic, found.get(topic.name), uneven=uneven) for topic in wanted]
 
@@ -130,14 +130,14 @@ def _state(topic: Wanted, found: Found | None, *, uneven: bool) -> State:
     return State(topic.name, "created", topic.partitions, topic.replication)
 
 
-def _found(admin: AdminClient, metadata: ClusterMetadata, names: Sequence[str]) -> dict[str, Found]:
-    existing = [name for name in names if name in metadata.topics]
+def _found(admin: AdminClient, cluster: ClusterMetadata, names: Sequence[str]) -> dict[str, Found]:
+    existing = [name for name in names if name in cluster.topics]
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in existing]
     configs = admin.describe_configs(resources, request_timeout=_REQUEST_S) if resources else {}
     found = {}
     for resource, future in configs.items():
         values = {name: entry.value for name, entry in future.result().items()}
-        partitions = metadata.topics[resource.name].partitions
+        partitions = cluster.topics[resource.name].partitions
         replication = min((len(partition.replicas) for partition in partitions.values()), default=0)
         found[resource.name] = Found(len(partitions), replication, values)
     return found
@@ -158,8 +158,8 @@ def _create(admin: AdminClient, missing: Sequence[Wanted]) -> list[str]:
 
 
 def _look(admin: AdminClient) -> ClusterMetadata:
-    metadata: ClusterMetadata = admin.list_topics(timeout=_REQUEST_S)
-    return metadata
+    cluster: ClusterMetadata = admin.list_topics(timeout=_REQUEST_S)
+    return cluster
 
 
 def _set(value: str | None) -> set[str]:

@@ -12,7 +12,7 @@ import click
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import ClusterMetadata  # type: ignore[attr-defined]  # public, but not marked so
 
-from daymark import cluster, registry, settings
+from daymark import metadata, registry, settings
 from daymark.auditing.reading import offsets_at
 from daymark.instant import Instant
 from daymark.kafka import client_config
@@ -74,14 +74,14 @@ def command(**options: Any) -> None:
         raise click.UsageError("--since and --from-beginning exclude each other.")
     kinds = options["kinds"] or (("rejected",) if options["reason"] else ())
     found = settings.from_environment()
-    heard = cluster.Heard()
-    consumer = Consumer(client_config(found) | cluster.QUIET | _CONFIG | {"error_cb": heard})
+    heard = metadata.Heard()
+    consumer = Consumer(client_config(found) | metadata.QUIET | _CONFIG | {"error_cb": heard})
     try:
         names = _names(found.topics, kinds or tuple(_KINDS))
-        known = cluster.showing(names, lambda: cluster.ask(consumer, found.kafka, heard=heard))
+        known = metadata.showing(names, lambda: metadata.ask(consumer, found.kafka, heard=heard))
         missing = [name for name in names if name not in known.topics]
         if missing and (kinds or len(missing) == len(names)):
-            raise cluster.NoTopic(missing)
+            raise metadata.NoTopic(missing)
         consumer.assign(_places(consumer, known, names, _From(options["since"], options["from_beginning"])))
         if not options["as_lines"]:
             _explain(kinds or tuple(_KINDS))

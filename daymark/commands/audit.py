@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from daymark import cluster, registry, settings, statuses
+from daymark import metadata, registry, settings, statuses
 from daymark.auditing import reading
 from daymark.auditing.findings import Tally
 from daymark.auditing.ledger import Ledger, Reading
@@ -76,7 +76,7 @@ def command(**options: Any) -> None:
         raise click.UsageError("--since must be before --until.")
     started = time.monotonic()
     tally, group = Tally(options["examples"]), options["group"] or found.group
-    heard = cluster.Heard()
+    heard = metadata.Heard()
     clients = _clients(found, group, heard)
     try:
         planned = _scope(clients, found, Period(options["since"], options["until"]), heard)
@@ -113,8 +113,8 @@ def _nothing_committed(admin: AdminClient, group: str, topic: str) -> str:
     return f"the group {group} has committed nothing of {topic}; is it the right one (--group, DAYMARK_GROUP)?"
 
 
-def _clients(found: settings.Settings, group: str, heard: cluster.Heard) -> Clients:
-    ours = client_config(found) | cluster.QUIET
+def _clients(found: settings.Settings, group: str, heard: metadata.Heard) -> Clients:
+    ours = client_config(found) | metadata.QUIET
     return Clients(
         Consumer({**ours, **reading.CONFIG, "group.id": group, "error_cb": heard}),
         Consumer({**ours, **reading.UNCOMMITTED, "group.id": group}),
@@ -122,12 +122,12 @@ def _clients(found: settings.Settings, group: str, heard: cluster.Heard) -> Clie
     )
 
 
-def _scope(clients: Clients, found: settings.Settings, period: Period, heard: cluster.Heard) -> Scope:
+def _scope(clients: Clients, found: settings.Settings, period: Period, heard: metadata.Heard) -> Scope:
     names = [topic.name for topic in found.topics.all()]
-    known = cluster.showing(names, lambda: cluster.ask(clients.committed, found.kafka, heard=heard)).topics
+    known = metadata.showing(names, lambda: metadata.ask(clients.committed, found.kafka, heard=heard)).topics
     missing = [name for name in names if name not in known]
     if missing:
-        raise cluster.NoTopic(missing)
+        raise metadata.NoTopic(missing)
     return scope(clients, found.topics, {name: sorted(known[name].partitions) for name in names}, period)
 
 
