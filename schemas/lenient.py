@@ -112,9 +112,10 @@ def _identify(event: _Event, keys: Keys, workspace: Workspace, *, type_required:
         return timestamp_ms
     message_id = _text(event.messageId, b'"messageid":', keys)
     changes = _changes(event, keys, workspace.audiences)
-    if message_id is _UNSETTLED or changes is _UNSETTLED:
+    borne = keys.times(_API_KEY)
+    if message_id is _UNSETTLED or changes is _UNSETTLED or borne < 0:
         return _UNSETTLED
-    return Identify(email, timestamp_ms, message_id, changes, keys.times(_API_KEY) > 0)
+    return Identify(email, timestamp_ms, message_id, changes, borne > 0)
 
 
 def _type(kind: Any, keys: Keys, *, type_required: bool) -> Rejection | _Unsettled | None:

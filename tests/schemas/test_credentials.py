@@ -147,6 +147,17 @@ def test_a_key_among_the_fields_is_told() -> None:
         assert not found.bears_key, more
 
 
+def test_an_escaped_key_is_told_beside_fields_that_nobody_listed() -> None:
+    """Nothing else of such an event need be proven by a search for its keys, which an escape defeats."""
+    body = (
+        b'{"type":"identify","timestamp":"2020-05-31","traits":{"email":"a@b","vip":true},"messageId":"m","plan":1,'
+        b'"context":{"personas":{"computation_class":"audience","computation_key":"vip"}},"writeK\\u0065y":"KEY"}'
+    )
+    found = segment.read(body, NOW_MS)
+    assert isinstance(found, Identify)
+    assert found.bears_key
+
+
 def _pairs(event: bytes) -> list[tuple[str, object]]:
     pairs: list[tuple[str, object]] = json.loads(event, parse_int=str, parse_float=str, object_pairs_hook=list)
     return pairs
