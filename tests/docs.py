@@ -1,5 +1,6 @@
-"""README's generated tables: `make docs` writes them, tests/test_docs.py compares them."""
+"""The generated tables of README and docs/: `make docs` writes them, tests/test_docs.py compares them."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -12,16 +13,20 @@ from ingest.metrics import TABLE as INGEST
 from processor import metrics
 from tests.bench import speed
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")))
+_PLACE = re.compile(r"(?<=<!-- table: )(.+?)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
+
+
+def places(text: str) -> list[str]:
+    """Return the names of the tables that a page shows, in their order."""
+    return [name for name, _ in _PLACE.findall(text)]
 
 
 def written(text: str) -> str:
-    """Return README's text with its tables as the code has them."""
-    for name, table in TABLES.items():
-        before, mark, rest = text.partition(f"<!-- table: {name} -->\n")
-        assert mark, f"README has no place for the table {name}"
-        text = before + mark + table() + "<!-- end -->" + rest.partition("<!-- end -->")[2]
-    return text
+    """Return a page's text with its tables as the code has them."""
+    return _PLACE.sub(lambda place: f"{place[1]}{place[2]}{TABLES[place[1]]()}", text)
 
 
 def _commands() -> str:
@@ -62,4 +67,5 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 
 if __name__ == "__main__":
-    README.write_text(written(README.read_text()))
+    for page in PAGES:
+        page.write_text(written(page.read_text("utf-8")), "utf-8")

@@ -1,4 +1,4 @@
-"""README is true: its tables are the code's, its commands exist, its links lead somewhere."""
+"""README and docs/ are true: their tables are the code's, their commands exist, their links lead somewhere."""
 
 import re
 import shlex
@@ -9,20 +9,36 @@ from pathlib import Path
 import pytest
 
 from schemas.reasons import Reason
-from tests.docs import README, written
+from tests.docs import PAGES, ROOT, TABLES, places, written
 
-TEXT = README.read_text()
-ROOT = README.parent
-SHELL = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines() if line]
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text("utf-8") for page in PAGES}
+ALL = "\n".join(TEXTS.values())
+SHELL = sorted(
+    {line for block in re.findall(r"```sh\n(.*?)```", ALL, re.DOTALL) for line in block.splitlines() if line.strip()}
+)
+LINKS = sorted({(page, path) for page, text in TEXTS.items() for path in re.findall(r"\]\(([^)#:\s]+)[^):]*\)", text)})
+TESTS = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
 
 
-def test_tables_are_the_codes() -> None:
-    """Settings, commands and metrics are listed as the code has them; `make docs` writes them."""
-    assert written(TEXT) == TEXT
+@pytest.mark.parametrize("page", TEXTS)
+def test_tables_are_the_codes(page: str) -> None:
+    """Settings, commands, metrics and measurements are listed as the code has them; `make docs` writes them."""
+    assert written(TEXTS[page]) == TEXTS[page]
+
+
+def test_every_table_is_shown_once() -> None:
+    assert sorted(name for text in TEXTS.values() for name in places(text)) == sorted(TABLES)
 
 
 def test_every_reason_is_named() -> None:
-    assert [reason for reason in Reason if f"`{reason}`" not in TEXT] == []
+    assert [reason for reason in Reason if f"`{reason}`" not in ALL] == []
+
+
+def test_tests_that_are_cited_exist() -> None:
+    """A page that says which test proves a claim names one that is there."""
+    cited = {name for text in TEXTS.values() for name in re.findall(r"`(test_\w+)`", text)}
+    assert cited
+    assert [name for name in sorted(cited) if f"def {name}(" not in TESTS] == []
 
 
 @pytest.mark.parametrize("line", [line for line in SHELL if line.startswith("make ")])
@@ -35,7 +51,7 @@ def test_make_targets_exist(line: str) -> None:
     "line", [line for line in SHELL if re.search(r"\bdaymark [a-z]", line) and "clone" not in line]
 )
 def test_daymark_commands_take_what_is_shown(line: str) -> None:
-    """Each `daymark` line of README is understood by the command line: with --help it prints help."""
+    """Each `daymark` line of a page is understood by the command line: with --help it prints help."""
     words = shlex.split(line.partition("daymark ")[2])
     said = subprocess.run(
         [sys.executable, "-m", "daymark", *words, "--help"], capture_output=True, text=True, timeout=60, check=False
@@ -45,9 +61,21 @@ def test_daymark_commands_take_what_is_shown(line: str) -> None:
     assert [option for option in options if option not in said.stdout] == []
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([^)#:]+)\)", TEXT))))
-def test_links_lead_somewhere(path: str) -> None:
-    assert (ROOT / path).exists()
+@pytest.mark.parametrize(("page", "path"), LINKS)
+def test_links_lead_somewhere(page: str, path: str) -> None:
+    assert ((ROOT / page).parent / path).exists()
+
+
+ANCHORED = sorted(
+    {(page, *link) for page, text in TEXTS.items() for link in re.findall(r"\]\(([^)#:\s]*)#([^)]+)\)", text)}
+)
+
+
+@pytest.mark.parametrize(("page", "path", "anchor"), ANCHORED)
+def test_anchors_are_headings(page: str, path: str, anchor: str) -> None:
+    target = (ROOT / page).parent / path if path else ROOT / page
+    headings = re.findall(r"^#+ (.+)$", target.read_text("utf-8"), re.MULTILINE)
+    assert anchor in {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_no_address_of_a_registry_or_machine() -> None:

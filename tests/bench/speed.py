@@ -1,4 +1,4 @@
-"""README's tables of speed, from what the last published benchmark left."""
+"""The tables of docs/performance.md, from what the last published benchmark left."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -11,7 +11,7 @@ Table = Callable[[Sequence[str], Iterable[Sequence[str]]], str]
 
 
 def tables(table: Table) -> dict[str, Callable[[], str]]:
-    """Return for each part the name of its place in README and what makes its tables there.
+    """Return for each part the name of its place in docs/performance.md and what makes its tables there.
 
     Args:
         table: writes a table in Markdown, given its head and its lines.
