@@ -89,7 +89,7 @@ format: $(READY) ## Format the code and mend what can be mended.
 	@$(BIN)/ruff check --fix .
 
 .PHONY: docs
-docs: $(READY) ## Write the tables of README and docs/ from the code.
+docs: $(READY) ## Write the tables and pictures of README and docs/ from the code.
 	@$(BIN)/python -m tests.docs
 
 .PHONY: lock

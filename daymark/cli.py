@@ -60,8 +60,8 @@ class _Lazy(click.Group):
 def program(context: click.Context, *, wants_version: bool, as_line: bool) -> None:
     """Daymark keeps one interaction per contact per day.
 
-    Settings are environment variables DAYMARK_…; README.md lists them. Exit status: 0 success, 1 failure, 2 bad use or
-    settings, 3 something was checked and is wrong, 130 interrupted.
+    Settings are environment variables DAYMARK_…; docs/operations.md lists them. Exit status: 0 success, 1 failure,
+    2 bad usage or settings, 3 a check found something wrong, 130 interrupted.
     """
     if wants_version:
         from daymark import versions  # noqa: PLC0415  asks the drivers

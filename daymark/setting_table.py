@@ -1,4 +1,4 @@
-"""The one list of settings: README's table is generated from it, `settings.load` reads by it."""
+"""The one list of settings: the table in docs/operations.md is generated from it, `settings.load` reads by it."""
 
 from collections.abc import Callable
 from pathlib import Path

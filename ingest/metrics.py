@@ -1,7 +1,6 @@
-"""What ingest counts: every metric's name, kind, unit, labels and meaning, in one table.
+"""Every metric of ingest: name, kind, unit, labels and meaning, in one table, which docs/operations.md shows.
 
-README's table is made from it. No label says anything of a contact; a workspace is named only where its own limits
-refused something.
+No label says anything about a contact; a workspace is named only where its own limits refused something.
 """
 
 from bisect import bisect_left

@@ -109,7 +109,7 @@ FATAL: Final = frozenset(
 )
 
 
-# What a person can do about a refusal: a right of README's table that lacks, or a user that Kafka does not know.
+# What a person can do about a refusal: a missing permission (docs/operations.md lists them), or an unknown user.
 _NOBODY: Final = "the user and the password want a look: DAYMARK_KAFKA_SASL_USERNAME, DAYMARK_KAFKA_SASL_PASSWORD"
 _ADVICE: Final = {
     "_AUTHENTICATION": _NOBODY,

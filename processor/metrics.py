@@ -1,4 +1,4 @@
-"""Every metric of a worker: name, kind, unit, labels and meaning in one place. README's table is made from it."""
+"""Every metric of a worker: name, kind, unit, labels and meaning in one place. docs/operations.md lists them."""
 
 from typing import Final
 

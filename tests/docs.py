@@ -11,10 +11,11 @@ from daymark.environment import PREFIX
 from daymark.setting_table import TABLE
 from ingest.metrics import TABLE as INGEST
 from processor import metrics
+from tests import flow_picture
 from tests.bench import speed
 
 ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
+FLOW = ROOT / "docs" / "flow.svg"
 PAGES = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")))
 _PLACE = re.compile(r"(?<=<!-- table: )(.+?)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
@@ -69,3 +70,4 @@ TABLES: dict[str, Callable[[], str]] = {
 if __name__ == "__main__":
     for page in PAGES:
         page.write_text(written(page.read_text("utf-8")), "utf-8")
+    FLOW.write_text(flow_picture.drawn(), "utf-8")

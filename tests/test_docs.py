@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from schemas.reasons import Reason
-from tests.docs import PAGES, ROOT, TABLES, places, written
+from tests import flow_picture
+from tests.docs import FLOW, PAGES, ROOT, TABLES, places, written
 
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text("utf-8") for page in PAGES}
 ALL = "\n".join(TEXTS.values())
@@ -28,6 +29,10 @@ def test_tables_are_the_codes(page: str) -> None:
 
 def test_every_table_is_shown_once() -> None:
     assert sorted(name for text in TEXTS.values() for name in places(text)) == sorted(TABLES)
+
+
+def test_the_picture_is_as_drawn() -> None:
+    assert FLOW.read_text("utf-8") == flow_picture.drawn()
 
 
 def test_every_reason_is_named() -> None:

@@ -1,8 +1,8 @@
 """`make bench`: measure every part of Daymark beside what a user would pick instead.
 
 Each run counts only when what it committed is right. Figures, and a plot of them, are left in the folder `--output`;
-`--publish` puts them where README shows them (then `make docs`). DAYMARK_TEST_KAFKA and DAYMARK_TEST_REDIS give parts
-to run on; without them a Kafka and a Valkey are started on this machine.
+`--publish` puts them where docs/performance.md shows them (then `make docs`). DAYMARK_TEST_KAFKA and
+DAYMARK_TEST_REDIS give parts to run on; without them a Kafka and a Valkey are started on this machine.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--deep", action="store_true", help="growth: go on to 10,000,000 contacts")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
     parser.add_argument("--output", type=Path, default=report.ROOT / ".bench", help="folder for JSON and plot")
-    parser.add_argument("--publish", action="store_true", help="leave them where README shows them")
+    parser.add_argument("--publish", action="store_true", help="leave them where docs/performance.md shows them")
     arguments = parser.parse_args()
     if arguments.events < 1000 or arguments.runs < 1 or arguments.seconds <= 0:
         parser.error("at least 1,000 events, one run and a moment")

@@ -1,4 +1,4 @@
-"""The figures that README shows as a picture: an SVG written by hand, readable on light and dark pages.
+"""The figures that docs/performance.md shows as a picture: an SVG written by hand, readable on light and dark pages.
 
 Bars with whiskers from the least to the most of the runs; each panel has an axis of its own, with its unit.
 """

@@ -237,7 +237,7 @@ def test_wrong_password_is_fatal(valkey_server: Callable[..., Valkey]) -> None:
 
 
 def test_least_rights_suffice(valkey_server: Callable[..., Valkey]) -> None:
-    """What README grants a worker's user is enough."""
+    """What docs/operations.md grants a worker's user is enough."""
     server = valkey_server()
     with redis.Redis.from_url(server.url) as store:
         store.execute_command("ACL", "SETUSER", "worker", "on", ">pw", *LEAST_RIGHTS.split())

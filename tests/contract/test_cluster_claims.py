@@ -19,7 +19,7 @@ from tests.valkey_cluster import ValkeyCluster
 
 MINE, OTHERS = b"twelve bytes", b"others' mark"
 LIFETIMES = Lifetimes(8, 8)
-README = Path(__file__).parents[2] / "README.md"
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,7 @@ def test_the_policy_of_every_primary_counts(cluster: ValkeyCluster, claims: Clai
 
 def test_least_rights_suffice_while_slots_move(cluster: ValkeyCluster) -> None:
     """What the documentation grants a worker's user on a cluster is enough, ASK and TRYAGAIN included."""
-    rights = " ".join(re.findall(r"`((?:resetkeys|\+cluster)[^`]*)`", README.read_text(encoding="utf-8")))
+    rights = " ".join(re.findall(r"`((?:resetkeys|\+cluster)[^`]*)`", OPERATIONS.read_text(encoding="utf-8")))
     assert rights.startswith("resetkeys")
     assert rights.endswith("+asking")
     for number in range(len(cluster.nodes)):

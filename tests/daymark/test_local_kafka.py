@@ -27,7 +27,7 @@ def send(cluster: Kafka, values: list[bytes]) -> None:
     """Send in one transaction and return when its end is in the log, which comes some ms after its acknowledgement.
 
     Kafka 4.3.1 that loses a partition's only replica between the two takes the partition for deleted when it is back,
-    calls the transaction complete and leaves it open there: see the limits in README.md.
+    calls the transaction complete and leaves it open there: see docs/guarantee.md.
     """
     config = {"bootstrap.servers": cluster.bootstrap, "transactional.id": uuid.uuid4().hex}
     with Producer(config) as producer:

@@ -124,7 +124,7 @@ def test_compose_up_makes_an_interaction(image: str) -> None:  # noqa: ARG001
 
 
 def identify(compose: Compose, email: str) -> None:
-    """Send what the README's curl line sends."""
+    """Send what the curl line of docs/local.md sends."""
     event = {"type": "identify", "timestamp": datetime.now(UTC).isoformat(), "traits": {"email": email}}
     answer = httpx.post(f"http://127.0.0.1:{compose.port}/v1/identify", auth=(KEY, ""), json=event, trust_env=False)
     assert (answer.status_code, answer.json()) == (200, {"success": True})

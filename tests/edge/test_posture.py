@@ -1,15 +1,14 @@
-"""README's table of faults names what there is: its tests, log lines and metrics exist."""
+"""The table of docs/failures.md names what there is: its tests, log lines and metrics exist."""
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
 
-from tests.docs import README
+from tests.docs import ROOT
 
-ROOT = Path(__file__).parents[2]
-TEXT = README.read_text().partition("### When things fail")[2].partition("\n## ")[0]
+TEXT = (ROOT / "docs/failures.md").read_text("utf-8")
+METRICS = (ROOT / "docs/operations.md").read_text("utf-8").partition("## Metrics")[2]
 ROWS = [line.strip("| ").split(" | ") for line in TEXT.splitlines() if line.startswith("| ")][2:]
 SOURCES = [path for package in ("daymark", "ingest", "processor") for path in (ROOT / package).rglob("*.py")]
 
@@ -29,7 +28,7 @@ def test_its_tests_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted({name for row in ROWS for name in re.findall(r"`(daymark_\w+)`", row[2])}))
 def test_its_metrics_exist(name: str) -> None:
-    assert f"| `{name}` |" in README.read_text().partition("## Metrics")[2]
+    assert f"| `{name}` |" in METRICS
 
 
 def test_its_log_lines_exist() -> None:

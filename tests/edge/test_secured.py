@@ -1,4 +1,4 @@
-"""The whole road with everything encrypted and nobody allowed more than README says; what lacks a right says so."""
+"""End to end with everything encrypted and least privilege as in docs/operations.md; a missing permission is named."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from daymark.kafka_options import option_faults
 from daymark.local.kit import Kit
 from schemas.topics import Topics
 from schemas.workspace import digest
-from tests.docs import README
+from tests.docs import ROOT
 from tests.edge import authority, secured
 from tests.edge.secured import Right, SecuredKafka
 from tests.flows import Process, Road
@@ -19,12 +19,12 @@ from tests.ingest import wire
 from tests.ingest.fake_server import KEY
 
 TOPICS = Topics()
-TEXT = README.read_text()
+TEXT = (ROOT / "docs/operations.md").read_text("utf-8")
 (REDIS_RIGHTS,) = re.findall(r"`(resetkeys [^`]*)`", TEXT)
 
 
 def _rights() -> Mapping[str, list[Right]]:
-    """Return README's table of rights: by part, what it needs."""
+    """Return docs/operations.md's table of permissions: by part, what it needs."""
     found: dict[str, list[Right]] = {}
     row = re.compile(r"^\| `daymark (\w+)` \| (topic|group|transactional_id) \| `(.+)` \| (.+) \|$", re.MULTILINE)
     for part, kind, names, operations in row.findall(TEXT):
@@ -71,7 +71,7 @@ class Secured:
 
 @pytest.fixture(scope="module")
 def parts(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    """The parts, with a user for each part in README's table, and the topics, made by the one who may."""
+    """The parts, with a user for each part in that table, and the topics, made by the one who may."""
     folder = tmp_path_factory.mktemp("secured")
     files = authority.make(folder)
     users = {"worker": REDIS_RIGHTS, "no-eval": f"{REDIS_RIGHTS} -eval -evalsha", "no-key": "resetkeys ~x* +@all"}
@@ -88,7 +88,7 @@ def parts(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure
 
 
 def test_the_whole_road(parts: Secured) -> None:
-    """An event becomes an interaction, and a bad one a rejection, with the rights of README's table and no others."""
+    """An event becomes an interaction, and a bad one a rejection, with the rights of that table and no others."""
     ingest, worker = parts.start("ingest", "ingest"), parts.start("process", "process")
     tail = parts.start("tail", "tail", "--from-beginning", "--json", "--count", "2", "--timeout", "60")
     try:
@@ -162,7 +162,7 @@ def test_an_unknown_user(parts: Secured, command: str) -> None:
 
 
 def test_an_audit(parts: Secured) -> None:
-    """It sees all that it must with the rights of README's table."""
+    """It sees all that it must with the rights of that table."""
     worker = parts.start("process", "process")
     try:
         worker.wait_for("partitions.assigned")
