@@ -139,7 +139,7 @@ def _read(batch: Batch, workspaces: Workspaces) -> _Read:
         if workspace is None:
             workspace = known[name] = workspaces.get(name)
         received_at_ms = record.appended_ms if record.received_at_ms is None else record.received_at_ms
-        found = record.refusal or segment.read(record.value, received_at_ms, workspace)
+        found = record.refusal or segment.read(record.value, received_at_ms, workspace, published=True)
         if isinstance(found, Rejection):
             read.rejections.append((record, found))
             continue

@@ -38,6 +38,10 @@ _USUAL_ADDRESS = re.compile(r"[!-9;=>?A-~]+@[!-?A-~]*[!#-&(-+\-/-:<=?A-~]")
 
 def normalise(email: str) -> str | None:
     """Return the normalised form of an e-mail address, or None when it is not one."""
+    return _known(email) if len(email) <= MAX_CHARACTERS else _normalise(email)
+
+
+def _normalise(email: str) -> str | None:
     if len(email) <= MAX_CHARACTERS and _USUAL_ADDRESS.fullmatch(email) is not None:
         return email.lower()
     address = email.strip()
@@ -48,6 +52,9 @@ def normalise(email: str) -> str | None:
     local, _, domain = address.partition("@")
     address = f"{_local(local)}@{domain.lower() if domain.isascii() else _ascii(domain)}"
     return address if len(address) <= MAX_CHARACTERS and _ADDRESS.fullmatch(address) is not None else None
+
+
+_known = lru_cache(16_384)(_normalise)  # a contact comes again and again; 5 MB
 
 
 def _local(local: str) -> str:

@@ -7,23 +7,22 @@ to a key is ever missed; a match too many, such as a key of an object that does 
 import re
 from typing import Final
 
+import msgspec
+
 _LOWER: Final = bytes(range(256)).lower()
 _SKIPPED: Final = b"_- \t\r\n"  # what `squash` leaves out, and what JSON allows between a key and its colon
 
 # What spells a letter or a separator of a key without being it: one of them escaped, and the only other character that
 # is an ASCII letter in lower case, U+212A (KELVIN SIGN). Go escapes "&", "<" and ">", which are in no key.
-_DISGUISED: Final = re.compile(rb"\\u(?:00(?:[46][1-9a-f]|[57][0-9a]|5f|20|2d)|212a)|\xe2\x84\xaa", re.IGNORECASE)
+_ESCAPED: Final = re.compile(rb"\\u(?:00(?:[46][1-9a-fA-F]|[57][0-9aA]|5[fF]|20|2[dD])|212[aA])")
+_KELVIN: Final = "\u212a".encode()
 
 
-class Keys:
-    """The keys of one event, folded when they are first asked for."""
+class Keys(msgspec.Struct, gc=False):
+    """The keys of one event, which is JSON in UTF-8; folded when they are first asked for."""
 
-    __slots__ = ("_body", "_folded")
-
-    def __init__(self, body: bytes) -> None:
-        """Take an event's bytes, which are JSON in UTF-8."""
-        self._body = body
-        self._folded: bytes | None = None
+    _body: bytes
+    _folded: bytes | None = None
 
     def times(self, quoted: bytes) -> int:
         """Return how often a key occurs at any depth, or -1 where an escape hides what is spelled.
@@ -34,7 +33,13 @@ class Keys:
         """
         folded = self._folded
         if folded is None:
-            body = self._body
-            disguised = (b"\\u" in body or b"\xe2" in body) and _DISGUISED.search(body) is not None
-            folded = self._folded = b"" if disguised else body.translate(_LOWER, _SKIPPED)
+            folded = self._folded = _folded(self._body)
         return folded.count(quoted) if folded else -1
+
+
+def _folded(body: bytes) -> bytes:
+    """Return an event's bytes as `squash` folds keys; none where a letter is disguised."""
+    # A search for one byte is many times as quick as one for two.
+    if (b"\\" in body and _ESCAPED.search(body) is not None) or (not body.isascii() and _KELVIN in body):
+        return b""
+    return body.translate(_LOWER, _SKIPPED)

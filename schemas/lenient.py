@@ -1,21 +1,23 @@
-"""Events with fields that nobody has listed, read nearly as quickly as those without: what `usual` leaves over.
+"""Events of any fields, read quickly: what counts at its exact place, and proof that the rest is nowhere else.
 
 Where it answers, it gives the tolerant path's answer: tests/schemas/test_fast_path.py holds it to that. A field at its
 exact place and spelling is the first there is. Where it says nothing, `Keys` shows that no other spelling of it is
 there. So an answer costs the same whatever other fields an event has; what neither settles is the tolerant path's.
 """
 
+from collections.abc import Iterable
 from enum import Enum, auto
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from schemas import contact, properties, reasons, timestamps, wild
 from schemas.credentials import KEY
-from schemas.identify import Change, Description, Identify, is_text
+from schemas.identify import Change, Description, Identify, Value, is_text
 from schemas.keys import Keys
+from schemas.lookup import at
 from schemas.reasons import Rejection
 from schemas.workspace import Workspace
 
@@ -48,6 +50,7 @@ class _Event(msgspec.Struct, gc=False):
     timestamp: Any = UNSET
     traits: dict[str, Any] | UnsetType | None = UNSET
     type: Any = UNSET
+    writeKey: Any = UNSET  # noqa: N815
 
 
 class _Page(msgspec.Struct, gc=False):
@@ -70,17 +73,20 @@ _decode_described = msgspec.json.Decoder(_Described).decode
 _decode_traits = msgspec.json.Decoder(dict[str, Any] | None).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 _skip = msgspec.json.Decoder(msgspec.Raw).decode
+_NOTHING_SAID: Final = Description(None, None)  # as most events of an audience
+_EMAIL: Final = ("email",)
 _API_KEY: Final = b'"%s":' % KEY.encode()
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def read(body: bytes, workspace: Workspace, *, type_required: bool) -> Identify | Rejection | None:
+def read(body: bytes, workspace: Workspace, *, type_required: bool, published: bool) -> Identify | Rejection | None:
     """Return the identify that an event is, or why it is none; None: the tolerant path must tell."""
     if workspace.format is not None or not (body.isascii() or _is_utf8(body)):
         return None
     try:
-        event = _decode(body)
-        found = _identify(event, Keys(body), workspace, type_required=type_required)
+        found = _identify(
+            _decode(body), Keys(body), workspace.audiences, type_required=type_required, published=published
+        )
     except _UNREADABLE as error:
         return _unreadable(body, error)
     return None if found is _UNSETTLED else found
@@ -90,9 +96,11 @@ def describe(body: bytes, workspace: Workspace) -> Description | None:
     """Return what an event that was read says of the visit; None: the tolerant path must tell."""
     if workspace.format is not None:
         return None
+    keys = Keys(body)
+    if keys.times(b'"url":') == keys.times(b'"event":') == 0:
+        return _NOTHING_SAID
     try:
         event = _decode_described(body)
-        keys = Keys(body)
         name, url = _text(event.event, b'"event":', keys), _url(event, keys)
         if name is _UNSETTLED or url is _UNSETTLED:
             return wild.described(_decode_object(body), workspace)
@@ -101,21 +109,34 @@ def describe(body: bytes, workspace: Workspace) -> Description | None:
     return Description(name, url)
 
 
-def _identify(event: _Event, keys: Keys, workspace: Workspace, *, type_required: bool) -> Identify | _Refused:
+def _identify(
+    event: _Event, keys: Keys, audiences: tuple[str, ...], *, type_required: bool, published: bool
+) -> Identify | _Refused:
+    # Of each field the exact place is looked at here: a call more is felt.
     if event.type != "identify" and (refused := _type(event.type, keys, type_required=type_required)):
         return refused
-    email = _email(event, keys)
-    if not isinstance(email, str):
-        return email
-    timestamp_ms = _timestamp(event, keys)
-    if not isinstance(timestamp_ms, int):
-        return timestamp_ms
-    message_id = _text(event.messageId, b'"messageid":', keys)
-    changes = _changes(event, keys, workspace.audiences)
-    borne = keys.times(_API_KEY)
-    if message_id is _UNSETTLED or changes is _UNSETTLED or borne < 0:
+    traits, said = event.traits, event.timestamp
+    address = traits.get("email") if traits else None
+    email: Any = contact.normalise(address) if type(address) is str else None
+    if email is None:
+        email = _email(event, keys)
+        if type(email) is not str:
+            return cast("_Refused", email)
+    timestamp_ms: Any = timestamps.parse(said) if type(said) is str else None
+    if timestamp_ms is None:
+        timestamp_ms = _timestamp(event, keys)
+        if type(timestamp_ms) is not int:
+            return cast("_Refused", timestamp_ms)
+    message_id = event.messageId
+    if type(message_id) is not str or not message_id or message_id.isspace():
+        message_id = _text(message_id, b'"messageid":', keys)
+    changes = _changes(event, keys, audiences)
+    bears_key = event.writeKey is not UNSET
+    if not (bears_key or published) and keys.times(_API_KEY):  # under another spelling, or in another object
         return _UNSETTLED
-    return Identify(email, timestamp_ms, message_id, changes, borne > 0)
+    if message_id is _UNSETTLED or changes is _UNSETTLED:
+        return _UNSETTLED
+    return Identify(email, timestamp_ms, message_id, changes, bears_key)
 
 
 def _type(kind: Any, keys: Keys, *, type_required: bool) -> Rejection | _Unsettled | None:
@@ -128,21 +149,25 @@ def _type(kind: Any, keys: Keys, *, type_required: bool) -> Rejection | _Unsettl
 
 
 def _email(event: _Event, keys: Keys) -> str | _Refused:
-    """Return the contact: of the exact places the first that holds an address."""
-    traits = event.traits or {}
-    said = traits.get("email", UNSET)
-    if type(said) is str and (address := contact.normalise(said)) is not None:
-        return address
+    """Return the contact: of the places the first that holds an address, under any spelling of its key."""
     context = event.context
-    more = (_decode_traits(context.traits) or {}) if context is not None and context.traits else {}
-    places = [each for each in (said, more.get("email", UNSET), event.email) if each is not UNSET]
-    if keys.times(b'"email":') != len(places):
-        return _UNSETTLED
+    more = _decode_traits(context.traits) if context is not None and context.traits else None
+    top = () if event.email is UNSET else (event.email,)
+    places = [*_exact(event.traits), *_exact(more), *top]
+    times = keys.times(b'"email":')
+    if times != len(places):
+        places = [*at(event.traits, _EMAIL), *at(more, _EMAIL), *top]
+        if times != len(places):
+            return _UNSETTLED
     addresses = (contact.normalise(each) for each in places if type(each) is str)
     found = next(filter(None, addresses), None)
     if found is not None:
         return found
     return reasons.MISSING_EMAIL if all(each is None for each in places) else reasons.INVALID_EMAIL
+
+
+def _exact(traits: Any) -> Iterable[object]:
+    return (traits["email"],) if traits and "email" in traits else ()
 
 
 def _timestamp(event: _Event, keys: Keys) -> int | _Refused:
@@ -189,31 +214,34 @@ def _url(event: _Described, keys: Keys) -> str | _Unsettled | None:
 
 def _changes(event: _Event, keys: Keys, audiences: tuple[str, ...]) -> tuple[Change, ...] | _Unsettled:
     """Return the properties that an event sets."""
-    personas = None if event.context is None else event.context.personas
-    said = UNSET if personas is None else personas.computation_class
-    if personas is not None and type(said) is str and (kind := said.lower()) in properties.KINDS:
-        return _computed(event, kind, personas.computation_key)
-    if keys.times(b'"computationclass":') != (said is not UNSET):
+    context = event.context
+    personas = None if context is None else context.personas
+    kind: Any = UNSET if personas is None else personas.computation_class
+    if personas is not None and type(kind) is str:
+        if kind not in properties.KINDS:
+            kind = kind.lower()
+        if kind in properties.KINDS:
+            return _computed(event.traits, kind, personas.computation_key)
+    if keys.times(b'"computationclass":') != (kind is not UNSET):
         return _UNSETTLED
     return _memberships(event, keys, audiences) if audiences else ()
 
 
-def _computed(event: _Event, kind: str, name: Any) -> tuple[Change, ...] | _Unsettled:
+def _computed(traits: Any, kind: str, name: Any) -> tuple[Change, ...] | _Unsettled:
     """Return the property that Engage computed."""
-    traits = event.traits
-    if not is_text(name) or not isinstance(traits, dict) or name not in traits:
+    if not traits or not is_text(name) or name not in traits:
         return _UNSETTLED
     value = traits[name]
     if value is True or value is False:
-        return _membership(name, kind, member=value)
+        return _membership(name, kind, value)
     change = properties.simple_change(name, value, kind)
     return _UNSETTLED if change is None else (change,)
 
 
 @lru_cache(1024)
-def _membership(name: str, kind: str, *, member: bool) -> tuple[Change, ...]:
+def _membership(name: str, kind: str, value: Value) -> tuple[Change, ...]:
     # An audience sync says one of two things, millions of times.
-    return (properties.change(name, member, kind),)
+    return (properties.change(name, value, kind),)
 
 
 def _memberships(event: _Event, keys: Keys, audiences: tuple[str, ...]) -> tuple[Change, ...] | _Unsettled:

@@ -1,14 +1,14 @@
 """Bytes as Segment and its SDKs send them -> `Identify` or `Rejection` (contract, section 3).
 
 `read` is pure and total: the same bytes and receipt give the same answer in ingest, in the processor and in a replay.
-What has only usual fields takes the path in `usual`, nearly all else the one in `lenient`: both answer where they can
-show that the reference, the tolerant path in `wild`, would say the same.
+Nearly all take the path in `lenient`, which answers where it can show that the reference, the tolerant path in `wild`,
+would say the same.
 """
 
 import re
 from itertools import accumulate
 
-from schemas import lenient, reasons, usual, wild
+from schemas import lenient, reasons, wild
 from schemas.identify import Description, Identify
 from schemas.reasons import Rejection
 from schemas.workspace import PLAIN, Workspace
@@ -29,7 +29,12 @@ _NO_BRACKETS = bytes(set(range(256)) - set(_STEPS))
 
 
 def read(
-    body: bytes, received_at_ms: int, workspace: Workspace = PLAIN, *, type_required: bool = False
+    body: bytes,
+    received_at_ms: int,
+    workspace: Workspace = PLAIN,
+    *,
+    type_required: bool = False,
+    published: bool = False,
 ) -> Identify | Rejection:
     """Return the identify that an event is, or why it is none.
 
@@ -38,15 +43,14 @@ def read(
         received_at_ms: when it was received, in epoch milliseconds; a timestamp over 24 h later is refused.
         workspace: whose event it is; its format says where fields are, its audiences which traits are memberships.
         type_required: whether an event without `type` is refused. Only /v1/identify lets it be left out.
+        published: whether the event lies in a topic already. Whether it bears a key is not looked for then.
     """
     if len(body) > EVENT_LIMIT_BYTES:
         return reasons.TOO_LARGE
     brackets = body.count(b"{") + (0 if body.find(b"[") < 0 else body.count(b"["))  # to find is quicker than to count
     if brackets > DEPTH_LIMIT and _is_too_deep(body):
         return reasons.MALFORMED_JSON
-    found = usual.read(body, workspace)
-    if found is None:
-        found = lenient.read(body, workspace, type_required=type_required)
+    found = lenient.read(body, workspace, type_required=type_required, published=published)
     if found is None:
         found = wild.read(body, workspace, type_required=type_required)
     if type(found) is Rejection:  # on every event: isinstance costs 0.1 µs more

@@ -7,7 +7,6 @@ never rounded: rounding can move the day. Nothing here knows what time it is.
 import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal, InvalidOperation
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 MILLISECONDS_A_DAY = 86_400_000
@@ -28,6 +27,7 @@ _ISO = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 # The form of nearly every event, "2020-05-31T17:55:47.263Z": a minute, which many of them share, then these two.
+_MOST_MINUTES = 16_384  # eleven days of them
 _SECONDS = {f"{second:02}.": second * 1000 for second in range(60)}
 _MILLISECONDS = {f"{millisecond:03}Z": millisecond for millisecond in range(1000)}
 _DIGITS = re.compile(r"\d{1,20}", re.ASCII)
@@ -49,10 +49,10 @@ def parse(value: object) -> int | None:
         value: ISO 8601 text, digits, a `Number`, or a Python number. Everything else stands for no instant.
     """
     if type(value) is str:
-        second_ms, rest_ms = _SECONDS.get(value[17:20]), _MILLISECONDS.get(value[20:])
-        if second_ms is not None and rest_ms is not None and (minute_ms := _minute(value[:17])) is not None:
-            return minute_ms + second_ms + rest_ms
-        return _in_range(_from_number(value) if _DIGITS.fullmatch(value) else _from_iso(value))
+        try:
+            return _MINUTES[value[:17]] + _SECONDS[value[17:20]] + _MILLISECONDS[value[20:]]
+        except KeyError:
+            return _in_range(_from_number(value) if _DIGITS.fullmatch(value) else _from_iso(value))
     if isinstance(value, Number | int | float) and not isinstance(value, bool):
         return _in_range(_from_number(value))
     return None
@@ -66,10 +66,17 @@ def day(timestamp_ms: int, zone: ZoneInfo | None) -> int:
     return local.toordinal() - _EPOCH_ORDINAL
 
 
-@lru_cache(4096)
-def _minute(text: str) -> int | None:
-    """Return the instant at which a minute, like "2020-05-31T17:55:", begins; None: it is not so written."""
-    return _in_range(_from_iso(f"{text}00Z"))
+class _Minutes(dict[str, int]):
+    """The instants at which minutes, like "2020-05-31T17:55:", begin: many events share one."""
+
+    def __missing__(self, text: str) -> int:
+        instant = _in_range(_from_iso(f"{text}00Z"))
+        if instant is None:
+            raise KeyError(text)
+        if len(self) >= _MOST_MINUTES:
+            self.clear()
+        self[text] = instant
+        return instant
 
 
 def _in_range(instant: int | None) -> int | None:
@@ -110,3 +117,6 @@ def _from_iso(text: str) -> int | None:
     if int(zone_hour) > 23 or int(zone_minute) > 59:  # noqa: PLR2004  a clock's bounds
         return None
     return (instant - _EPOCH) // timedelta(milliseconds=1) + (offset if sign == "-" else -offset) * 60_000
+
+
+_MINUTES = _Minutes()

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from schemas import lenient, segment, usual, wild
+from schemas import lenient, segment, wild
 from schemas.identify import Change, Description, Identify
 from schemas.reasons import Rejection
 from schemas.workspace import PLAIN, Workspace
@@ -35,21 +35,8 @@ def reference(body: bytes, workspace: Workspace = PLAIN, *, type_required: bool 
 
 
 def fast(body: bytes, workspace: Workspace = PLAIN, *, type_required: bool = False) -> Whole | Rejection | None:
-    """By the two fast paths; None where they leave anything of the event to the tolerant one."""
-    found = usual.read(body, workspace)
-    if found is None:
-        return lenient_alone(body, workspace, type_required=type_required)
-    if isinstance(found, Rejection):
-        return found
-    assert found.description is not None
-    return _whole(found, found.description)
-
-
-def lenient_alone(
-    body: bytes, workspace: Workspace = PLAIN, *, type_required: bool = False
-) -> Whole | Rejection | None:
-    """By the second of them."""
-    found = lenient.read(body, workspace, type_required=type_required)
+    """By the quick path alone; None where it leaves anything of the event to the tolerant one."""
+    found = lenient.read(body, workspace, type_required=type_required, published=False)
     if not isinstance(found, Identify):
         return found
     said = lenient.describe(body, workspace)
