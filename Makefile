@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools
+DEPLOY := $(VENV)/.deploy
 RUNS ?= 200000
 SECONDS ?= 0
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4
@@ -33,7 +34,7 @@ up: $(READY) ## Run everything on this machine; Ctrl-C ends it.
 
 .PHONY: test
 test: $(READY) ## Run the tests on a real Kafka and Valkey.
-	@$(PYTEST) -m "not sdk"
+	@$(PYTEST) -m "not sdk and not deploy"
 
 .PHONY: test-sdks
 test-sdks: $(READY) ## Run published SDKs against Daymark; installs them in a cache folder.
@@ -73,6 +74,18 @@ $(TOOLS): requirements-tools.txt $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-tools.txt
 	@touch $@
 
+$(DEPLOY): requirements-deploy.txt $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-deploy.txt
+	@touch $@
+
+.PHONY: check-deploy
+check-deploy: $(DEPLOY) ## Render deploy/ by Helm and hold it to Kubernetes' schemas.
+	@$(BIN)/python -m pytest -m deploy tests/deploy
+
+.PHONY: kustomize
+kustomize: $(DEPLOY) ## Write deploy/kustomize/base from the chart.
+	@$(BIN)/python -m tests.deploy.chart > deploy/kustomize/base/daymark.yaml
+
 .PHONY: fuzz
 fuzz: $(TOOLS) ## Fuzz the event reader, or TARGET=batches: RUNS=1000000 inputs, or for SECONDS=600.
 	@$(BIN)/python -m tests.edge.fuzz $(or $(TARGET),events) .fuzz -runs=$(RUNS) -max_total_time=$(SECONDS) -print_final_stats=1
@@ -97,6 +110,7 @@ lock: $(READY) ## Lock the newest dependencies, with hashes and without registry
 	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements.txt
 	@$(BIN)/uv pip compile pyproject.toml --extra local --group dev $(LOCK) -o requirements-dev.txt
 	@$(BIN)/uv pip compile --group build $(LOCK) -o requirements-build.txt
+	@$(BIN)/uv pip compile --group deploy --constraint requirements-dev.txt $(LOCK) -o requirements-deploy.txt
 	@$(BIN)/uv pip compile --group tools --constraint requirements-dev.txt $(LOCK) -o requirements-tools.txt
 	@echo quixstreams | $(BIN)/uv pip compile - $(LOCK) -o tests/bench/requirements-quix.txt
 
