@@ -5,6 +5,7 @@ What is wrong is said in one line that names no part of the URL, which holds a p
 
 import ipaddress
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
 
 from daymark import urls
@@ -40,6 +41,11 @@ def parse(text: str) -> str:
     hosts = tuple(Host(host.name, host.port or _PORT) for host in url.hosts or (Host("localhost", None),))
     path = f"/{database}" if database else ""
     return url._replace(hosts=hosts, path=path, options=tuple(options.items())).text()
+
+
+def missing_files(url: str) -> list[str]:
+    """Return the options of a URL, as `parse` returned it, that name a file or folder which is not there."""
+    return [name for name, value in urls.split(url).options if _OPTIONS.get(name) is _path and not Path(value).exists()]
 
 
 def _unix(url: Url, options: dict[str, str]) -> str:

@@ -21,6 +21,20 @@ class Address(NamedTuple):
     host: str
     port: int
 
+    @property
+    def reachable_host(self) -> str:
+        """A host at which this machine reaches it: its own loopback address where it listens on all of them."""
+        return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+
+    @property
+    def url(self) -> str:
+        """The URL at which this machine reaches it."""
+        return f"http://{Address(self.reachable_host, self.port)}"
+
+    def __str__(self) -> str:
+        """Return host:port, an IPv6 host in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 def text(text: str) -> str:
     """Any text."""

@@ -14,6 +14,16 @@ _PACKAGES: Final = (
 )
 
 
+def labels() -> dict[str, str]:
+    """Return the labels of the metric daymark_build_info."""
+    return {
+        "version": metadata.version("daymark"),
+        "python": platform.python_version(),
+        "librdkafka": libversion()[0],
+        "time_zones": zones.version(),
+    }
+
+
 def as_text() -> str:
     """Return one line, as programs usually say their version."""
     return f"daymark {metadata.version('daymark')}"

@@ -1,23 +1,21 @@
 """The wiring of one worker: settings -> the parts of processor."""
 
 import gc
-import platform
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from importlib.metadata import version
 from typing import Any
 
 import click
 import structlog
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, libversion
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from daymark import admin, limits, logs, registry, timeouts, witness
+from daymark import admin, limits, logs, redis_url, registry, timeouts, versions, witness
 from daymark.kafka import client_config
 from daymark.setting_types import Address
-from daymark.settings import PUBLISHED_CLAIM_KEY, Settings
+from daymark.settings import PUBLISHED_CLAIM_KEY, Settings, SettingsFaults
 from daymark.workspaces_file import WorkspacesFile
 from ingest.port import CannotListen
 from processor import metrics
@@ -52,7 +50,10 @@ def serve(settings: Settings, address: Address, arm: Callable[[Worker], None], i
 
     Raises:
         ClickException: it cannot start, or cannot go on.
+        SettingsFaults: DAYMARK_REDIS names a file that does not exist.
     """
+    if missing := redis_url.missing_files(settings.redis):
+        raise SettingsFaults([f"DAYMARK_REDIS: the file of {name} does not exist" for name in missing])
     logs.configure(settings.log_format, settings.log_level)
     workspaces = _workspaces(settings)
     claims = _claims(settings)
@@ -86,7 +87,7 @@ def serve(settings: Settings, address: Address, arm: Callable[[Worker], None], i
 
 
 def _announce(settings: Settings, admin: str, claims: Claims) -> None:
-    metrics.BUILD.labels(version("daymark"), platform.python_version(), libversion()[0], zones.version()).set(1)
+    metrics.BUILD.labels(**versions.labels()).set(1)
     log.info("worker.started", group=settings.group, slot=settings.slot, admin=admin, time_zones=zones.version())
     # Beside the start: a store that does not answer would hold it up for seconds.
     threading.Thread(target=_watch_store, args=[settings, claims], name="store", daemon=True).start()

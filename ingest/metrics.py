@@ -92,6 +92,14 @@ WORKSPACES_REFUSED = Metric(
     "1 while the workspaces file cannot be read and the one before it stands: alert",
 )
 
+BUILD = Metric(
+    "daymark_build_info",
+    "gauge",
+    "info",
+    ("version", "python", "librdkafka", "time_zones"),
+    "Always 1; its labels say what is running: the versions of Daymark, Python, librdkafka and the tz database",
+)
+
 TABLE: Final = (
     REQUESTS,
     EVENTS,
@@ -107,6 +115,7 @@ TABLE: Final = (
     REJECTIONS_DROPPED,
     KAFKA_UP,
     WORKSPACES_REFUSED,
+    BUILD,
 )
 
 ACCEPTED, FAILED = "accepted", "failed"
@@ -139,6 +148,7 @@ class Metrics:
         self.queue_bytes = self._gauge(QUEUE_BYTES)
         self.kafka_up = self._gauge(KAFKA_UP)
         self.workspaces_refused = self._gauge(WORKSPACES_REFUSED)
+        self.build = self._gauge(BUILD)
 
     def answered(self, answer: Answer, seconds: float, received: int) -> None:
         """Count an answer: how long it took, and the bytes of the request's body."""

@@ -65,6 +65,7 @@ class Config:
     rules: Rules
     drain_s: float = 0.0
     limits: Callable[[], Iterable[int]] = tuple
+    build: Mapping[str, str] = field(default_factory=dict)
     patience: Patience = PATIENT
 
 
@@ -116,6 +117,8 @@ async def serve(
     admin = Port(health, Admin(lambda: (True, ""), lambda: _readiness(stop, api, delivery), metrics.registry), most)
     metrics.connections.set_function(lambda: len(api.connections))
     metrics.workspaces_refused.set_function(config.workspaces_refused)
+    if config.build:
+        metrics.build.labels(**config.build).set(1)
     gc.freeze()  # what was made so far stays: no need to look through it again and again
     gc.set_threshold(20_000, 20, 100)  # requests leave no circles; what connections leave can wait
     await admin.open()

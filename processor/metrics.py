@@ -10,7 +10,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 BUILD: Final = Gauge(
     "daymark_build_info",
-    "Always 1; says in its labels what runs: versions of Daymark, Python, librdkafka and the tz database",
+    "Always 1; its labels say what is running: the versions of Daymark, Python, librdkafka and the tz database",
     ["version", "python", "librdkafka", "time_zones"],
 )
 EVENTS: Final = Counter(

@@ -51,7 +51,7 @@ def _metrics() -> str:
     processor = [
         (family.name + "_total" * (family.type == "counter"), family.type, family.documentation) for family in ours
     ]
-    both = [(row.name, row.kind, row.help) for row in INGEST] + sorted(processor)
+    both = dict.fromkeys([(row.name, row.kind, row.help) for row in INGEST] + sorted(processor))
     return _table(("metric", "kind", "meaning"), ((f"`{name}`", kind, meaning) for name, kind, meaning in both))
 
 

@@ -73,7 +73,8 @@ class _Part(NamedTuple):
 
 
 def _prepared(settings: Settings, workers: int) -> _Part:
-    from daymark.kafka import client_config  # noqa: PLC0415  drivers are loaded by those who run them
+    from daymark import versions  # noqa: PLC0415  drivers are loaded by those who run them
+    from daymark.kafka import client_config  # noqa: PLC0415
     from daymark.workspaces_file import WorkspacesFile  # noqa: PLC0415
     from ingest import server  # noqa: PLC0415
 
@@ -96,6 +97,7 @@ def _prepared(settings: Settings, workers: int) -> _Part:
         ),
         drain_s=settings.drain_s,
         limits=lambda: _limits(settings),
+        build=versions.labels(),
         patience=server.Patience(settings.keep_alive_s, settings.minimum_rate_bytes_s),
     )
     http = _bound(settings.http, "DAYMARK_HTTP")

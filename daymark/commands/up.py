@@ -107,8 +107,8 @@ def _run(options: Options, found: settings.Settings, screen: Screen) -> None:
         screen.now("Starting ingest and workers …")
         start(programs)
         chosen.remember()
-        at = Running(_url(http), _url(admin), kafka.bootstrap, valkey.url, *key)
-        up = Described(folder, os.getpid(), at, tuple(_url(Address(ports.LOOPBACK, port)) for port in workers))
+        at = Running(http.url, admin.url, kafka.bootstrap, valkey.url, *key)
+        up = Described(folder, os.getpid(), at, tuple(Address(ports.LOOPBACK, port).url for port in workers))
         running.describe(up, os.environ)
         screen.show(json.dumps(at._asdict()) if options.as_line else greeting.text(up, datetime.now(UTC)))
         screen.now(f"Running: Kafka, Valkey, ingest, {_counted(options.workers)}. Ctrl-C stops them.")
@@ -140,14 +140,18 @@ def _stop(programs: Sequence[Program], kafka: Kafka, valkey: Valkey) -> None:
 
 
 def _ingest(options: Options, environ: Mapping[str, str], http: Address, admin: Address) -> Program:
-    listen = {"DAYMARK_HTTP": _text(http), "DAYMARK_ADMIN": _text(admin)}
-    return _program(options, Plan("ingest", (*_DAYMARK, "ingest"), {**environ, **listen}, admin.port))
+    listen = {"DAYMARK_HTTP": str(http), "DAYMARK_ADMIN": str(admin)}
+    return _program(
+        options, Plan("ingest", (*_DAYMARK, "ingest"), {**environ, **listen}, (admin.reachable_host, admin.port))
+    )
 
 
 def _workers(options: Options, environ: Mapping[str, str], admins: Sequence[int]) -> Iterator[Program]:
     for number, port in enumerate(admins, start=1):
         own = {"DAYMARK_SLOT": f"up-{number}", "DAYMARK_ADMIN": f"{ports.LOOPBACK}:{port}"}
-        yield _program(options, Plan(f"worker-{number}", (*_DAYMARK, "process"), {**environ, **own}, port))
+        yield _program(
+            options, Plan(f"worker-{number}", (*_DAYMARK, "process"), {**environ, **own}, (ports.LOOPBACK, port))
+        )
 
 
 def _program(options: Options, plan: Plan) -> Program:
@@ -185,15 +189,6 @@ def _free(chosen: Ports, name: str, wanted: Address | None, screen: Screen) -> A
     if first not in {0, port}:
         screen.say(f"Port {first} is taken; {port} is used instead.")
     return Address(host, port)
-
-
-def _url(address: Address) -> str:
-    host = ports.LOOPBACK if address.host in {"0.0.0.0", "::", ""} else address.host  # noqa: S104
-    return f"http://{host}:{address.port}"
-
-
-def _text(address: Address) -> str:
-    return f"{address.host}:{address.port}"
 
 
 def _counted(workers: int) -> str:

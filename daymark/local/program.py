@@ -19,12 +19,12 @@ _LOG_BYTES = 20_000_000  # a longer log is put aside at the next start, over the
 
 
 class Plan(NamedTuple):
-    """How a program runs: its name, command line and whole environment, and the loopback port of its `/readyz`."""
+    """How a program runs: its name, command line and whole environment, and the host and port of its `/readyz`."""
 
     name: str
     command: Sequence[str]
     environ: Mapping[str, str]
-    admin_port: int
+    admin: tuple[str, int]
 
 
 class Program:
@@ -88,7 +88,7 @@ class Program:
     def _is_ready(self) -> bool:
         with (
             suppress(OSError, http.client.HTTPException),
-            closing(http.client.HTTPConnection("127.0.0.1", self._plan.admin_port, timeout=_ANSWER_S)) as connection,
+            closing(http.client.HTTPConnection(*self._plan.admin, timeout=_ANSWER_S)) as connection,
         ):
             connection.request("GET", "/readyz")
             return connection.getresponse().status == http.client.OK

@@ -1,5 +1,9 @@
 """URLs of Redis, and every URL with a login: understood, or refused without a part of the secret."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -135,3 +139,23 @@ def test_a_repr_shows_no_secret() -> None:
     """A login stays out of logs and of failed assertions."""
     assert repr(urls.split("https://u:hunter2@h:8081/path")) == "Url(https://…)"
     assert urls.split("https://u:hunter2@h:8081/path").hosts == (Host("h", 8081),)
+
+
+def test_certificate_files_that_are_missing(tmp_path: Path) -> None:
+    """They are a fault of the settings; the path, which may be the tail of a password, is not shown."""
+    there = tmp_path / "a b.pem"
+    there.write_text("")
+    good = redis_url.parse(f"rediss://h?ssl_ca_certs={quote(str(there))}&ssl_check_hostname=false")
+    assert redis_url.missing_files(good) == []
+    missing = redis_url.parse(f"rediss://h?ssl_ca_certs={tmp_path}/none&ssl_certfile={tmp_path}/x&ssl_keyfile=/y")
+    assert redis_url.missing_files(missing) == ["ssl_ca_certs", "ssl_certfile", "ssl_keyfile"]
+
+
+def test_a_worker_with_a_missing_certificate_file_ends_as_on_bad_settings() -> None:
+    """Before it connects to anything, with exit status 2."""
+    environ = {**os.environ, "DAYMARK_REDIS": "rediss://h?ssl_ca_certs=/no/such/file", "DAYMARK_KAFKA": "127.0.0.1:1"}
+    said = subprocess.run(
+        [sys.executable, "-m", "daymark", "process"], env=environ, capture_output=True, text=True, check=False
+    )
+    assert said.returncode == 2
+    assert said.stderr == "daymark: DAYMARK_REDIS: the file of ssl_ca_certs does not exist\n"

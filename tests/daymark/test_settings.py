@@ -8,7 +8,7 @@ import pytest
 from daymark import timeouts
 from daymark.environment import service_links
 from daymark.setting_table import TABLE
-from daymark.setting_types import Address
+from daymark.setting_types import Address, address
 from daymark.settings import PUBLISHED_CLAIM_KEY, Settings, SettingsFaults, load
 
 
@@ -219,3 +219,18 @@ def test_the_published_claim_key_is_known() -> None:
     """A worker warns of the one that docker-compose.yml has for a first try."""
     compose = (Path(__file__).parents[2] / "docker-compose.yml").read_text("utf-8")
     assert re.findall(r"\$\{DAYMARK_CLAIM_KEY:-([^}]*)\}", compose) == [PUBLISHED_CLAIM_KEY.decode()]
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("[::1]:8080", "http://[::1]:8080"),
+        ("[::]:8080", "http://[::1]:8080"),
+        ("0.0.0.0:80", "http://127.0.0.1:80"),
+        ("localhost:80", "http://localhost:80"),
+    ],
+)
+def test_an_address_is_written_as_it_is_read(text: str, url: str) -> None:
+    """An IPv6 host has brackets, in the setting and in the URL under which this machine reaches it."""
+    assert str(address(text)) == text
+    assert address(text).url == url
