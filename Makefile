@@ -54,8 +54,8 @@ soak: $(READY) ## Do so again with new seeds for SECONDS (an hour), and print a 
 	@$(BIN)/python -m tests.faults --seconds 75 --every 1 --rate 500 --soak $(or $(filter-out 0,$(SECONDS)),3600)
 
 .PHONY: bench
-bench: $(READY) ## Measure every part beside what one would pick instead; PART=ingest for one, EVENTS=1000000, DEEP=1, PUBLISH=1.
-	@exec $(BIN)/python -m tests.bench $(PART:%=--part %) $(EVENTS:%=--events %) $(DEEP:%=--deep) $(PUBLISH:%=--publish)
+bench: $(READY) ## Measure every part beside what one would pick instead; PART=ingest for one, EVENTS=1000000, SEED=7, BASE=a git ref beside this, DEEP=1, PUBLISH=1.
+	@exec $(BIN)/python -m tests.bench $(PART:%=--part %) $(EVENTS:%=--events %) $(SEED:%=--seed %) $(BASE:%=--base %) $(DEEP:%=--deep) $(PUBLISH:%=--publish)
 
 .PHONY: bench-guard
 bench-guard: $(READY) ## Note what the pure path of an event costs, which a test watches from then on.

@@ -23,6 +23,7 @@ from schemas.topics import PARTITIONER, Topics
 from tests import discretion
 
 DEADLINE_S = 60.0
+DAYMARK = (sys.executable, "-m", "daymark")
 
 
 class Committed(NamedTuple):
@@ -40,6 +41,8 @@ class Committed(NamedTuple):
 
 class Road:
     """One Daymark on shared parts: its topics, its group, its claims."""
+
+    daymark: tuple[str, ...] = DAYMARK  # whose commands are run
 
     def __init__(self, kafka: str, redis_url: str, topics: Topics, claim_key: bytes) -> None:
         self.kafka, self.topics, self.group = kafka, topics, f"{topics.prefix}workers"
@@ -122,7 +125,7 @@ class Road:
 
     def start(self, *command: str, **settings: str) -> "Process":
         """Start a command of Daymark in this road's environment."""
-        return Process([sys.executable, "-m", "daymark", *command], {**self.environment, **settings})
+        return Process([*self.daymark, *command], {**self.environment, **settings})
 
 
 class Process:

@@ -20,10 +20,10 @@ from redis import RedisError
 from rich.console import Console
 
 from daymark.local.faults import LocalFault
-from tests.bench import ground, plot, report
+from tests.bench import ground, mixed, plot, report
 from tests.bench.contenders import Wrong
 from tests.bench.figures import Row, sheets, shown
-from tests.bench.options import PARTS, Options
+from tests.bench.options import MIXED, PARTS, Options
 
 _FAULTS = (AssertionError, ImportError, Wrong, LocalFault, KafkaException, RedisError, OSError, ValueError)
 _SHOWN = Console(stderr=True)
@@ -46,10 +46,12 @@ def _arguments() -> argparse.Namespace:
         prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--part", action="append", choices=PARTS, help="one part, or several; default: all of them")
-    parser.add_argument("--events", type=int, default=300_000, help="of a run of the processor (%(default)s)")
+    parser.add_argument("--events", type=int, default=150_000, help="of a run of the processor (%(default)s)")
     parser.add_argument("--runs", type=int, default=3, help="of each contender, in turn (%(default)s)")
     parser.add_argument("--seconds", type=float, default=10.0, help="of a steady rate (%(default)s)")
-    parser.add_argument("--deep", action="store_true", help="growth: go on to 10,000,000 contacts")
+    parser.add_argument("--deep", action="store_true", help="on to 10,000,000 contacts, and 5,000,000 events a run")
+    parser.add_argument("--seed", type=int, default=mixed.SEED, help="of the mixed load (%(default)s)")
+    parser.add_argument("--base", metavar="REF", help="measure this state of Daymark, too, in the same runs")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
     parser.add_argument("--output", type=Path, default=report.ROOT / ".bench", help="folder for JSON and plot")
     parser.add_argument("--publish", action="store_true", help="leave them where docs/performance.md shows them")
@@ -69,9 +71,12 @@ def _measure(arguments: argparse.Namespace) -> int:
     found, failed = report.read(file), False
     with _SHOWN.status("") as status:
         sizes = (arguments.events, arguments.runs, arguments.seconds, arguments.deep)
-        options = Options(*sizes, _teller(status.update), _note)
+        options = Options(*sizes, arguments.seed, arguments.base, _teller(status.update), _note)
+        _note(mixed.words(arguments.seed))
         for part in arguments.part or PARTS:
             began, machine = time.monotonic(), report.machine(ground.says())
+            if part in MIXED:
+                machine["load_mix"] = mixed.words(arguments.seed)
             try:
                 rows = _rows(part, options)
             except _FAULTS as fault:
@@ -92,12 +97,7 @@ def _measure(arguments: argparse.Namespace) -> int:
 
 
 def _rows(part: str, options: Options) -> list[Row]:
-    module = import_module(f"tests.bench.{part}")
-    if part != "ingest":
-        return list(module.run(options))
-    options.say("ingest")
-    with ground.opened() as here:
-        return list(module.run(here.kafka, options.runs))
+    return list(import_module(f"tests.bench.{part}").run(options))
 
 
 def _teller(update: Callable[[str], None]) -> Callable[[str], None]:

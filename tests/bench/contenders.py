@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from tests.bench.ground import Ground, folder
 from tests.bench.load import Multiset, Work
 from tests.bench.measuring import cpu_s, peak_mb
-from tests.flows import Process, wait_until
+from tests.flows import DAYMARK, Process, wait_until
 
 PASSED, WRITTEN = "passed", "written"  # topics of those that are no Daymark
 _RUN_S, _POLL_S, _ANSWER_S = 900.0, 0.05, 20.0
@@ -65,13 +65,15 @@ class Contender(NamedTuple):
     processes: int = 1
 
 
-def worker(processes: int = 1) -> Contender:
-    """Return Daymark's own, as `daymark process --workers N`."""
-    command = [sys.executable, "-m", "daymark", "process", "--workers", str(processes)]
+def worker(processes: int = 1, daymark: tuple[str, ...] = DAYMARK, named: str = "") -> Contender:
+    """Return a Daymark's own, as `daymark process --workers N`; `named` follows its name."""
+    command = [*daymark, "process", "--workers", str(processes)]
     name = "worker" if processes == 1 else f"{processes} workers"
-    return Contender(
-        name, lambda *_: command, lambda work: (work.road.topics.interactions, "key", work.interactions), processes
-    )
+    return Contender(name + named, lambda *_: command, _of_daymark, processes)
+
+
+def _of_daymark(work: Work) -> tuple[str, str, Multiset]:
+    return work.road.topics.interactions, "key", work.interactions
 
 
 PASS_THROUGH = Contender(
@@ -96,6 +98,16 @@ def streams(java: list[str]) -> Contender:
     return _stateful("Kafka Streams, 2 threads", java)
 
 
+def compiled(program: list[str]) -> Contender:
+    """Return Go with franz-go, which keeps its claims in Redis as a worker does."""
+
+    def command(work: Work, group: str, _: str) -> list[str]:
+        topics, store = work.road.topics, work.road.environment["DAYMARK_REDIS"]
+        return [*program, "worker", work.road.kafka, topics.events, topics.prefix + WRITTEN, group, store]
+
+    return Contender("Go, franz-go", command, AFTERNOON.result)
+
+
 def take(ground: Ground, work: Work, contender: Contender) -> Run:
     """Let a contender take all of the work, and look at what it made of it.
 
@@ -106,7 +118,9 @@ def take(ground: Ground, work: Work, contender: Contender) -> Run:
     topic, part, expected = contender.result(work)
     ground.empty_store()
     held = ground.store_bytes()
+    rejected = work.road.topics.rejected if contender.result is _of_daymark else None
     before = _ends(ground, topic, work.partitions)
+    refused = _ends(ground, rejected, work.partitions) if rejected else []
     environment = work.road.environment | {
         "DAYMARK_GROUP": group,
         "DAYMARK_SLOT": group,
@@ -122,6 +136,8 @@ def take(ground: Ground, work: Work, contender: Contender) -> Run:
     if found != expected:
         rest = f"{expected.members:,}" if found.members != expected.members else "others"
         raise Wrong(f"{contender.name}, {work.case}: {found.members:,} results are committed, it should be {rest}")
+    if rejected and len(list(_committed(ground, rejected, refused, "key"))) != work.refused:
+        raise Wrong(f"{contender.name}, {work.case}: it should be {work.refused:,} rejections")
     return run._replace(store_bytes=max(0, ground.store_bytes() - held) / work.interactions.members)
 
 
@@ -167,7 +183,7 @@ def _measured(process: Process, ground: Ground, work: Work, group: str, processe
     finally:
         consumer.close()
     first, half, last = moments
-    half_rate, half_cpu_us = last.since(half)
+    half_rate, half_cpu_us = last.since(half if half.done < last.done else first)
     return Run(*last.since(first), half_rate, half_cpu_us["own"], peak, first.done / work.events)
 
 

@@ -15,6 +15,7 @@ from tests.bench.options import Options
 
 _HERE = Path(__file__).parent
 _QUIX, _JARS, _STREAMS = _HERE / "requirements-quix.txt", _HERE / "streams.jars", _HERE / "programs" / "Streams.java"
+_GO, _GO_SOURCES = "/usr/local/go/bin/go", sorted((_HERE / "programs" / "contender").glob("*"))
 _INSTALL_S = 600
 
 
@@ -47,6 +48,21 @@ def streams(options: Options) -> list[str] | None:
     if not _installed(folder, install, "Kafka Streams", options):
         return None
     return [str(kit.java), "-Xmx512m", "-Xlog:disable", "-cp", class_path, _STREAMS.stem]
+
+
+def compiled(options: Options) -> list[str] | None:
+    """Return the command of the Go contender; None, and said, where it cannot be built."""
+    go = shutil.which("go") or _GO
+    if not Path(go).exists():
+        options.note("there is no Go: the compiled contender is left out")
+        return None
+    folder = _folder("go", b"".join(file.read_bytes() for file in _GO_SOURCES))
+
+    def install() -> None:
+        folder.mkdir()
+        _run([go, "build", "-C", str(_GO_SOURCES[0].parent), "-o", str(folder / "contender"), "."])
+
+    return [str(folder / "contender")] if _installed(folder, install, "the Go contender", options) else None
 
 
 def _folder(name: str, depends_on: bytes) -> Path:

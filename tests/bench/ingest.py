@@ -1,10 +1,9 @@
-"""`make bench PART=ingest`: what a request costs one process of ingest, beside uvicorn answering a constant.
+"""PART=ingest: what a request costs one process of ingest, beside a constant answer of uvicorn and a receiver in Go.
 
-Both get the same bytes from the same client, in turn, several times. A speed counts only when every answer was what it
+All get the same bytes from the same client, in turn, several times. A speed counts only when every answer was what it
 must be, and Kafka holds as many records as were answered for. CPU is the server process's own, all of its threads.
 """
 
-import argparse
 import base64
 import json
 import statistics
@@ -13,75 +12,87 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from rich.console import Console
 
 from daymark.simulation.audience import Plan, events
 from ingest import answers
 from schemas.reasons import Reason
-from schemas.topics import Topics
+from schemas.segment import EVENT_LIMIT_BYTES
 from schemas.workspace import digest
-from tests.bench import ground
-from tests.bench.figures import Row, sheets, shown
+from tests.bench import environment, ground
+from tests.bench.figures import Row, ratios
+from tests.bench.ground import Ground
 from tests.bench.ingest_client import Address, Client, Driven, Load
-from tests.flows import Process, Road, wait_until
-from tests.made import make
+from tests.bench.mixed import FIRST_DAY, Mix, calls
+from tests.bench.options import Options
+from tests.flows import Process, wait_until
 
 PART: Final = "ingest"
-INGEST, CONSTANT = "ingest", "constant answer"
-TOPICS: Final = Topics("bench-ingest.")
+INGEST, CONSTANT, GO = "ingest", "a constant answer", "Go, franz-go"
+PARTITIONS: Final = 12
 KEY, LIMITED = "bench", "limited"
 BATCH: Final = 100  # events
 _DISTINCT: Final = 20_000
+_NOW_MS: Final = 1_800_000_000_000
+_SECONDS: Final = 3.0  # of a run, at most
 _OK: Final = b"HTTP/1.1 200 OK\r\n"
+_ACCEPTED: Final = (_OK, b'{"success":true}')
+_TAKEN: Final = (_OK, b'{"success":true,"accepted":%d,"rejected":[]}' % BATCH)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One measurement: answers a second, CPU of the server for each in µs, its memory in MB, times in ms if asked."""
+    """One measurement, of events and of answers without one: a second; the server's CPU µs; its MB; times in ms."""
 
     per_second: float
     cpu_us: float
     rss_mb: float
     p50_ms: float | None = None
     p99_ms: float | None = None
-    client_us: float = 0.0
 
 
 class Rig:
     """The servers side by side, and a client."""
 
-    def __init__(self, stack: ExitStack, kafka: str) -> None:
+    def __init__(self, stack: ExitStack, here: Ground, go: list[str] | None) -> None:
+        road = here.road("ingest", PARTITIONS)
+        kafka, self._events = here.kafka, road.topics.events
         self._consumer = Consumer({"bootstrap.servers": kafka, "group.id": "bench-ingest"})
         stack.callback(self._consumer.close)
-        make(kafka, TOPICS.all(), _partitions())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="daymark-bench-")))
         file = folder / "workspaces.toml"
         tables = [f'[workspaces.{name}]\nkeys = ["sha256:{digest(name).hex()}"]\n' for name in (KEY, LIMITED)]
         file.write_text("".join(tables) + "rate_per_second = 0.001\n")
-        road = Road(kafka, "redis://127.0.0.1:1", TOPICS, b"")
         settings = {"DAYMARK_HTTP": "127.0.0.1:0", "DAYMARK_WORKSPACES": str(file)}
-        self.ingest = road.start("ingest", **settings)
-        self.constant = Process([sys.executable, "-m", "tests.bench.ingest_constant"], road.environment)
+        servers = {
+            INGEST: road.start("ingest", **settings),
+            CONSTANT: Process([sys.executable, "-m", "tests.bench.ingest_constant"], road.environment),
+        }
+        if go:
+            servers[GO] = Process([*go, "shim", kafka, self._events, f"{KEY}={KEY}"], road.environment)
         self._client = Client(stack)
-        for process in (self.ingest, self.constant):
+        for process in servers.values():
             stack.callback(process.end)
-        self.ingest.wait_for("kafka.reached")
+        servers[INGEST].wait_for("kafka.reached")
         wait_until(self._has_leaders, "the topics made just now have leaders")
-        self._addresses = {process.pid: _address(process) for process in (self.ingest, self.constant)}
+        self._servers = {name: (process.pid, _address(process)) for name, process in servers.items()}
 
-    def run(self, server: Process, load: Load, records: int) -> Run:
+    def has(self, server: str) -> bool:
+        """Whether there is such a server."""
+        return server in self._servers
+
+    def run(self, server: str, load: Load, records: int) -> Run:
         """Send a load; `records`: that each answer stands for, which must be in Kafka by then."""
-        before, cpu_s = self._written(), _cpu_s(server.pid)
-        driven = self._client.drive(self._addresses[server.pid], load)
-        cpu_us = (_cpu_s(server.pid) - cpu_s) / driven.answers * 1e6
+        pid, address = self._servers[server]
+        before, cpu_s = self._written(), _cpu_s(pid)
+        driven = self._client.drive(address, load)
+        cpu_us = (_cpu_s(pid) - cpu_s) / driven.answers * 1e6 / max(1, records)
         assert self._written() - before == records * driven.answers, "Kafka does not have what was answered for"
-        return Run(driven.per_second, cpu_us, rss_mb(server.pid), *_times(driven), driven.cpu_s / driven.answers * 1e6)
+        return Run(driven.per_second * max(1, records), cpu_us, rss_mb(pid), *_times(driven))
 
     def _has_leaders(self) -> bool:
         try:
@@ -90,74 +101,59 @@ class Rig:
             return False
 
     def _written(self) -> int:
-        places = [TopicPartition(TOPICS.events, number) for number in range(_partitions())]
+        places = [TopicPartition(self._events, number) for number in range(PARTITIONS)]
         return sum(self._consumer.get_watermark_offsets(place, 10, cached=False)[1] for place in places)
 
 
-def run(kafka: str, runs: int = 3, seconds: float = 4.0) -> list[Row]:
-    """Measure on a Kafka of which nobody else asks anything.
-
-    Args:
-        kafka: bootstrap servers.
-        runs: of each case, in turn.
-        seconds: of each run.
-    """
-    bodies = _bodies()
+def run(options: Options) -> list[Row]:
+    """Measure each case, run by run in turn; what is broken is left out here, refusals have cases of their own."""
+    own = [event.body for event in events(Plan(_DISTINCT, FIRST_DAY, now_ms=_NOW_MS))]
+    bodies = [event.body for event in calls(Mix(_DISTINCT, broken=0, seed=options.seed))]
     singles, batches = _singles(bodies), _batches(bodies)
     found: dict[tuple[str, str], list[Run]] = {}
-    with ExitStack() as stack:
-        rig = Rig(stack, kafka)
+    go, seconds = environment.compiled(options), min(_SECONDS, options.seconds)
+    with ground.opened() as here, ExitStack() as stack:
+        rig = Rig(stack, here, go)
 
-        def measure(case: str, load: Load, records: int) -> Run:
-            one = rig.run(rig.ingest, load, records)
-            found.setdefault((INGEST, case), []).append(one)
-            return one
+        def measure(case: str, load: Load, records: int, *servers: str) -> float:
+            """Return what the last server answered a second."""
+            for server in filter(rig.has, servers):
+                options.say(f"{PART}: {case or 'warming up'}, {server}")
+                one = rig.run(server, load, records if server != CONSTANT else 0)
+                found.setdefault((server, case), []).append(one)
+            return one.per_second
 
-        accepted = (_OK, b'{"success":true}')
-        taken = (_OK, b'{"success":true,"accepted":%d,"rejected":[]}' % BATCH)
         spent = _request(b"[%s]" % b",".join(bodies[:BATCH]), LIMITED)  # on credit, for a day
-        rig.run(rig.ingest, Load([spent], *taken, 1, 0), BATCH)
+        rig.run(INGEST, Load([spent], *_TAKEN, 1, 0), BATCH)
         for _ in range(2):
-            rig.run(rig.ingest, Load(singles, *accepted, 256, seconds), 1)
-            rig.run(rig.constant, Load(singles, *accepted, 256, seconds / 4), 0)
-        for _ in range(runs):
-            for connections in (64, 256):
-                load, case = Load(singles, *accepted, connections, seconds), f"one event, {connections} connections"
-                found.setdefault((CONSTANT, case), []).append(rig.run(rig.constant, load, 0))
-                rate = measure(case, load, 1).per_second
-            measure("one event, half of that rate", Load(singles, *accepted, 256, seconds, rate / 2), 1)
-            measure(f"batches of {BATCH}", Load(batches, *taken, 32, seconds), BATCH)
-            for name, load in _refusals(bodies, seconds / 4).items():
-                measure(name, load, 0)
+            for server in (CONSTANT, GO, INGEST):
+                measure("", Load(singles, *_ACCEPTED, 256, seconds / 2), 1, server)
+        found.clear()
+        for _ in range(options.runs):
+            load = Load(singles, *_ACCEPTED, 256, seconds)
+            rate = measure("one event, 256 connections", load, 1, CONSTANT, GO, INGEST)
+            half = Load(singles, *_ACCEPTED, 256, seconds, rate / 2)
+            measure("one event, half of that rate", half, 1, INGEST)
+            measure("one event of our own load", replace(load, requests=_singles(own)), 1, INGEST)
+            measure(f"batches of {BATCH}, an event", Load(batches, *_TAKEN, 32, seconds), BATCH, GO, INGEST)
+            for name, refused in _refusals(own, seconds / 4).items():
+                measure(name, refused, 0, INGEST)
     return list(_rows(found))
 
 
 def _rows(found: Mapping[tuple[str, str], Sequence[Run]]) -> Iterator[Row]:
-    for (contender, case), runs in found.items():
-        yield Row(PART, contender, "rate", "answers/s", tuple(run.per_second for run in runs), case)
-        yield Row(PART, contender, "own CPU", "µs an answer", tuple(run.cpu_us for run in runs), case)
+    for (server, case), runs in found.items():
+        yield Row(PART, server, "own CPU", "µs", tuple(run.cpu_us for run in runs), case)
+        yield Row(PART, server, "rate", "a second", tuple(run.per_second for run in runs), case)
         for name, times in (("p50", [run.p50_ms for run in runs]), ("p99", [run.p99_ms for run in runs])):
             if None not in times:
-                yield Row(PART, contender, name, "ms", tuple(time for time in times if time is not None), case)
-        yield Row(PART, contender, "memory", "MB", tuple(run.rss_mb for run in runs), case)
-        if contender == INGEST and (CONSTANT, case) in found:
-            both = list(zip(runs, found[CONSTANT, case], strict=True))
-            cpu = tuple(own.cpu_us / other.cpu_us for own, other in both)
-            yield Row(PART, contender, "CPU beside a constant answer", "times", cpu, case)
-            rate = tuple(own.per_second / other.per_second for own, other in both)
-            yield Row(PART, contender, "rate beside it", "times", rate, case)
-
-
-def main() -> None:
-    """Measure on an embedded Kafka and print the tables."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.ingest", description=__doc__)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=4, help="of each run")
-    arguments = parser.parse_args()
-    with ground.opened() as here:
-        rows = run(here.kafka, arguments.runs, arguments.seconds)
-    for sheet in sheets(PART, rows):
-        Console().print(shown(sheet))
+                yield Row(PART, server, name, "ms", tuple(time for time in times if time is not None), case)
+        yield Row(PART, server, "memory", "MB", tuple(run.rss_mb for run in runs), case)
+    for case in dict.fromkeys(case for _, case in found):
+        cpu_us = {server: [run.cpu_us for run in runs] for (server, its), runs in found.items() if its == case}
+        for other in (CONSTANT, GO):
+            if other in cpu_us:
+                yield from ratios(PART, case, cpu_us, other, f"CPU beside {other}")
 
 
 def _refusals(bodies: Sequence[bytes], seconds: float) -> dict[str, Load]:
@@ -169,18 +165,13 @@ def _refusals(bodies: Sequence[bytes], seconds: float) -> dict[str, Load]:
             answers.REASONS[Reason.INVALID_TIMESTAMP],
         ),
         "401": ([_request(body, "nobody") for body in some], answers.UNKNOWN_KEY),
-        "413": ([_request(b" " * 512_001)], answers.REQUEST_TOO_LARGE),
+        "413": ([_request(b" " * (EVENT_LIMIT_BYTES + 1))], answers.REASONS[Reason.TOO_LARGE]),
         "429": ([_request(body, LIMITED) for body in some], answers.RATE_LIMITED),
     }
     return {
         name: Load(requests, b"HTTP/1.1 %d " % refusal.status, answers.refused(refusal).body, 64, seconds)
         for name, (requests, refusal) in cases.items()
     }
-
-
-def _bodies() -> list[bytes]:
-    plan = Plan(_DISTINCT, date(2024, 5, 3), now_ms=1_800_000_000_000)
-    return [event.body for event in events(plan)]
 
 
 def _singles(bodies: Sequence[bytes]) -> list[bytes]:
@@ -198,10 +189,6 @@ def _request(body: bytes, key: str = KEY, path: bytes = b"/v1/identify") -> byte
         b"Content-Type: application/json\r\nAuthorization: Basic %s\r\nContent-Length: %d\r\n\r\n"
     )
     return head % (path, base64.b64encode(f"{key}:".encode()), len(body)) + body
-
-
-def _partitions() -> int:
-    return next(topic.partitions for topic in TOPICS.all() if topic.name == TOPICS.events)
 
 
 def _address(process: Process) -> Address:
@@ -225,7 +212,3 @@ def rss_mb(pid: int) -> float:
     """Return the resident memory of a process in MB."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
-
-
-if __name__ == "__main__":
-    main()

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-PARTS = ("processor", "ingest", "latency", "growth", "start", "isolation", "store", "connections")
+PARTS = ("processor", "ingest", "latency", "scaling", "growth", "start", "isolation", "store", "connections")
+MIXED = ("processor", "ingest", "latency", "scaling")  # parts that take the mixed load
 
 
 class Options(NamedTuple):
@@ -13,7 +14,9 @@ class Options(NamedTuple):
         events: that a run of the processor takes.
         runs: of each contender, in turn with the others.
         seconds: of each measurement under a steady rate.
-        deep: go on to ten million contacts.
+        deep: go on to ten million contacts, and to runs of five million events.
+        seed: of the mixed load.
+        base: another state of Daymark to measure beside this one, as git names it.
         say: shows what is being done.
         note: says what is to stay on the screen.
     """
@@ -22,5 +25,7 @@ class Options(NamedTuple):
     runs: int
     seconds: float
     deep: bool
+    seed: int
+    base: str | None
     say: Callable[[str], None]
     note: Callable[[str], None]

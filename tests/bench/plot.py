@@ -48,11 +48,9 @@ class _Choice(NamedTuple):
     ours: tuple[str, ...]
 
 
-_WORKERS = ("worker", "2 workers")
-_CHOICES = (
-    _Choice("Processor, 30 % firsts: own CPU (less is better)", "processor", "own CPU", "30 % firsts", _WORKERS),
-    _Choice("Processor, 30 % firsts: rate (more is better)", "processor", "rate", "30 % firsts", _WORKERS),
-    _Choice("Processor, all firsts: own CPU (less is better)", "processor", "own CPU", "all firsts", _WORKERS),
+_CHOICES = tuple(
+    _Choice(f"Processor, {case}: own CPU (less is better)", "processor", "own CPU, warm half", case, ("worker",))
+    for case in ("our own load", "mixed load", "mixed load, a property each")
 )
 
 

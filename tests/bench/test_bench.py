@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import plot, report
+from tests.bench import base, plot, report
 from tests.bench.contenders import AFTERNOON, PASS_THROUGH, PASSED, WRITTEN, Contender, Wrong, take, worker
 from tests.bench.figures import Row, Spread, ratios, sheets
 from tests.bench.ground import Ground
 from tests.bench.load import Multiset, Shape, Work, send
 from tests.bench.measuring import cpu_s, tree
+from tests.bench.mixed import Mix
 
 EVENTS, CONTACTS, PARTITIONS = 600, 100, 4
 ROWS = [
@@ -46,6 +47,23 @@ def test_a_contender_does_all_of_the_work(ground: Ground, work: Work, contender:
     run = take(ground, work, contender)
     assert run.peak_mb > 10
     assert 0 <= run.missed <= 1
+
+
+def test_a_worker_does_all_of_the_mixed_load_and_refuses_what_is_broken(ground: Ground) -> None:
+    road = ground.road("m", PARTITIONS)
+    work = send("mixed", road, PARTITIONS, Mix(EVENTS, days=2))
+    assert (work.events, work.interactions.members, work.refused) == (EVENTS, EVENTS * 0.3, EVENTS * 0.02)
+    take(ground, work, worker())
+    with pytest.raises(Wrong, match="it should be 11 rejections"):
+        take(ground, work._replace(refused=work.refused - 1), worker())
+
+
+def test_another_state_runs_its_own_code() -> None:
+    with base.unpacked("HEAD") as daymarks:
+        assert list(daymarks) == ["", " of HEAD"]
+        *command, _, _ = daymarks[" of HEAD"]
+        said = subprocess.check_output([*command, "-c", "import processor; print(processor.__file__)"], text=True)
+    assert said.startswith(command[2])
 
 
 def test_an_outcome_that_is_not_right_is_no_figure(ground: Ground, work: Work) -> None:

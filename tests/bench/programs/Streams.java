@@ -1,7 +1,10 @@
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.time.DateTimeException;
 import java.time.Duration;
+import java.time.OffsetDateTime;
+import java.time.ZoneOffset;
 import java.util.Properties;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.KafkaStreams;
@@ -52,7 +55,7 @@ public final class Streams {
     streams.start();
   }
 
-  /** Lets the first event of a contact's day pass; the record's key is the contact. */
+  /** Lets the first event of a contact's day pass; the record's key is the contact. What is broken is skipped. */
   private static final class Firsts implements Processor<String, byte[], String, byte[]> {
     private final ObjectMapper mapper = new ObjectMapper();
     private ProcessorContext<String, byte[]> context;
@@ -68,17 +71,25 @@ public final class Streams {
     public void process(Record<String, byte[]> record) {
       try {
         JsonNode event = mapper.readTree(record.value());
-        String timestamp = event.path("timestamp").asText();
-        String day = timestamp.substring(0, 10);
+        String timestamp = event.path(event.hasNonNull("timestamp") ? "timestamp" : "originalTimestamp").asText();
+        String day = day(timestamp);
+        if (record.key() == null || !event.path("type").asText().equalsIgnoreCase("identify")) {
+          return;
+        }
         if (days.putIfAbsent(record.key() + "\n" + day, SEEN) == null) {
           String url = event.path("context").path("page").path("url").asText("Contact visited your website");
           byte[] result = mapper.writeValueAsBytes(
               mapper.createObjectNode().put("day", day).put("timestamp", timestamp).put("description", url));
           context.forward(record.withValue(result));
         }
-      } catch (IOException error) {
-        throw new IllegalStateException(error);
+      } catch (IOException | DateTimeException broken) {
+        // Skipped, as an event that no result can be made of.
       }
+    }
+
+    /** Returns the UTC day of a time. */
+    private static String day(String timestamp) {
+      return OffsetDateTime.parse(timestamp).withOffsetSameInstant(ZoneOffset.UTC).toLocalDate().toString();
     }
   }
 }
