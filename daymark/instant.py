@@ -1,7 +1,8 @@
-"""A point in time on the command line: a date, a timestamp, or so long ago."""
+"""A point in time on the command line: a date, a timestamp, or so long ago; and how one is shown."""
 
 import re
 import time
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
@@ -27,3 +28,12 @@ class Instant(click.ParamType[int]):
         if instant_ms is None:
             self.fail(f"{value!r} is no instant; 2026-11-24, 2026-11-24T12:00:00Z and -2h are.", parameter, context)
         return instant_ms
+
+
+def shown(epoch_ms: int) -> str:
+    """Return an instant as people and programs read it: ISO 8601, in UTC, with milliseconds."""
+    try:
+        instant = datetime.fromtimestamp(epoch_ms / 1000, UTC)
+    except (ValueError, OverflowError, OSError):  # no year that Python knows
+        return f"{epoch_ms} ms"
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")

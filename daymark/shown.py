@@ -75,7 +75,7 @@ def as_text(decoded: Decoded) -> str:
             parts = [f"{name}: {value}" for name, value in record.items()]
     place = f"{message.partition()}:{message.offset()}"
     words = [_emitted_at(message), record.get("workspace") or "-", *parts, place]
-    return "  ".join(_printable(str(_plain(word))) for word in words)
+    return "  ".join(printable(str(_plain(word))) for word in words)
 
 
 def as_json(decoded: Decoded) -> str:
@@ -112,6 +112,6 @@ def _emitted_at(message: Message) -> str:
     return str(_plain(datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)))
 
 
-def _printable(text: str) -> str:
-    """Keep what a sender wrote from moving the cursor or colouring the terminal."""
+def printable(text: str) -> str:
+    """Return a sender's text as one that can neither move the cursor nor colour the terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

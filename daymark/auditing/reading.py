@@ -6,7 +6,7 @@ waits for the transaction's end.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import click
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -55,15 +55,31 @@ def bounds(consumer: Consumer, topic: str, partitions: Iterable[int]) -> dict[in
     }
 
 
-def committed(consumer: Consumer, topic: str, partitions: Iterable[int]) -> dict[int, int | None]:
-    """Return the offsets of the consumer's group, once no transaction that moves them is open; None: it has none.
+class Stand(NamedTuple):
+    """Where a group stands in a partition, None: it has committed nothing, and what was committed with the offset."""
+
+    offset: int | None
+    metadata: str | None
+
+
+def stands(consumer: Consumer, topic: str, partitions: Iterable[int]) -> dict[int, Stand]:
+    """Return where the consumer's group stands, once no transaction that moves its offsets is open.
 
     Raises:
         KafkaException: nobody could tell.
     """
     places = [TopicPartition(topic, partition) for partition in partitions]
     found = _answer(lambda asked: _whole(consumer.committed(asked, _CALL_S)), places)
-    return {place.partition: place.offset if place.offset >= 0 else None for place in found}
+    return {place.partition: Stand(place.offset if place.offset >= 0 else None, place.metadata) for place in found}
+
+
+def committed(consumer: Consumer, topic: str, partitions: Iterable[int]) -> dict[int, int | None]:
+    """Return the offsets of the consumer's group, as `stands` does; None: it has none.
+
+    Raises:
+        KafkaException: nobody could tell.
+    """
+    return {partition: stand.offset for partition, stand in stands(consumer, topic, partitions).items()}
 
 
 def offsets_at(consumer: Consumer, topic: str, partitions: Iterable[int], instant_ms: int) -> dict[int, int | None]:
@@ -75,6 +91,23 @@ def offsets_at(consumer: Consumer, topic: str, partitions: Iterable[int], instan
     places = [TopicPartition(topic, partition, instant_ms) for partition in partitions]
     found = _answer(lambda asked: _whole(consumer.offsets_for_times(asked, _CALL_S)), places)
     return {place.partition: place.offset if place.offset >= 0 else None for place in found}
+
+
+def between(
+    consumer: Consumer, topic: str, there: Bounds, since_ms: int, until_ms: int | None = None
+) -> dict[int, tuple[int, int]]:
+    """Return the part of some partitions' bounds whose records lie in a stretch of time.
+
+    Raises:
+        KafkaException: nobody could tell.
+    """
+    firsts = offsets_at(consumer, topic, there, max(0, since_ms))
+    lasts = {} if until_ms is None else offsets_at(consumer, topic, there, until_ms)
+    found = {}
+    for number, (first, end) in there.items():
+        since, until = firsts[number], lasts.get(number)
+        found[number] = (end if since is None else max(first, since), end if until is None else min(end, until))
+    return found
 
 
 def records(consumer: Consumer, topic: str, wanted: Bounds) -> Iterator[list[Message]]:
@@ -90,7 +123,9 @@ def records(consumer: Consumer, topic: str, wanted: Bounds) -> Iterator[list[Mes
         ClickException: a partition does not come to its end.
     """
     unfinished = {partition: upto for partition, (first, upto) in wanted.items() if first < upto}
-    consumer.assign([TopicPartition(topic, partition, wanted[partition][0]) for partition in unfinished])
+    places = [TopicPartition(topic, partition, wanted[partition][0]) for partition in unfinished]
+    consumer.assign(places)
+    consumer.resume(places)  # the driver keeps the pause of an earlier assignment
     heard = time.monotonic()
     while unfinished:
         batch = consumer.consume(_MOST, _AGAIN_S)

@@ -7,34 +7,30 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from daymark import metadata, registry, settings, statuses
+from daymark import bar, registry, settings, statuses
 from daymark.auditing import reading
 from daymark.auditing.findings import Tally
 from daymark.auditing.ledger import Ledger, Reading
 from daymark.auditing.report import Run, as_json, as_tables
 from daymark.auditing.scope import Clients, NothingCommitted, Period, Scope, scope, still_there
 from daymark.auditing.truth import Truth
+from daymark.clients import opened
 from daymark.instant import Instant
-from daymark.kafka import client_config
 from daymark.workspaces_file import WorkspacesFile
 from schemas import zones
 from schemas.workspace import Workspaces
 
 _GROUPS_S, _MOST_GROUPS = 10.0, 10
 _REPORT_EVERY = 10_000  # keys judged between two looks at the progress
-
-Advance = Callable[[str, int], None]
 
 
 @click.command()
@@ -76,21 +72,16 @@ def command(**options: Any) -> None:
         raise click.UsageError("--since must be before --until.")
     started = time.monotonic()
     tally, group = Tally(options["examples"]), options["group"] or found.group
-    heard = metadata.Heard()
-    clients = _clients(found, group, heard)
-    try:
-        planned = _scope(clients, found, Period(options["since"], options["until"]), heard)
-        with tempfile.TemporaryDirectory(prefix="daymark-audit-", dir=options["temporary"]) as folder:
-            read = _audit(clients, found, planned, Path(folder), tally, replays=not options["no_replays"])
-    except KafkaException as error:
-        raise click.ClickException(f"Kafka at {found.kafka}: {error.args[0].str()}") from None
-    except OSError as error:
-        raise click.ClickException(f"the temporary folder: {error.strerror or error}; see --temporary") from None
-    except NothingCommitted:
-        raise click.ClickException(_nothing_committed(clients.admin, group, found.topics.events)) from None
-    finally:
-        clients.committed.close()
-        clients.uncommitted.close()
+    with opened(found, group) as there:
+        try:
+            period = Period(options["since"], options["until"])
+            planned = scope(there.clients, found.topics, there.partitions, period)
+            with tempfile.TemporaryDirectory(prefix="daymark-audit-", dir=options["temporary"]) as folder:
+                read = _audit(there.clients, found, planned, Path(folder), tally, replays=not options["no_replays"])
+        except OSError as error:
+            raise click.ClickException(f"the temporary folder: {error.strerror or error}; see --temporary") from None
+        except NothingCommitted:
+            raise click.ClickException(_nothing_committed(there.clients.admin, group, found.topics.events)) from None
     run = Run(group, read, time.monotonic() - started, zones.version())
     _show(run, planned, tally, as_line=options["as_line"])
     _judge(tally, planned.reach.lag, group, options["max_lag"])
@@ -113,24 +104,6 @@ def _nothing_committed(admin: AdminClient, group: str, topic: str) -> str:
     return f"the group {group} has committed nothing of {topic}; is it the right one (--group, DAYMARK_GROUP)?"
 
 
-def _clients(found: settings.Settings, group: str, heard: metadata.Heard) -> Clients:
-    ours = client_config(found) | metadata.QUIET
-    return Clients(
-        Consumer({**ours, **reading.CONFIG, "group.id": group, "error_cb": heard}),
-        Consumer({**ours, **reading.UNCOMMITTED, "group.id": group}),
-        AdminClient(ours),
-    )
-
-
-def _scope(clients: Clients, found: settings.Settings, period: Period, heard: metadata.Heard) -> Scope:
-    names = [topic.name for topic in found.topics.all()]
-    known = metadata.showing(names, lambda: metadata.ask(clients.committed, found.kafka, heard=heard)).topics
-    missing = [name for name in names if name not in known]
-    if missing:
-        raise metadata.NoTopic(missing)
-    return scope(clients, found.topics, {name: sorted(known[name].partitions) for name in names}, period)
-
-
 def _audit(
     clients: Clients, found: settings.Settings, planned: Scope, folder: Path, tally: Tally, *, replays: bool
 ) -> dict[str, int]:
@@ -146,28 +119,20 @@ def _audit(
         (topics.events, {n: (part.first, part.next) for n, part in planned.reach.stretches.items()}, ledger.event),
     )
     read = {}
-    with _progress(planned.records) as advance:
+    with bar.shown() as shown:
+        shown.expect(planned.records)
         for topic, wanted, take in roads:
             read[topic] = 0
             for batch in reading.records(clients.committed, topic, wanted):
                 for message in batch:
                     take(message)
                 read[topic] += len(batch)
-                advance(f"Reading {topic}", len(batch))
+                shown.advance(f"Reading {topic}", len(batch))
         reach = still_there(clients, topics, planned.reach)
         for number, _ in enumerate(ledger.judge(reach, replays=replays)):
             if number % _REPORT_EVERY == 0:
-                advance(f"Judging, {number:,} so far", 0)
+                shown.advance(f"Judging, {number:,} so far", 0)
     return read
-
-
-@contextmanager
-def _progress(records: int) -> Iterator[Advance]:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("Reading", total=records)
-        yield lambda doing, done: progress.update(task, description=doing, advance=done)
 
 
 def _show(run: Run, planned: Scope, tally: Tally, *, as_line: bool) -> None:

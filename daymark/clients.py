@@ -1,0 +1,54 @@
+"""The clients of Kafka with which commands read topics and groups, and what a command says when Kafka fails it."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import click
+from confluent_kafka import Consumer, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from daymark import metadata
+from daymark.auditing import reading
+from daymark.auditing.scope import Clients
+from daymark.kafka import client_config
+from daymark.settings import Settings
+
+
+class Opened(NamedTuple):
+    """Clients of one cluster, and the partitions of each of our topics."""
+
+    clients: Clients
+    partitions: Mapping[str, Sequence[int]]
+
+
+@contextmanager
+def opened(found: Settings, group: str, topics: Collection[str] = ()) -> Iterator[Opened]:
+    """Open clients that read as nobody, and ask for a group's offsets without joining it.
+
+    Args:
+        found: the settings.
+        group: whose offsets are asked for.
+        topics: that must be there; all of ours, unless some are named.
+
+    Raises:
+        ClickException: Kafka does not answer, refuses us, or a topic is not there.
+    """
+    ours, heard = client_config(found) | metadata.QUIET, metadata.Heard()
+    clients = Clients(
+        Consumer({**ours, **reading.CONFIG, "group.id": group, "error_cb": heard}),
+        Consumer({**ours, **reading.UNCOMMITTED, "group.id": group}),
+        AdminClient(ours),
+    )
+    try:
+        names = topics or [topic.name for topic in found.topics.all()]
+        known = metadata.showing(names, lambda: metadata.ask(clients.committed, found.kafka, heard=heard)).topics
+        missing = [name for name in names if name not in known]
+        if missing:
+            raise metadata.NoTopic(missing)
+        yield Opened(clients, {name: sorted(known[name].partitions) for name in names})
+    except KafkaException as error:
+        raise click.ClickException(f"Kafka at {found.kafka}: {error.args[0].str()}") from None
+    finally:
+        clients.committed.close()
+        clients.uncommitted.close()
