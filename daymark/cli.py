@@ -25,6 +25,10 @@ COMMANDS: Final = {
     "simulate": "Send an Engage audience: its first sync, or its whole life.",
     "tail": "Show interactions, traits and rejections as they commit.",
     "audit": "Compare what is committed with what the raw events demand.",
+    "why": "Say what became of an event, and which one won the day.",
+    "rejected": "Count, list and show rejected events, and send them again.",
+    "replay": "Replay: set the group back, so that workers read events again.",
+    "claims": "Count the store's claims, and set again those that it lost.",
     "completion": "Print the completion script of bash, zsh or fish.",
 }
 

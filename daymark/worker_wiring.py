@@ -12,7 +12,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from daymark import admin, limits, logs, redis_url, registry, timeouts, versions, witness
+from daymark import admin, incarnation, limits, logs, redis_url, registry, timeouts, versions, witness
 from daymark.kafka import client_config
 from daymark.setting_types import Address
 from daymark.settings import PUBLISHED_CLAIM_KEY, Settings, SettingsFaults
@@ -33,7 +33,6 @@ from schemas.topics import Topics, batch_bytes
 from schemas.workspace import Workspaces
 
 _ANSWER_S, _LOOK_S = 2.0, 0.1
-_MARK_BYTES = 4
 _STORE_EVERY_S = 2.0  # between two looks whether the store answers
 
 log = structlog.get_logger()
@@ -217,10 +216,9 @@ class _Topics:
         """Return four bytes that tell one incarnation of the raw topic from another; None while nobody can tell."""
         try:
             topic = self._topics.events
-            identity: int = self._describe(topic)[topic].topic_id.get_most_significant_bits()
+            return incarnation.mark(self._describe(topic)[topic].topic_id)
         except KafkaAway:
             return None
-        return identity.to_bytes(8, "big", signed=True)[:_MARK_BYTES]
 
     def _describe(self, *names: str) -> dict[str, Any]:
         self._refusal = None

@@ -185,6 +185,14 @@ class Claims:
         before = [None if packed is None else Clock.unpacked(packed) for packed in answers]
         return Claimed(holders, [_later(clock, newest.get(of)) for of, clock in zip(clocks, before, strict=True)])
 
+    def holders(self, contact_days: Iterable[ContactDay]) -> list[bytes | None]:
+        """Return who holds contact-days, without claiming any; None: nobody. Raises as `claim` does."""
+        return self._read([day_key(self._secret, contact_day) for contact_day in contact_days])
+
+    def is_stranger(self) -> bool:
+        """Return whether the store is not empty, and knows nothing of this installation under this secret."""
+        return self._read([self._identity_key()]) == [None] and store.size(self._client) != 0
+
     def policy(self) -> str | None:
         """Return the store's eviction policy where it says; only noeviction keeps claims. None: it does not say."""
         return store.policy(self._client)

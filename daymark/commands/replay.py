@@ -1,0 +1,156 @@
+"""`daymark replay`: the group is set back, and its workers do the same again (contract, section 8)."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import click
+import msgspec
+from confluent_kafka import Consumer, KafkaException
+
+from daymark import bar, instant, settings
+from daymark.auditing import reading
+from daymark.clients import Opened, opened
+from daymark.replaying import group as groups
+from daymark.replaying.plan import Plan, Unsafe, lines, moved_to
+from daymark.replaying.start import Place, Start, StartType
+from daymark.replaying.survey import survey
+from daymark.settings import Settings
+
+_LOOK_S: Final = 1.0
+_STILL_S: Final = 15.0  # without a step forward it is asked whether workers run
+
+
+@click.command()
+@click.option(
+    "--from",
+    "starts",
+    type=StartType(),
+    multiple=True,
+    required=True,
+    help="earliest, an instant (2026-11-24T12:00Z, -2h), or PARTITION:OFFSET; the latter repeatable.",
+)
+@click.option("--group", help="Which group.  [default: DAYMARK_GROUP]")
+@click.option("--execute", is_flag=True, help="Do it. Without it, only what would be done is said.")
+@click.option("--wait", is_flag=True, help="Wait until all workers of the group have left, rather than refuse.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Events a second, to say how long it takes.")
+@click.option("--no-audit", is_flag=True, help="Do not audit what was read again.")
+@click.option("--json", "as_line", is_flag=True, help="A line of JSON: the plan; then the audit's.")
+def command(starts: tuple[Start, ...], **options: Any) -> None:
+    """Replay: set the group back, so that workers read events again.
+
+    Without --execute it only says what would be done; workers may run. With it, the group must have no members: stop
+    all workers first (static ones leave when their session is over, DAYMARK_SESSION_TIMEOUT_MS after they stopped), or
+    let it wait for that with --wait. Start the workers once it says so; it watches them until all is read again, and
+    audits that range. Ctrl-C ends the watching, and never the replay. Run again, it sets back again, to the same end.
+
+    A replay goes back only: it never skips events. It has no end and no filter, since workers read on to the last
+    event of every workspace. What comes again has the same bytes under the same keys.
+    """
+    if len(starts) > 1 and not all(isinstance(start, Place) for start in starts):
+        raise click.UsageError("several --from must all be PARTITION:OFFSET.")
+    if len({start.partition for start in starts if isinstance(start, Place)}) < len(starts) > 1:
+        raise click.UsageError("two --from are of one partition.")
+    found = settings.from_environment()
+    group = options["group"] or found.group
+    with opened(found, group, [found.topics.events]) as there:
+        try:
+            planned = _survey(there, found, starts)
+            _show(planned, group, found, options)
+            if not options["execute"] or not planned.again:
+                _conclude(planned, execute=options["execute"])
+                return
+            planned = _set_back(there, found, group, starts, options)
+        except Unsafe as error:
+            raise click.UsageError(f"{error}.") from None
+        _watch(there.clients.committed, found.topics.events, planned, group)
+    if not options["no_audit"]:
+        sys.exit(_audit(planned, group, as_line=options["as_line"]))
+
+
+def _survey(there: Opened, found: Settings, starts: Sequence[Start]) -> Plan:
+    topic = found.topics.events
+    planned = survey(there.clients, topic, there.partitions[topic], starts, found.claim_days)
+    if all(part.stands is None for part in planned.parts):
+        raise click.ClickException("the group has committed nothing: its workers begin at the earliest event anyway")
+    return planned
+
+
+def _show(planned: Plan, group: str, found: Settings, options: Mapping[str, Any]) -> None:
+    if options["as_line"]:
+        parts = msgspec.to_builtins(planned.parts)
+        click.echo(json.dumps({"group": group, "again": planned.again, "expired": planned.expired, "parts": parts}))
+        return
+    for line in lines(planned, group, found.claim_days, options["rate"]):
+        click.echo(line)
+
+
+def _conclude(planned: Plan, *, execute: bool) -> None:
+    if not planned.again:
+        click.echo("There is nothing to read again.", err=True)
+    elif not execute:
+        click.echo("Nothing was moved; --execute does it.", err=True)
+
+
+def _set_back(there: Opened, found: Settings, group: str, starts: Sequence[Start], options: Mapping[str, Any]) -> Plan:
+    """Move the group once it has no members, and return what was done: workers may have come further meanwhile."""
+    admin, topic = there.clients.admin, found.topics.events
+    while True:
+        if options["wait"]:
+            groups.wait_until_empty(
+                admin, group, lambda members: click.echo(f"Waiting for {_named(members)}.", err=True)
+            )
+        elif present := groups.members(admin, group):
+            raise click.ClickException(f"{group} is in use: stop {_named(present)}, or add --wait")
+        planned = _survey(there, found, starts)
+        try:
+            groups.set_back(there.clients.committed, topic, moved_to(planned.parts))
+        except groups.InUse:
+            if not options["wait"]:
+                raise click.ClickException(
+                    f"{group} is in use: a worker has come meanwhile; nothing was moved"
+                ) from None
+            continue
+        click.echo(f"{group} is set back by {planned.again:,} events. Start its workers now.", err=True)
+        return planned
+
+
+def _named(members: Sequence[groups.Member]) -> str:
+    names = ", ".join(f"{member.name} at {member.host}" for member in members)
+    static = (
+        " (static: a member stays until its session is over)" if any(member.is_static for member in members) else ""
+    )
+    return f"{len(members)} {'member' if len(members) == 1 else 'members'}: {names}{static}"
+
+
+def _watch(consumer: Consumer, topic: str, planned: Plan, group: str) -> None:
+    """Return when the group stands again where it stood."""
+    moved = planned.moved
+    behind, moved_at, told = planned.again, time.monotonic(), False
+    with bar.shown() as shown:
+        shown.expect(planned.again)
+        while behind:
+            time.sleep(_LOOK_S)
+            try:
+                stands = reading.committed(consumer, topic, moved)
+            except KafkaException:  # a broker on its way: it is asked again
+                continue
+            left = sum(part.left(stands[number]) for number, part in moved.items())
+            if left < behind:
+                moved_at, told = time.monotonic(), False
+            elif time.monotonic() - moved_at > _STILL_S and not told:
+                click.echo(f"Nothing moves: do workers of {group} run?", err=True)
+                told = True
+            shown.advance("Reading again", behind - left)
+            behind = left
+
+
+def _audit(planned: Plan, group: str, *, as_line: bool) -> int:
+    """Audit what was read again, and return the exit status."""
+    since = [] if planned.oldest_ms is None else ["--since", instant.shown(planned.oldest_ms)]
+    wanted = [sys.executable, "-m", "daymark", "audit", "--group", group, *since, *["--json"] * as_line]
+    click.echo("All is read again; auditing it.", err=True)
+    return subprocess.run(wanted, check=False).returncode  # noqa: S603  our own command

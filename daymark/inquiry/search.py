@@ -1,0 +1,255 @@
+"""Finds an event in the topics, and what came of it: reads a stretch of time, as nobody's member.
+
+First the group's offsets, then the ends of the outputs, as an audit does: of an event before those offsets all that
+came of it is read. A contact's events are looked for in the partition of its key alone; an event's id says nothing of
+its place, so that all partitions are read for it.
+"""
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Final, NamedTuple, Self
+
+import msgspec
+from confluent_kafka import Message
+
+from daymark.auditing import reading
+from daymark.auditing.reading import Bounds
+from daymark.auditing.records import ById, output, raw
+from daymark.auditing.scope import Clients, Period
+from daymark.auditing.truth import Truth, trait_key
+from daymark.bar import Bar
+from daymark.inquiry.fates import Evidence, Fate, Found, Record, fate, place
+from daymark.inquiry.partitions import partition_of
+from schemas import avro, contact
+from schemas.identify import Identify
+from schemas.topics import Topics
+
+_DAY_MS: Final = 86_400_000
+
+
+class Question(NamedTuple):
+    """What is asked for: a contact, by its normalised e-mail, or an event, by its message id."""
+
+    email: str | None = None
+    message_id: str | None = None
+    workspace: str | None = None
+
+    @classmethod
+    def of(cls, text: str, workspace: str | None = None) -> Self:
+        """Return the question that a person's words are: an e-mail address where they are one, else a message id."""
+        email = contact.normalise(text)
+        return cls(email, None if email else text, workspace)
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A rejection that names no event of segment.events: ingest refused it, so that it never got there."""
+
+    record: str
+    refused_at_ms: int
+    workspace: str | None
+    reason: str
+    message: str
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What was found.
+
+    Attributes:
+        events: the newest of them, in the order in which they were written.
+        older: how many more there are.
+        refused: what ingest refused.
+        read: how many records of each topic were looked at.
+        lag: how many events the group has still to commit, in the partitions that were read.
+        partitions: of segment.events that were read.
+        since_ms: where reading began; later than asked for where older records are gone.
+    """
+
+    events: tuple[Fate, ...]
+    older: int
+    refused: tuple[Refused, ...]
+    read: Mapping[str, int]
+    lag: int
+    partitions: tuple[int, ...]
+    since_ms: int
+
+
+class Search:
+    """One search of one cluster's topics."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        topics: Topics,
+        partitions: Mapping[str, Sequence[int]],
+        truth: Truth,
+        by_id: ById | None = None,
+        *,
+        lifetime_days: int = 8,
+        bar: Bar | None = None,
+    ) -> None:
+        """Prepare a search.
+
+        Args:
+            clients: of one cluster; the first belongs to the group whose work it was.
+            topics: their names.
+            partitions: of each topic.
+            truth: the workspaces as they are now.
+            by_id: looks up a registry's schema.
+            lifetime_days: of claims and clocks: how much older than its loser a winner can be.
+            bar: told what is read.
+        """
+        self._clients, self._topics, self._partitions = clients, topics, partitions
+        self._truth, self._by_id, self._bar = truth, by_id, bar or Bar()
+        self._lifetime_ms = (lifetime_days + 1) * _DAY_MS
+        self._read: dict[str, int] = defaultdict(int)
+
+    def ask(self, question: Question, period: Period, most: int, *, everywhere: bool = False) -> Answer:
+        """Return what became of an event, or of all of a contact's.
+
+        Args:
+            question: what is asked for.
+            period: of the records of segment.events; its beginning is given.
+            most: how many events are told of, the newest.
+            everywhere: a contact's events, too, are looked for in every partition: somebody else's producer may have
+                put them there, or the topic has had another number of them.
+
+        Raises:
+            KafkaException: a topic cannot be read.
+        """
+        topics, events = self._topics, self._partitions[self._topics.events]
+        committed = reading.committed(self._clients.committed, topics.events, events)
+        ends = {
+            topic: reading.bounds(self._clients.uncommitted, topic, self._partitions[topic])
+            for topic in (topics.interactions, topics.traits, topics.rejected)
+        }
+        there = reading.bounds(self._clients.uncommitted, topics.events, events)
+        stands = {number: there[number][0] if upto is None else upto for number, upto in committed.items()}
+        if question.email and not everywhere:
+            there = {number: there[number] for number in [partition_of(question.email.encode(), len(events))]}
+        since_ms = period.since_ms or 0
+        found, older = self._events(
+            question, reading.between(self._clients.uncommitted, topics.events, there, since_ms, period.until_ms), most
+        )
+        rejections, refused = self._rejections(
+            question,
+            found,
+            reading.between(self._clients.uncommitted, topics.rejected, ends[topics.rejected], since_ms),
+        )
+        evidence = Evidence(stands, *self._outputs(found, ends, since_ms - self._lifetime_ms), rejections)
+        lag = sum(max(0, end - max(first, stands[number])) for number, (first, end) in there.items())
+        fates = tuple(fate(each, evidence, self._truth) for each in found)
+        return Answer(fates, older, tuple(refused), dict(self._read), lag, tuple(sorted(there)), since_ms)
+
+    def _events(self, question: Question, wanted: Bounds, most: int) -> tuple[list[Found], int]:
+        """Return the newest events that are meant, and how many older ones there are."""
+        newest: list[tuple[int, int, int, Found]] = []  # a heap: the oldest of them is its first
+        count = 0
+        for message in self._messages(self._topics.events, wanted):
+            if question.message_id and not _can_hold(question.message_id.encode(), message.value() or b""):
+                continue
+            record = raw(message)
+            found = Found(record, self._truth.read(record))
+            if question.workspace in {None, record.workspace} and _is_meant(question, found):
+                count += 1
+                item = record.appended_ms, record.partition, record.offset, found
+                if len(newest) < most:
+                    heapq.heappush(newest, item)
+                else:
+                    heapq.heappushpop(newest, item)
+        return [each[-1] for each in sorted(newest)], count - len(newest)
+
+    def _rejections(
+        self, question: Question, found: Iterable[Found], wanted: Bounds
+    ) -> tuple[dict[tuple[int, int], Record], list[Refused]]:
+        """Return what was rejected of the events, and what ingest refused that names what is asked for."""
+        sources = {(each.raw.partition, each.raw.offset) for each in found}
+        rejected, refused = {}, []
+        for message in self._messages(self._topics.rejected, wanted):
+            record = self._output(message, avro.REJECTED)
+            if record is None:
+                continue
+            fields = record.output.fields
+            source = fields["source_partition"], fields["source_offset"]
+            if source in sources:
+                rejected[source] = record
+            elif (
+                fields["stage"] == "ingest"
+                and question.workspace in {None, fields["workspace"]}
+                and _names(question, fields["raw"])
+            ):
+                at = place(record.output.partition, record.output.offset)
+                why = fields["workspace"], fields["reason"], fields["message"]
+                refused.append(Refused(at, record.emitted_at_ms, *why))
+        return rejected, sorted(refused, key=lambda each: each.refused_at_ms)
+
+    def _outputs(
+        self, found: Sequence[Found], ends: Mapping[str, Bounds], since_ms: int
+    ) -> tuple[dict[bytes, list[Record]], dict[bytes, list[Record]]]:
+        """Return the interactions of the events' contact-days and the records of their properties, by key."""
+        identifies = [(each.raw, each.read) for each in found if isinstance(each.read, Identify)]
+        ids = {self._truth.contact_day(*each)[0].encode() for each in identifies}
+        names = {
+            trait_key(raw.workspace, read.email, change.name) for raw, read in identifies for change in read.changes
+        }
+        near = {each.raw.partition for each in found}
+        topics = self._topics
+        return (
+            self._by_key(
+                avro.INTERACTION, topics.interactions, ids, ends[topics.interactions], near=near, since_ms=since_ms
+            ),
+            self._by_key(avro.TRAIT, topics.traits, names, ends[topics.traits], near=near, since_ms=since_ms),
+        )
+
+    def _by_key(
+        self, codec: avro.Codec, topic: str, keys: set[bytes], ends: Bounds, *, near: Iterable[int], since_ms: int
+    ) -> dict[bytes, list[Record]]:
+        """Return the records of some keys: looked for in their events' partitions, then, of the rest, in the others."""
+        kept: dict[bytes, list[Record]] = defaultdict(list)
+        others = ends.keys() - near
+        for places in (ends.keys() - others, others):
+            wanted = keys - kept.keys()
+            if not wanted:
+                break
+            stretch = reading.between(
+                self._clients.uncommitted, topic, {number: ends[number] for number in places}, since_ms
+            )
+            for message in self._messages(topic, stretch):
+                key = message.key()
+                if isinstance(key, bytes) and key in wanted and (record := self._output(message, codec)):
+                    kept[key].append(record)
+        return kept
+
+    def _messages(self, topic: str, wanted: Bounds) -> Iterator[Message]:
+        self._bar.expect(sum(end - first for first, end in wanted.values()))
+        for batch in reading.records(self._clients.committed, topic, wanted):
+            yield from batch
+            self._read[topic] += len(batch)
+            self._bar.advance(f"Reading {topic}", len(batch))
+
+    def _output(self, message: Message, codec: avro.Codec) -> Record | None:
+        if message.value() is not None:  # a tombstone says nothing
+            with suppress(avro.UnreadableValue):
+                return Record(output(message, codec, self._by_id), message.timestamp()[1])
+        return None
+
+
+def _can_hold(message_id: bytes, value: bytes) -> bool:
+    """Whether an event may have an id, told quickly: its bytes hold it, or an escape may spell it otherwise."""
+    return message_id in value or b"\\" in value
+
+
+def _is_meant(question: Question, found: Found) -> bool:
+    """Whether an event is one that is asked for. One that cannot be read is, when it is under the contact's key."""
+    if isinstance(found.read, Identify):
+        return question.email == found.read.email if question.email else question.message_id == found.read.message_id
+    key = question.email.encode() if question.email else None
+    return (key is not None and found.raw.key == key) or _names(question, found.raw.value)
+
+
+def _names(question: Question, body: bytes) -> bool:
+    """Whether the bytes of an event that cannot be read name what is asked for."""
+    if question.email:
+        return question.email.encode() in body.lower()
+    return (question.message_id or "").encode() in body

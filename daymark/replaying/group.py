@@ -1,0 +1,93 @@
+"""A consumer group from outside: who is in it, where it stands, and how it is set back. Joins nothing.
+
+The broker is the guard: it takes offsets from nobody who is no member while there is one. What a worker's offsets say
+of the store (docs/store.md) is kept, so that a loss of claims is still noticed after a replay.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from daymark.auditing import reading
+
+_ANSWER_S: Final = 30.0
+_TAKEN: Final = {KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS}
+
+
+class InUse(Exception):
+    """The group has members, so that its offsets cannot be moved."""
+
+
+class Member(NamedTuple):
+    """A member of a group: its name, where it runs, and how many partitions it has."""
+
+    name: str
+    host: str
+    partitions: int
+    is_static: bool
+
+
+def members(admin: AdminClient, group: str) -> list[Member]:
+    """Return who is in a group now; nobody where there is no such group.
+
+    Raises:
+        KafkaException: nobody could tell.
+    """
+    asked = admin.describe_consumer_groups([group], request_timeout=_ANSWER_S)[group]
+    try:
+        found = asked.result()
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            return []
+        raise
+    return [
+        Member(
+            each.group_instance_id or each.client_id,
+            each.host.lstrip("/"),
+            len(each.assignment.topic_partitions) if each.assignment else 0,
+            bool(each.group_instance_id),
+        )
+        for each in found.members
+    ]
+
+
+def set_back(consumer: Consumer, topic: str, targets: Mapping[int, int]) -> None:
+    """Move a group's offsets, all or none, and keep what they say.
+
+    Args:
+        consumer: of the group, not a member.
+        topic: of the events.
+        targets: the new offset of each partition.
+
+    Raises:
+        InUse: it has members.
+        KafkaException: it could not be done.
+    """
+    # Asked for once no transaction that moves them is open: one that a killed worker left could move them after us.
+    stands = reading.stands(consumer, topic, targets)
+    places = [
+        TopicPartition(topic, number, offset, stands[number].metadata or "") for number, offset in targets.items()
+    ]
+    try:
+        consumer.commit(offsets=places, asynchronous=False)
+    except KafkaException as error:
+        if error.args[0].code() in _TAKEN:
+            raise InUse from None
+        raise
+
+
+def wait_until_empty(admin: AdminClient, group: str, say: Callable[[Sequence[Member]], None]) -> None:
+    """Wait until a group has no members; say who is in it whenever that changes.
+
+    Raises:
+        KafkaException: nobody could tell.
+    """
+    known: Sequence[Member] | None = None
+    while found := members(admin, group):
+        if found != known:
+            say(found)
+            known = found
+        time.sleep(1.0)

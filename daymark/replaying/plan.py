@@ -1,0 +1,157 @@
+"""What a replay would do: per partition where the group stands, where it would stand, and what lies between. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from daymark import instant
+from daymark.replaying.start import Earliest, Place, Since, Start
+
+
+class Unsafe(Exception):
+    """A replay that would not do what it says: it would skip events, or begin at one that is deleted."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One partition of segment.events.
+
+    Attributes:
+        first: its first offset; what lay before is deleted.
+        stands: the group's offset; None: it has none, and begins at the first by itself.
+        target: where the group would stand.
+        again: how many offsets lie between.
+        expired: how many of these are older than claims live: their days are judged again.
+        oldest_ms: when the first record that is read again was written, in epoch milliseconds; None: none is.
+    """
+
+    partition: int
+    first: int
+    end: int
+    stands: int | None
+    target: int | None
+    again: int
+    expired: int = 0
+    oldest_ms: int | None = None
+
+    def left(self, now: int | None) -> int:
+        """Return how many are left to read again, once the group has come to an offset."""
+        return min(self.again, max(0, (self.stands or 0) - (now or 0)))
+
+
+class Ground(msgspec.Struct, frozen=True):
+    """What is known of a partition: its bounds, the group's offset, the offsets of two instants (None: behind all).
+
+    `since` is that of the instant at which the replay begins, `alive` that from which on claims are alive.
+    """
+
+    first: int
+    end: int
+    stands: int | None
+    since: int | None = None
+    alive: int | None = None
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """All partitions, in order."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def moved(self) -> Mapping[int, Part]:
+        """The partitions in which the group would be set back."""
+        return {part.partition: part for part in self.parts if part.again}
+
+    @property
+    def again(self) -> int:
+        """How many offsets would be read again."""
+        return sum(part.again for part in self.parts)
+
+    @property
+    def expired(self) -> int:
+        """How many of them are older than claims live."""
+        return sum(part.expired for part in self.parts)
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """When the oldest of them was written."""
+        return min((part.oldest_ms for part in self.parts if part.oldest_ms is not None), default=None)
+
+
+def plan(starts: Sequence[Start], ground: Mapping[int, Ground]) -> Plan:
+    """Return what a replay would do.
+
+    Args:
+        starts: one Earliest or Since, or places of several partitions.
+        ground: of every partition.
+
+    Raises:
+        Unsafe: it cannot begin there.
+    """
+    places = {start.partition: start.offset for start in starts if isinstance(start, Place)}
+    if missing := places.keys() - ground.keys():
+        raise Unsafe(f"there is no partition {min(missing)}")
+    everywhere = next((start for start in starts if not isinstance(start, Place)), None)
+    return Plan(tuple(_part(number, ground[number], everywhere, places) for number in sorted(ground)))
+
+
+def lines(planned: Plan, group: str, claim_days: int, rate: float | None) -> Iterator[str]:
+    """Yield a plan for a person."""
+    yield f"{'partition':>9}  {'begins at':>12}  {group + ' is at':>16}  {'would be at':>12}  {'read again':>12}  from"
+    for part in planned.parts:
+        stands = "-" if part.stands is None else f"{part.stands:,}"
+        target = stands if part.target is None else f"{part.target:,}"
+        oldest = "" if part.oldest_ms is None else instant.shown(part.oldest_ms)
+        yield f"{part.partition:>9}  {part.first:>12,}  {stands:>16}  {target:>12}  {part.again:>12,}  {oldest}"
+    yield f"{planned.again:,} events would be read again{_time(planned.again, rate)}."
+    if gone := sum(part.first for part in planned.parts):
+        yield f"Retention has deleted the first {gone:,} events: they cannot come again."
+    yield "What came of them comes again with the same bytes under the same keys; what is claimed stays a duplicate."
+    if planned.expired:
+        yield (
+            f"{planned.expired:,} are older than claims live ({claim_days} days): their days are judged again. "
+            "Where a day's winner lies before the beginning, a later event wins it, under the same interaction_id."
+        )
+
+
+def _part(number: int, ground: Ground, everywhere: Start | None, places: Mapping[int, int]) -> Part:
+    stands = ground.stands
+    target = _target(number, ground, everywhere, places)
+    if target is None or stands is None:
+        return Part(number, ground.first, ground.end, stands, None, 0)
+    alive = ground.end if ground.alive is None else ground.alive
+    expired = max(0, min(alive, stands) - target)
+    return Part(number, ground.first, ground.end, stands, target, stands - target, expired)
+
+
+def _target(number: int, ground: Ground, everywhere: Start | None, places: Mapping[int, int]) -> int | None:
+    """Return where the group would stand in a partition; None: where it does. Never further than it is."""
+    stands = ground.stands
+    if stands is None:
+        return None
+    match everywhere:
+        case Earliest():
+            target = ground.first
+        case Since():
+            target = ground.end if ground.since is None else ground.since
+        case _ if number not in places:
+            return None
+        case _:
+            target = places[number]
+            if target > stands:
+                raise Unsafe(
+                    f"{number}:{target} lies ahead of the group, which stands at {stands}: events would be skipped"
+                )
+            if target < ground.first:
+                raise Unsafe(f"{number}:{target} is deleted; partition {number} begins at {ground.first}")
+    return target if target < stands else None
+
+
+def _time(records: int, rate: float | None) -> str:
+    if rate is None:
+        return ", in a time that is not known (--rate says how many a second)"
+    return f", in about {records / rate:,.0f} s"
+
+
+def moved_to(parts: Iterable[Part]) -> dict[int, int]:
+    """Return the new offset of each partition that is moved."""
+    return {part.partition: part.target for part in parts if part.target is not None}

@@ -1,0 +1,47 @@
+"""Where a replay begins: the earliest event, an instant, or a place in one partition; as words of a command line."""
+
+import re
+from typing import Any, Final, NamedTuple
+
+import click
+
+from daymark.instant import Instant
+
+_PLACE: Final = re.compile(r"(\d{1,9}):(\d{1,18})")
+
+
+class Earliest(NamedTuple):
+    """The first event that retention has left, in every partition."""
+
+
+class Since(NamedTuple):
+    """The first event of every partition whose record is no older than an instant, in epoch milliseconds."""
+
+    instant_ms: int
+
+
+class Place(NamedTuple):
+    """An offset of one partition; the others stay where they are."""
+
+    partition: int
+    offset: int
+
+
+Start = Earliest | Since | Place
+
+
+class StartType(click.ParamType[Start]):
+    """The word earliest, PARTITION:OFFSET, or an instant."""
+
+    name = "start"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Start:
+        """Return where to begin; click's usage error for anything else."""
+        if not isinstance(value, str):
+            start: Start = value
+            return start
+        if value == "earliest":
+            return Earliest()
+        if place := _PLACE.fullmatch(value):
+            return Place(int(place[1]), int(place[2]))
+        return Since(Instant().convert(value, parameter, context))

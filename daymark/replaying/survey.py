@@ -1,0 +1,66 @@
+"""Looks at what a replay needs to know: bounds, offsets, instants, the first record of each stretch. Moves nothing."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from daymark.auditing import reading
+from daymark.auditing.scope import Clients
+from daymark.replaying.plan import Ground, Part, Plan, plan
+from daymark.replaying.start import Since, Start
+
+_DAY_MS: Final = 86_400_000
+_FIRST_S: Final = 10.0
+
+
+def survey(clients: Clients, topic: str, partitions: Sequence[int], starts: Sequence[Start], claim_days: int) -> Plan:
+    """Return what a replay would do, as things are now.
+
+    Args:
+        clients: the first belongs to the group.
+        topic: of the events.
+        partitions: of the topic.
+        starts: where it is to begin.
+        claim_days: how long claims live.
+
+    Raises:
+        KafkaException: nobody could tell.
+        Unsafe: it cannot begin there.
+    """
+    stands = reading.committed(clients.committed, topic, partitions)
+    bounds = reading.bounds(clients.uncommitted, topic, partitions)
+    since_ms = next((start.instant_ms for start in starts if isinstance(start, Since)), None)
+    since: Mapping[int, int | None] = (
+        {} if since_ms is None else reading.offsets_at(clients.uncommitted, topic, partitions, max(0, since_ms))
+    )
+    alive_ms = time.time_ns() // 1_000_000 - claim_days * _DAY_MS
+    alive = reading.offsets_at(clients.uncommitted, topic, partitions, alive_ms)
+    ground = {
+        number: Ground(*bounds[number], stands[number], since.get(number), alive[number]) for number in partitions
+    }
+    planned = plan(starts, ground)
+    return Plan(_dated(clients.committed, topic, planned.parts))
+
+
+def _dated(consumer: Consumer, topic: str, parts: Sequence[Part]) -> tuple[Part, ...]:
+    """Return parts with the instant of the first record that each reads again."""
+    found: dict[int, int] = {}
+    waiting = {part.partition: part.target for part in parts if part.target is not None}
+    consumer.assign([TopicPartition(topic, number, target) for number, target in waiting.items()])
+    until = time.monotonic() + _FIRST_S
+    while waiting and time.monotonic() < until:
+        message = consumer.poll(0.2)
+        if message is None:
+            continue
+        error, number = message.error(), message.partition()
+        if error is None and number in waiting:
+            found[number] = message.timestamp()[1]
+        elif error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  public, in spite of its name
+            raise KafkaException(error)
+        if number is not None and waiting.pop(number, None) is not None:
+            consumer.pause([TopicPartition(topic, number)])
+    consumer.unassign()
+    return tuple(msgspec.structs.replace(part, oldest_ms=found.get(part.partition)) for part in parts)

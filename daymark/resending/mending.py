@@ -1,0 +1,68 @@
+"""Which dead letters would be taken now, and as what they are sent: the judgement of the front door. Pure.
+
+The same functions as ingest's decide, by the workspaces as they are now, as if the event came this moment: what would
+be refused again is not sent.
+"""
+
+import re
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from daymark.resending.letters import Letter
+from schemas import credentials, segment
+from schemas.identify import Identify
+from schemas.reasons import Reason, Rejection
+from schemas.workspace import Workspaces
+
+# What the messages of rejections say of events that are not whole (contract, sections 2 and 7).
+_PARTIAL: Final = re.compile(r"\(part \d+ of \d+\)$|bytes are kept here\)$")
+
+
+class Standing(StrEnum):
+    """What a resend makes of a letter."""
+
+    READY = "ready"  # it would be taken now
+    REFUSED = "still_rejected"  # it would be rejected again
+    SENT = "sent_before"
+    PARTIAL = "incomplete"  # only a part of the event was kept, or nobody knows whose it is
+
+
+class Event(NamedTuple):
+    """An event as it is published again: the contact's e-mail is its key."""
+
+    key: bytes
+    value: bytes
+    workspace: str
+
+
+class Judged(NamedTuple):
+    """A letter's standing; an event where it is ready, and why not where it would be rejected again."""
+
+    standing: Standing
+    event: Event | None = None
+    refusal: Rejection | None = None
+
+
+def judge(letter: Letter, workspaces: Workspaces, now_ms: int, *, is_sent: bool) -> Judged:
+    """Return what a resend makes of a letter.
+
+    Args:
+        letter: a rejected event.
+        workspaces: as they are now.
+        now_ms: when it would be received.
+        is_sent: whether it was sent again before.
+    """
+    if is_sent:
+        return Judged(Standing.SENT)
+    if letter.workspace is None or _PARTIAL.search(letter.message):
+        return Judged(Standing.PARTIAL)
+    # An element of a batch must say that it is an identify, and a rejection does not tell where it came.
+    strict = letter.stage == "ingest" and letter.reason == Reason.UNSUPPORTED_TYPE
+    workspace = workspaces.get(letter.workspace)
+    found, value = segment.read(letter.raw, now_ms, workspace, type_required=strict), letter.raw
+    if isinstance(found, Identify) and found.bears_key:
+        value = credentials.without_key(value)
+        found = segment.read(value, now_ms, workspace, type_required=strict)
+    if isinstance(found, Rejection):
+        return Judged(Standing.REFUSED, refusal=found)
+    return Judged(Standing.READY, Event(found.email.encode(), value, letter.workspace))

@@ -1,0 +1,120 @@
+"""Sends dead letters again: events into segment.events and their marks into segment.rejected, in one transaction.
+
+Invariant: a letter's event is committed if and only if its mark is, and never twice. Each transaction has a producer,
+and so an epoch, of its own. To make it ends what a killed run, or one beside this one, has left open; then marks are
+read up to the end, and what bears one is left out. So no request of an earlier transaction that arrives late can touch
+this one either (docs/late-requests.md).
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import KafkaException, Producer
+
+from daymark.resending.letters import HEADER_RESENT, Letter, Marks
+from daymark.resending.mending import Event
+from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE, PARTITIONER, Topics
+
+BATCH: Final = 2_000  # letters a transaction
+# Readers of committed events stand still behind an open transaction: this long, where a resend was killed.
+_TRANSACTION_MS: Final = 10_000
+_CALL_S: Final = 30.0
+_ABORT_S: Final = 5.0
+
+
+class NotSent(Exception):
+    """A transaction was not committed, or nobody knows; running again tells, and sends the rest."""
+
+
+class Resend(NamedTuple):
+    """A letter, and the event that is sent for it."""
+
+    letter: Letter
+    event: Event
+
+
+class Sender:
+    """Sends letters again."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        topics: Topics,
+        sent: Callable[[], Marks],
+        step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Prepare; nothing is connected yet.
+
+        Args:
+            config: of the connection.
+            topics: their names.
+            sent: reads the marks up to the end, and returns whose there are.
+            step: told each step before it is taken.
+        """
+        self._config = {
+            **config,
+            "transactional.id": transactional_id(topics),
+            "transaction.timeout.ms": _TRANSACTION_MS,
+            "partitioner": PARTITIONER,
+            "compression.type": "lz4",
+            "linger.ms": 20,
+        }
+        self._topics, self._sent, self._step = topics, sent, step
+
+    def send(self, resends: Sequence[Resend]) -> int:
+        """Send those of some letters that bear no mark, all or none; return how many that were.
+
+        Raises:
+            NotSent: they may not have been.
+            KafkaException: the marks cannot be read.
+        """
+        producer = self._begin()
+        sent = self._sent()
+        due = [resend for resend in resends if (resend.letter.partition, resend.letter.offset) not in sent]
+        try:
+            producer.begin_transaction()
+            received_at = b"%d" % (time.time_ns() // 1_000_000)
+            self._step("events")
+            for letter, event in due:
+                self._publish(producer, letter, event, received_at)
+            self._step("marks")
+            for letter, _ in due:
+                headers: Any = [(HEADER_RESENT, b"%d" % letter.offset)]
+                producer.produce(self._topics.rejected, None, letter.key, letter.partition, headers=headers)
+            self._step("commit")
+            producer.commit_transaction(_CALL_S)
+        except KafkaException as error:
+            raise _not_sent(error) from None
+        except KeyboardInterrupt:
+            producer.abort_transaction(_ABORT_S)
+            raise
+        return len(due)
+
+    def _publish(self, producer: Producer, letter: Letter, event: Event, received_at: bytes) -> None:
+        headers: Any = [
+            (HEADER_WORKSPACE, event.workspace.encode()),
+            (HEADER_RECEIVED_AT, received_at),
+            (HEADER_RESENT, letter.place.encode()),
+        ]
+        producer.produce(self._topics.events, event.value, event.key, headers=headers)
+
+    def _begin(self) -> Producer:
+        try:
+            producer = Producer(self._config)
+            producer.init_transactions(_CALL_S)
+        except KafkaException as error:
+            raise _not_sent(error) from None
+        return producer
+
+
+def transactional_id(topics: Topics) -> str:
+    """Return the name under which one resend fences another."""
+    return f"daymark-{topics.prefix}resend"
+
+
+def _not_sent(error: KafkaException) -> NotSent:
+    fault = error.args[0]
+    if fault.name() in {"_FENCED", "INVALID_PRODUCER_EPOCH", "PRODUCER_FENCED"}:
+        return NotSent("another `daymark rejected resend` has begun and goes on instead of this one")
+    return NotSent(f"{fault.str()}; what was committed is marked, so run it again for the rest")

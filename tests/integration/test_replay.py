@@ -1,0 +1,95 @@
+"""`daymark replay` on real workers: the plan, what it refuses, and that the same comes again."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from confluent_kafka import Consumer, TopicPartition
+
+from daymark.commands import replay
+from schemas.topics import Topics
+from tests.flows import Road, visit, wait_until
+from tests.made import PARTITIONS
+
+AUDIENCE = ("--contacts", "120", "--days", "2", "--repeat", "1.5", "--retries", "0.05", "--invalid", "0.05")
+
+
+@pytest.fixture
+def road(kafka: str, redis_url: str, topics: Topics, claim_key: bytes) -> Road:
+    return Road(kafka, redis_url, topics, claim_key)
+
+
+def run(road: Road, *arguments: str) -> Result:
+    return CliRunner().invoke(replay.command, arguments, env=road.environment)
+
+
+def newest(road: Road) -> Mapping[tuple[str, bytes], bytes]:
+    """Return the newest record under every key."""
+    topics = (road.topics.interactions, road.topics.traits)
+    return {(topic, each.key): each.value for topic in topics for each in road.committed(topic)}
+
+
+def notes(road: Road) -> set[str | None]:
+    """Return what the group's offsets say."""
+    consumer = Consumer({"bootstrap.servers": road.kafka, "group.id": road.group})
+    try:
+        places = [TopicPartition(road.topics.events, number) for number in range(PARTITIONS)]
+        return {place.metadata for place in consumer.committed(places, 20)}
+    finally:
+        consumer.close()
+
+
+def test_a_replay_of_everything_leaves_the_newest_records_as_they_were(road: Road) -> None:
+    """Byte for byte, though begun twice: refused while workers run, it waits, is killed, and is run again."""
+    assert road.start("simulate", *AUDIENCE, "--to", "topic", "--workspace", "w").wait(110) == 0
+    with road.worker():
+        road.wait_settled()
+        before, noted = newest(road), notes(road)
+        planned = run(road, "--from", "earliest", "--json")
+        said: dict[str, Any] = json.loads(planned.stdout)
+        assert (planned.exit_code, said["again"] > 300, said["expired"]) == (0, True, 0)
+        assert road.lag() == 0
+        refused = run(road, "--from", "earliest", "--execute")
+        assert (refused.exit_code, f"{road.group} is in use: stop 1 member:" in refused.output) == (1, True)
+        waiting = road.start("replay", "--from", "earliest", "--execute", "--wait")
+        waiting.wait_for("Waiting for 1 member:")
+    waiting.wait_for("is set back")
+    waiting.kill()
+    assert road.lag() == said["again"]
+    assert notes(road) == noted
+
+    again = road.start("replay", "--from", "-1h", "--execute")
+    again.wait_for("is set back by 0|nothing to read again")
+    assert again.wait() == 0  # it is set back already
+    with road.worker("1"):
+        road.wait_settled()
+        done = run(road, "--from", "earliest")
+        assert f"{said['again']:,} events would be read again" in done.stdout
+    watched = road.start("replay", "--from", "earliest", "--execute")
+    watched.wait_for("is set back")
+    with road.worker("2"):
+        assert watched.wait(100) == 0
+        assert "Contact-days" in watched.said
+    assert newest(road) == before
+    emitted = len(road.committed(road.topics.interactions))
+    assert emitted == 3 * len({key for topic, key in before if topic == road.topics.interactions})
+
+
+def test_it_begins_where_it_is_told(road: Road) -> None:
+    """One partition from a place; an instant after everything; what lies ahead or is nothing is refused."""
+    road.send([*(visit(contact) for contact in range(12))])
+    assert run(road, "--from", "earliest").exit_code == 1  # nothing committed
+    with road.worker():
+        wait_until(lambda: len(road.interactions()) == 12, "all is taken", every_s=0.5)
+    [part, *_] = [
+        part for part in json.loads(run(road, "--from", "earliest", "--json").stdout)["parts"] if part["again"]
+    ]
+    place = f"{part['partition']}:{part['stands'] - 1}"
+    assert json.loads(run(road, "--from", place, "--json").stdout)["again"] == 1
+    assert json.loads(run(road, "--from", "2120-01-01", "--json").stdout)["again"] == 0
+    ahead = run(road, "--from", f"{part['partition']}:{part['stands'] + 1}", "--execute")
+    assert (ahead.exit_code, "events would be skipped" in ahead.output) == (2, True)
+    assert run(road, "--from", "0:0", "--from", "earliest").exit_code == 2
+    assert run(road, "--from", "0:0", "--from", "0:1").exit_code == 2
