@@ -87,11 +87,11 @@ def admit(events: Events, start: int, stop: int, received_at_ms: int, workspace:
     some = events.events[start:stop]
     for index, event in enumerate(_merged(events, some) if events.defaults else some, start):
         found = admit(event, received_at_ms, workspace, type_required=type_required)
-        if type(found) is tuple:  # as quick as can be, for every event
-            publish(found)
-        else:
+        if isinstance(found, Rejection):
             events.rejected.append((index, found))
             events.refused.append(event)
+        else:
+            publish(found)
     return answers.REQUEST_TOO_LARGE if events.may_add < 0 else None
 
 
