@@ -22,7 +22,7 @@ from ingest.keys import STRANGER
 from ingest.metrics import ACCEPTED, FAILED
 from ingest.request import Request
 from ingest.routes import Call
-from ingest.slices import EVENTS_A_TURN, Work
+from ingest.slices import EVENTS_A_STEP, Work
 from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE
 
 log = structlog.get_logger()
@@ -192,10 +192,10 @@ class Intake(Request, kw_only=True, eq=False):
             return
         self._events, self.received_at_ms = events, time.time_ns() // 1_000_000
         whole = whole if events.defaults else b""  # the events are copies of it
-        for start in range(0, count, EVENTS_A_TURN):
-            yield min(EVENTS_A_TURN, count - start)
+        for start in range(0, count, EVENTS_A_STEP):
+            yield min(EVENTS_A_STEP, count - start)
             may_add = events.may_add
-            refusal = admission.admit(events, start, start + EVENTS_A_TURN, self.received_at_ms, self.workspace)
+            refusal = admission.admit(events, start, start + EVENTS_A_STEP, self.received_at_ms, self.workspace)
             if refusal is not None:
                 self.refuse_recorded(refusal, whole)
                 return
@@ -248,8 +248,8 @@ class Intake(Request, kw_only=True, eq=False):
     def _conclude(self, events: Events) -> Work:
         """Record what was rejected of a batch, and answer, however late: its other events are stored."""
         try:
-            for start in range(0, len(events.rejected), EVENTS_A_TURN):
-                some = slice(start, start + EVENTS_A_TURN)
+            for start in range(0, len(events.rejected), EVENTS_A_STEP):
+                some = slice(start, start + EVENTS_A_STEP)
                 yield len(events.refused[some]) // _REJECTED_AN_EVENT
                 self.record(events.refused[some], [rejection for _, rejection in events.rejected[some]])
             yield len(events.rejected) // _REJECTED_AN_EVENT

@@ -1,16 +1,22 @@
 """Long work in slices: no batch holds the event loop, and nobody's batches hold up another's.
 
 Owns when a step runs. Work is an iterator of steps; what it yields is what its next step costs, in events. In one turn
-of the loop steps worth a few hundred events run, then connections and health checks get their turn. Owners take turns;
-the work of one owner is done in order, one piece after the other. Invariant: work that was added is run to its end.
+of the loop steps run until they were worth a thousand events or took some milliseconds, then connections and health
+checks get their turn. Owners take turns; the work of one owner is done in order, one piece after the other. Invariant:
+work that was added is run to its end.
 """
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
-EVENTS_A_TURN: Final = 250  # 15 ms of events that need the tolerant reader (60 µs each, measured), 2 ms of usual ones
+EVENTS_A_STEP: Final = 250  # 15 ms of events that need the tolerant reader (60 µs each, measured), 2 ms of usual ones
+
+# Batches that came together are published together: fewer requests to Kafka, fewer turns (by a tenth of the CPU).
+EVENTS_A_TURN: Final = 1_000
+TURN_SECONDS: Final = 0.01
 
 Work = Iterator[int]
 
@@ -25,9 +31,14 @@ class _Job:
 
 
 class Slices:
-    """The work of one process, by owner."""
+    """The work of one process, by owner.
 
-    def __init__(self) -> None:
+    Args:
+        clock: in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._queues: dict[str, deque[_Job]] = {}  # the owner whose turn it is comes first
         self._is_due = False
 
@@ -42,10 +53,12 @@ class Slices:
             asyncio.get_running_loop().call_soon(self._run)
 
     def _run(self) -> None:
-        left = EVENTS_A_TURN
+        left, ends = EVENTS_A_TURN, self._clock() + TURN_SECONDS
         try:
             while left > 0 and self._queues:
                 left -= self._step()
+                if self._clock() >= ends:
+                    break
         finally:  # a fault in one piece of work ends that piece alone
             self._is_due = bool(self._queues)
             if self._is_due:
