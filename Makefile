@@ -8,6 +8,7 @@ TOOLS := $(VENV)/.tools
 DEPLOY := $(VENV)/.deploy
 RUNS ?= 200000
 SECONDS ?= 0
+SOURCE ?=
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4
 
 .DEFAULT_GOAL := help
@@ -48,6 +49,10 @@ faults: $(READY) ## Hurt every part in every way under load, then audit; some mi
 .PHONY: storm
 storm: $(READY) ## Kill a worker every second for SECONDS (600) at half load; judge each recovery; audit. MODE=consumer: KIP-848.
 	@$(BIN)/python -m tests.faults --storm --mode $(or $(MODE),static) --seconds $(or $(filter-out 0,$(SECONDS)),600)
+
+.PHONY: kills
+kills: $(READY) ## Kill each worker of docker-compose.yml under load, measure the stand-still, audit; as root on the engine's host.
+	@$(BIN)/python -m tests.e2e.kills
 
 .PHONY: soak
 soak: $(READY) ## Do so again with new seeds for SECONDS (an hour), and print a tally.
@@ -118,5 +123,7 @@ LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --
 	--no-header --no-annotate
 
 .PHONY: image
-image: ## Build the container image.
-	@docker build --tag daymark .
+image: ## Build the container image, labelled with what it was built from.
+	@docker build --tag daymark \
+		--build-arg REVISION=$$(git rev-parse HEAD)$$(git diff --quiet HEAD || echo -dirty) \
+		--build-arg CREATED=$$(git log -1 --format=%cI) --build-arg SOURCE=$(SOURCE) .

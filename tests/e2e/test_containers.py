@@ -1,26 +1,17 @@
 """The image and docker-compose.yml, with a Docker engine: what a person gets from `docker compose up --wait`."""
 
 import json
-import os
 import shutil
 import subprocess
-import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
 
-import httpx
 import pytest
 
-from daymark.local import ports
+from tests.e2e.compose import IMAGE, ROOT, Compose, docker, identify, wait_until
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
-ROOT = Path(__file__).parents[2]
-IMAGE = "daymark:test"
-KEY = "daymark_development_key"  # published in schemas/workspaces.example.toml
 HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--tmpfs", "/tmp")
 WORKERS = 3
 
@@ -36,27 +27,9 @@ print(json.dumps({
     "uid": os.getuid(),
     "capabilities": int(status["CapEff"], 16),
     "refused": [path for path in ("/x", "/opt/daymark/x", "/etc/x", "/tmp/x") if refused(path)],
-    "found": [name for name in ("cc", "gcc", "java", "valkey-server") if shutil.which(name)],
+    "found": [name for name in ("cc", "gcc", "java", "pip", "valkey-server") if shutil.which(name)],
 }))
 """
-
-
-class Compose:
-    """A project of docker-compose.yml with a name and ports of its own."""
-
-    def __init__(self) -> None:
-        self.name = f"daymark-test-{uuid.uuid4().hex[:8]}"
-        self.port = ports.choose()
-        self._environ = {name: text for name, text in os.environ.items() if not name.startswith("DAYMARK_")}
-        self._environ |= {"DAYMARK_PORT": str(self.port), "KAFKA_PORT": str(ports.choose()), "DAYMARK_IMAGE": IMAGE}
-
-    def __call__(self, *words: str, ok: bool = True) -> str:
-        """Run `docker compose` with these words; return what it says on stdout."""
-        return docker("compose", "-p", self.name, *words, ok=ok, environ=self._environ)
-
-    def containers(self, *services: str) -> list[str]:
-        """Return the ids of the services' containers, running or not."""
-        return self("ps", "--all", "--quiet", *services).split()
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +51,13 @@ def image(engine: None) -> str:  # noqa: ARG001
 
 
 def test_the_image_holds_the_program_and_no_privilege(image: str) -> None:
-    """It runs as a numbered user without capabilities, writes to /tmp alone, and carries no compiler and no server."""
+    """It runs as a numbered user without capabilities, writes to /tmp alone; no compiler, no server, no pip."""
     config = json.loads(docker("image", "inspect", image))[0]["Config"]
     assert config["Entrypoint"] == ["daymark"]
     assert config["User"] == "10001:10001"
+    assert config["Healthcheck"]["Test"][0] == "CMD"
+    wanted = {"title", "description", "licenses", "version", "revision", "created", "source", "url", "documentation"}
+    assert wanted <= {name.removeprefix("org.opencontainers.image.") for name in config["Labels"]}
     found = docker("run", "--rm", *HARDENED, "--entrypoint", "python", image, "-c", LOOK_AROUND)
     assert json.loads(found) == {
         "uid": 10001,
@@ -123,13 +99,6 @@ def test_compose_up_makes_an_interaction(image: str) -> None:  # noqa: ARG001
         compose("down", "--volumes", "--timeout", "5", ok=False)
 
 
-def identify(compose: Compose, email: str) -> None:
-    """Send what the curl line of docs/local.md sends."""
-    event = {"type": "identify", "timestamp": datetime.now(UTC).isoformat(), "traits": {"email": email}}
-    answer = httpx.post(f"http://127.0.0.1:{compose.port}/v1/identify", auth=(KEY, ""), json=event, trust_env=False)
-    assert (answer.status_code, answer.json()) == (200, {"success": True})
-
-
 def interactions(compose: Compose, count: int) -> list[str]:
     """Return the contacts on the timeline, once there are so many."""
     words = ("--topic", "interactions", "--from-beginning", "--json", "--count", str(count), "--timeout", "60")
@@ -151,19 +120,3 @@ def exit_codes(containers: list[str]) -> list[int]:
     states = [one["State"] for one in json.loads(docker("inspect", *containers))]
     assert not any(state["Running"] for state in states)
     return [state["ExitCode"] for state in states]
-
-
-def docker(*words: str, ok: bool = True, environ: dict[str, str] | None = None) -> str:
-    """Run `docker`; one that fails, fails the test with what it said."""
-    done = subprocess.run(
-        ["docker", *words], cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=500
-    )
-    assert done.returncode == 0 or not ok, f"docker {' '.join(words)}: {done.stderr}"
-    return done.stdout
-
-
-def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = 60) -> None:
-    deadline = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < deadline, f"in {deadline_s} s it did not come true that {what}"
-        time.sleep(0.1)
