@@ -72,11 +72,11 @@ def _measure(arguments: argparse.Namespace) -> int:
     with _SHOWN.status("") as status:
         sizes = (arguments.events, arguments.runs, arguments.seconds, arguments.deep)
         options = Options(*sizes, arguments.seed, arguments.base, _teller(status.update), _note)
-        _note(mixed.words(arguments.seed))
+        _note(mixed.words(options.mix(1)))
         for part in arguments.part or PARTS:
             began, machine = time.monotonic(), report.machine(ground.says())
             if part in MIXED:
-                machine["load_mix"] = mixed.words(arguments.seed)
+                machine["load_mix"] = mixed.words(options.mix(1))
             try:
                 rows = _rows(part, options)
             except _FAULTS as fault:

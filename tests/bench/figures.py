@@ -11,7 +11,7 @@ class Row(NamedTuple):
     """One measure of one contender, run by run.
 
     `part` is what was measured (`processor`, `ingest`), `contender` who (`worker`), `case` under which load
-    (`30 % firsts`). `unit` is that of the values: `µs`, `events/s`, `MB`; `times` for a ratio to another contender of
+    (`our own load`). `unit` is that of the values: `µs`, `events/s`, `MB`; `times` for a ratio to another contender of
     the same run.
     """
 

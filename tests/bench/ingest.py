@@ -27,7 +27,7 @@ from tests.bench import environment, ground
 from tests.bench.figures import Row, ratios
 from tests.bench.ground import Ground
 from tests.bench.ingest_client import Address, Client, Driven, Load
-from tests.bench.mixed import FIRST_DAY, Mix, calls
+from tests.bench.mixed import FIRST_DAY, calls
 from tests.bench.options import Options
 from tests.flows import Process, wait_until
 
@@ -108,7 +108,7 @@ class Rig:
 def run(options: Options) -> list[Row]:
     """Measure each case, run by run in turn; what is broken is left out here, refusals have cases of their own."""
     own = [event.body for event in events(Plan(_DISTINCT, FIRST_DAY, now_ms=_NOW_MS))]
-    bodies = [event.body for event in calls(Mix(_DISTINCT, broken=0, seed=options.seed))]
+    bodies = [event.body for event in calls(options.mix(_DISTINCT)._replace(broken=0))]
     singles, batches = _singles(bodies), _batches(bodies)
     found: dict[tuple[str, str], list[Run]] = {}
     go, seconds = environment.compiled(options), min(_SECONDS, options.seconds)

@@ -10,7 +10,16 @@ _PROC = Path("/proc")
 
 def cpu_s(pid: int) -> float:
     """Return the CPU seconds that a process and its children have taken, those included that have ended."""
-    return sum(_own_cpu_s(one) for one in tree(pid))
+    return sum(own_cpu_s(one) for one in tree(pid))
+
+
+def own_cpu_s(pid: int) -> float:
+    """Return the CPU seconds of one process, of all of its threads, and of children that it has waited for."""
+    try:
+        own = time.clock_gettime((~pid << 3) | 2)  # clock_getcpuclockid(3): to the nanosecond, /proc counts in 10 ms
+    except OSError:  # it has gone
+        return 0.0
+    return own + sum(map(int, _fields(pid)[13:15])) / _TICK  # 16 and 17 of proc(5)
 
 
 def peak_mb(pid: int) -> float:
@@ -30,15 +39,6 @@ def tree(pid: int) -> list[int]:
     for one in found:  # it grows meanwhile
         found += children.get(one, ())
     return found
-
-
-def _own_cpu_s(pid: int) -> float:
-    """Return the CPU seconds of one process, of all of its threads, and of children that it has waited for."""
-    try:
-        own = time.clock_gettime((~pid << 3) | 2)  # clock_getcpuclockid(3): to the nanosecond, /proc counts in 10 ms
-    except OSError:  # it has gone
-        return 0.0
-    return own + sum(map(int, _fields(pid)[13:15])) / _TICK  # 16 and 17 of proc(5)
 
 
 def _peak_mb(pid: int) -> float:

@@ -58,6 +58,7 @@ class Mix(NamedTuple):
         context: whether that is always an object in `context`.
         broken: the share that must be refused.
         seed: of every draw.
+        dated: whether each has a `timestamp`, which older states of Daymark cannot do without.
     """
 
     events: int
@@ -67,6 +68,7 @@ class Mix(NamedTuple):
     context: bool = False
     broken: float = _BROKEN
     seed: int = SEED
+    dated: bool = False
 
     @property
     def contacts(self) -> int:
@@ -80,6 +82,7 @@ class Drawn(NamedTuple):
     contact: str | None
     body: bytes
     broken: bool = False
+    day: int = FIRST_DAY_NUMBER  # since 1970-01-01
 
 
 def calls(mix: Mix) -> Iterator[Drawn]:
@@ -95,13 +98,13 @@ def calls(mix: Mix) -> Iterator[Drawn]:
             ms = (FIRST_DAY_NUMBER + day) * _DAY_MS + chance.randrange(_SPAN_MS)
             fields = _call(mix, chance, person, ms)
             if number < sound:
-                yield Drawn(people.address(person), _json(fields))
+                yield Drawn(people.address(person), _json(fields), day=FIRST_DAY_NUMBER + day)
             else:
                 outsiders += 1
                 yield _refused(chance, fields, people.address(person))
 
 
-def words(seed: int) -> str:
+def words(mix: Mix) -> str:
     """Return what the mix is made of, for the line beside a table."""
     from_whom = ", ".join(f"{sender.__name__.replace('_', '-')} {share} %" for sender, share in _SENDERS.items())
     places = ", ".join(f"{share} % {place}" for place, share in _PLACES.items())
@@ -109,10 +112,10 @@ def words(seed: int) -> str:
         f"{share * 100:.0f} %" for share in (_SHOUTED, _KEYS, _OFFSETS, _BROKEN, _UNLISTED, _FIRSTS)
     )
     return (
-        f"Mixed load, seed {seed}: {firsts} firsts; senders {from_whom} (with a property each: engage alone); "
+        f"Mixed load, seed {mix.seed}: {firsts} firsts; senders {from_whom} (with a property each: engage alone); "
         f"e-mail {places}; {shouted} of the addresses in capitals with spaces, {keys} under a key in another case; "
         f"{offsets} of the times with an offset; {broken} broken; {unlisted} with a field or an object, at any level, "
-        "that no list names"
+        "that no list names" + "; a `timestamp` in each" * mix.dated
     )
 
 
@@ -121,6 +124,8 @@ def _call(mix: Mix, chance: Random, person: int, ms: int) -> Fields:
     sender = senders.engage if mix.computed else _drawn(chance, _SENDERS)
     fields = sender(chance, f"user_{person}", Moment(senders.stamp(ms, offset), ms))
     context = fields.setdefault("context", {})
+    if mix.dated:
+        fields.setdefault("timestamp", fields.get("originalTimestamp"))
     if mix.computed:
         _compute(chance, fields)
     if chance.random() < mix.unlisted:

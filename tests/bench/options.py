@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tests.bench.mixed import Mix
+
 PARTS = ("processor", "ingest", "latency", "scaling", "growth", "start", "isolation", "store", "connections")
 MIXED = ("processor", "ingest", "latency", "scaling")  # parts that take the mixed load
 
@@ -29,3 +31,7 @@ class Options(NamedTuple):
     base: str | None
     say: Callable[[str], None]
     note: Callable[[str], None]
+
+    def mix(self, events: int) -> Mix:
+        """Return a mixed load of so many events, such that each state of Daymark that is measured can read it."""
+        return Mix(events, seed=self.seed, dated=self.base is not None)

@@ -87,7 +87,11 @@ def _ingest(report: Report) -> Iterator[_Panel]:
 
 
 def _latency(report: Report) -> Iterator[_Panel]:
-    found = [row for row in rows(report, "latency") if row.measure.startswith("200 to commit, p")]
+    found = [
+        row
+        for row in rows(report, "latency")
+        if row.measure.startswith("200 to commit, p") and " of " not in row.contender
+    ]
     if found:
         bars = [
             _Bar(f"{row.measure.rpartition(' ')[2]}, {row.case.partition(',')[0]}", Spread.of(row.values), ours=True)

@@ -72,7 +72,7 @@ def _cases(options: Options, workers: Sequence[Contender]) -> list[_Case]:
     rivals = [*([streams(java)] if java else []), *([compiled(go)] if go else [])]
     others = [AFTERNOON, *([quix(python)] if python else [])]
     shape = Shape(events, round(events * _FIRSTS / _DAYS), _DAYS)
-    mix = Mix(events, days=_DAYS, seed=options.seed)
+    mix = options.mix(events)
     cases = [
         _Case(_OWN, shape, [PASS_THROUGH, *workers, *rivals, *others]),
         _Case(_MIXED, mix, [PASS_THROUGH, *workers, *rivals]),

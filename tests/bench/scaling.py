@@ -6,7 +6,6 @@ from tests.bench import ground
 from tests.bench.contenders import Run, take, worker
 from tests.bench.figures import Row, ratios
 from tests.bench.load import send
-from tests.bench.mixed import Mix
 from tests.bench.options import Options
 
 PART = "scaling"
@@ -26,7 +25,7 @@ def run(options: Options) -> list[Row]:
     runs: dict[str, list[Run]] = {}
     with ground.opened(group_initial_rebalance_delay_ms=_TOGETHER_MS) as here:
         options.say(f"{PART}: sending {options.events:,} events")
-        work = send(_CASE, here.road("n", PARTITIONS), PARTITIONS, Mix(options.events, seed=options.seed))
+        work = send(_CASE, here.road("n", PARTITIONS), PARTITIONS, options.mix(options.events))
         options.say(f"{PART}: warming up")
         take(here, work, contenders[0])
         for number in range(options.runs):
