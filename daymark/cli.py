@@ -19,12 +19,12 @@ COMMANDS: Final = {
     "status": "Show what a running `daymark up` runs, and how to reach it.",
     "ingest": "Run the HTTP API: events in, Kafka out.",
     "process": "Run workers: one interaction per contact per day.",
-    "topics": "Create the topics that are missing and say what differs.",
+    "topics": "Create missing topics and report differences.",
     "keys": "Make, list and revoke the API keys of workspaces.",
-    "workspaces": "Check a workspaces file before it is put in its place.",
+    "workspaces": "Check a workspaces file before deploying it.",
     "simulate": "Send an Engage audience: its first sync, or its whole life.",
     "tail": "Show interactions, traits and rejections as they commit.",
-    "audit": "Compare what is committed with what the raw events demand.",
+    "audit": "Compare committed results with what the raw events require.",
     "why": "Say what became of an event, and which one won the day.",
     "rejected": "Count, list and show rejected events, and send them again.",
     "replay": "Replay: set the group back, so that workers read events again.",
@@ -58,7 +58,9 @@ class _Lazy(click.Group):
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.option("-V", "--version", "wants_version", is_flag=True, help="Show the version; with --json, libraries' too.")
+@click.option(
+    "-V", "--version", "wants_version", is_flag=True, help="Show the version; with --json, also those of libraries."
+)
 @click.option("--json", "as_line", is_flag=True, hidden=True)
 @click.pass_context
 def program(context: click.Context, *, wants_version: bool, as_line: bool) -> None:

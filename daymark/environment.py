@@ -49,7 +49,7 @@ def given(environ: Mapping[str, str], faults: list[str]) -> Iterator[tuple[str, 
         if not name.endswith("_FILE"):
             yield name.removeprefix(PREFIX), text
         elif name.removesuffix("_FILE") in environ:
-            faults.append(f"{name}: {name.removesuffix('_FILE')} is set, too; set one of them")
+            faults.append(f"{name}: {name.removesuffix('_FILE')} is also set; set only one of them")
         else:
             try:
                 yield name.removeprefix(PREFIX).removesuffix("_FILE"), Path(text).read_text("utf-8").rstrip("\r\n")

@@ -30,7 +30,7 @@ Daymark is ready at {up.at.http}
 API key of the workspace {up.at.workspace}: {up.at.key}
 
 {addresses}
-Send an event, and see the interaction it makes:
+Send an event and see its interaction:
 
   {_tail(up)}
 

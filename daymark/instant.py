@@ -26,7 +26,11 @@ class Instant(click.ParamType[int]):
             return time.time_ns() // 1_000_000 - int(ago[1]) * _UNIT_MS[ago[2]]
         instant_ms = timestamps.parse(value)
         if instant_ms is None:
-            self.fail(f"{value!r} is no instant; 2026-11-24, 2026-11-24T12:00:00Z and -2h are.", parameter, context)
+            self.fail(
+                f"{value!r} is not a time; expected a form such as 2026-11-24, 2026-11-24T12:00:00Z or -2h.",
+                parameter,
+                context,
+            )
         return instant_ms
 
 

@@ -32,7 +32,7 @@ def read(admin: AdminClient, names: Sequence[str]) -> dict[str, int]:
                 "limits.unknown",
                 topic=resource.name,
                 error=str(error),
-                advice=f"grant DescribeConfigs on topic {resource.name}, so that batches are made as large as it takes",
+                advice=f"grant DescribeConfigs on topic {resource.name}, to fit batches to its max.message.bytes",
             )
     for name, limit in found.items():
         if advice := low_limit(name, limit):

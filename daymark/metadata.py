@@ -57,7 +57,7 @@ class NoTopic(click.ClickException):
     """Topics that are needed are not there."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        super().__init__(f"there is no topic {', '.join(names)}; `daymark topics` makes it.")
+        super().__init__(f"there is no topic {', '.join(names)}; `daymark topics` creates it.")
 
 
 def ask(client: Client, brokers: str, wait_s: float = 0.0, heard: Heard | None = None) -> ClusterMetadata:
@@ -81,7 +81,7 @@ def ask(client: Client, brokers: str, wait_s: float = 0.0, heard: Heard | None =
             if time.monotonic() > until or error.args[0].fatal():
                 raise Unreachable(
                     f"no Kafka broker answers at {brokers} ({why.str()}). "
-                    "Is it running, and are DAYMARK_KAFKA and its options right?"
+                    "Is it running, and are DAYMARK_KAFKA and its options correct?"
                 ) from None
         else:
             return found

@@ -25,7 +25,7 @@ def parse(text: str) -> str:
     """
     url = urls.split(text)
     if url.scheme not in _SCHEMES:
-        raise ValueError(f"a URL is wanted that begins with {', '.join(f'{scheme}://' for scheme in _SCHEMES)}")
+        raise ValueError(f"expected a URL that begins with {', '.join(f'{scheme}://' for scheme in _SCHEMES)}")
     options = _options(url.options)
     url = url._replace(user=options.pop("username", url.user), password=options.pop("password", url.password))
     if url.scheme == "unix":
@@ -35,9 +35,11 @@ def parse(text: str) -> str:
     database = _database(url, options)
     if url.scheme.endswith("+cluster"):
         if database:
-            raise ValueError("a cluster has no database but 0")
+            raise ValueError("a cluster has only database 0")
     elif len(url.hosts) > 1:
-        raise ValueError("several hosts are a cluster's: begin the URL with redis+cluster:// or rediss+cluster://")
+        raise ValueError(
+            "several hosts are only possible with a cluster: begin the URL with redis+cluster:// or rediss+cluster://"
+        )
     hosts = tuple(Host(host.name, host.port or _PORT) for host in url.hosts or (Host("localhost", None),))
     path = f"/{database}" if database else ""
     return url._replace(hosts=hosts, path=path, options=tuple(options.items())).text()
@@ -50,9 +52,9 @@ def missing_files(url: str) -> list[str]:
 
 def _unix(url: Url, options: dict[str, str]) -> str:
     if url.hosts or not url.path.strip("/"):
-        raise ValueError("unix:///path/of/the/socket is wanted")
+        raise ValueError("expected unix:///path/to/the/socket")
     if any(name.startswith("ssl") for name in options):
-        raise ValueError("a socket of this machine takes no option of TLS")
+        raise ValueError("TLS options do not apply to a Unix socket")
     return url._replace(options=tuple(options.items())).text()
 
 
@@ -60,7 +62,7 @@ def _with_tls(url: Url, options: dict[str, str]) -> Url:
     """Let the option ssl say what the scheme says."""
     given, encrypted = options.pop("ssl", None), url.scheme.startswith("rediss")
     if given == "false" and encrypted:
-        raise ValueError("rediss is Redis with TLS, and ssl says false: which of them?")
+        raise ValueError("rediss means TLS, but ssl is false: remove one of them")
     if given == "true" and not encrypted:
         return url._replace(scheme=url.scheme.replace("redis", "rediss", 1))
     return url
@@ -70,15 +72,15 @@ def _check_tls(url: Url, options: Mapping[str, str]) -> None:
     given = [name for name in options if name.startswith("ssl")]
     if not url.scheme.startswith("rediss"):
         if given:
-            raise ValueError(f"{given[0]} is an option of TLS: begin the URL with rediss:// or rediss+cluster://")
+            raise ValueError(f"{given[0]} is a TLS option: begin the URL with rediss:// or rediss+cluster://")
         return
     if ("ssl_certfile" in options) != ("ssl_keyfile" in options):
-        raise ValueError("ssl_certfile and ssl_keyfile go together")
+        raise ValueError("ssl_certfile and ssl_keyfile must be given together")
     unchecked = options.get("ssl_cert_reqs") in {"none", "optional"} or options.get("ssl_check_hostname") == "false"
     if not unchecked and not options.keys() & {"ssl_ca_certs", "ssl_ca_path"} and any(map(_is_loopback, url.hosts)):
         raise ValueError(
-            "no public authority certifies an address of this machine: add ssl_ca_certs=PATH, "
-            "or ssl_check_hostname=false where it is a tunnel to the host of the certificate"
+            "no public CA issues certificates for a loopback address: add ssl_ca_certs=PATH, "
+            "or ssl_check_hostname=false if it is a tunnel to the certificate's host"
         )
 
 
@@ -93,13 +95,13 @@ def _database(url: Url, options: dict[str, str]) -> int:
     text = url.path.strip("/")
     given = options.pop("db", None)
     if given is not None and text:
-        raise ValueError("the database is given twice, in the path and as db")
+        raise ValueError("the database is given twice, in the path and as the option db")
     return int(_number(given or text or "0"))
 
 
 def _number(text: str) -> str:
     if not (text.isascii() and text.isdecimal() and len(text) <= len("65535")):
-        raise ValueError("the database, behind the host's /, is not a number")
+        raise ValueError("the database, after the host's /, is not a number")
     return text
 
 
@@ -107,7 +109,7 @@ def _word(words: Mapping[str, str]) -> Callable[[str], str]:
     def read(text: str) -> str:
         word = words.get(text.lower().removeprefix("cert_"))
         if word is None:
-            raise ValueError(f"it is none of {', '.join(words)}")
+            raise ValueError(f"expected one of {', '.join(words)}")
         return word
 
     return read
@@ -115,7 +117,7 @@ def _word(words: Mapping[str, str]) -> Callable[[str], str]:
 
 def _path(text: str) -> str:
     if not text:
-        raise ValueError("a path is wanted")
+        raise ValueError("expected a path")
     return text
 
 
@@ -139,7 +141,7 @@ def _options(given: tuple[tuple[str, str], ...]) -> dict[str, str]:
     for name, text in given:
         read = _OPTIONS.get(name)
         if read is None:
-            raise ValueError(f"an option is none of {', '.join(_OPTIONS)}")
+            raise ValueError(f"unknown option; known are {', '.join(_OPTIONS)}")
         if name in found:
             raise ValueError(f"{name} is given twice")
         try:

@@ -60,14 +60,14 @@ def sites(text: str) -> tuple[Site, ...]:
 def token(text: str) -> str:
     """A bearer token (RFC 6750, section 2.1)."""
     if not re.fullmatch(r"[!-~]+", text):
-        raise ValueError("a token has no white space and no characters but those of ASCII")
+        raise ValueError("a token must be ASCII without white space")
     return text
 
 
 def authority(text: str) -> str:
     """Certificates as PEM text."""
     if _CERTIFICATE not in text:
-        raise ValueError("the PEM text of certificates is wanted; set the variable that ends in _FILE to name a file")
+        raise ValueError("expected the PEM text of certificates; to name a file, set the variable that ends in _FILE")
     return text
 
 
@@ -75,7 +75,7 @@ def _site(url: str) -> Site:
     found = _SITE.fullmatch(url)
     if found is None or not 0 < int(found["port"] or 1) <= _HIGHEST_PORT:
         raise ValueError(
-            "URLs such as http://registry:8081 or https://user:password@registry/path are wanted, with commas between; "
+            "expected comma-separated URLs such as http://registry:8081 or https://user:password@registry/path; "
             'an "@" in a path is written %40'
         )
     port = f":{found['port']}" if found["port"] else ""

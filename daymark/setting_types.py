@@ -85,7 +85,9 @@ def _origin(text: str) -> str:
     if text == "*":
         return text
     if "*" in text:
-        raise ValueError(f"{text!r}: * is no wildcard within an origin; list each one, or set * alone for any")
+        raise ValueError(
+            f"{text!r}: wildcards within an origin are not supported; list each origin, or set * alone for any"
+        )
     match = _ORIGIN.fullmatch(text)
     if match is None or int(match["port"] or 0) > _HIGHEST_PORT:
         raise ValueError(
@@ -105,7 +107,9 @@ def _host(text: str) -> str:
 def secret(text: str) -> bytes:
     """A secret that is long enough to be one."""
     if len(text) < _SECRET_CHARACTERS:
-        raise ValueError(f"at least {_SECRET_CHARACTERS} characters are wanted; `openssl rand -hex 32` makes some")
+        raise ValueError(
+            f"at least {_SECRET_CHARACTERS} characters are required; `openssl rand -hex 32` generates some"
+        )
     return text.encode()
 
 
@@ -125,7 +129,7 @@ def one_of(*words: str) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if text not in words:
-            raise ValueError(f"{text!r} is none of {', '.join(words)}")
+            raise ValueError(f"{text!r} is not one of {', '.join(words)}")
         return text
 
     return parse

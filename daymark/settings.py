@@ -140,7 +140,7 @@ def _value(setting: Setting, given: Mapping[str, str], faults: list[str]) -> Any
     if text is None:
         return None
     if not text and setting.default != "":
-        faults.append(f"{PREFIX}{setting.name}: it is empty; unset it to get the default")
+        faults.append(f"{PREFIX}{setting.name}: empty; unset it to get the default")
         return None
     try:
         return setting.parse(text)
@@ -158,10 +158,10 @@ def _options(given: Mapping[str, str], faults: list[str]) -> dict[str, str]:
     }
     for option in options.keys() & OWNED_OPTIONS:
         instead = OWNED_OPTIONS[option]
-        advice = f"set {instead} instead" if instead else "Daymark sets it itself: its guarantee rests on it"
+        advice = f"set {instead} instead" if instead else "Daymark sets it itself, because its guarantee depends on it"
         faults.append(f"{variable(option)}: {advice}")
     empty = [option for option, text in options.items() if not text and option not in OWNED_OPTIONS]
-    faults.extend(f"{variable(option)}: it is empty; unset it" for option in empty)
+    faults.extend(f"{variable(option)}: empty; unset it" for option in empty)
     if options and not empty:
         faults.extend(option_faults(options))
     return options
@@ -173,19 +173,19 @@ def _misspelt(given: Mapping[str, str]) -> Iterator[str]:
     for name in sorted(given.keys() - known):
         near = difflib.get_close_matches(name, known, 1, 0.8)
         if near and not name.startswith(("KAFKA_", "TEST_")):
-            yield f"{PREFIX}{name}: unknown; is {PREFIX}{near[0]} meant?"
+            yield f"{PREFIX}{name}: unknown; did you mean {PREFIX}{near[0]}?"
 
 
 def _across(values: Mapping[str, Any], options: Mapping[str, str]) -> Iterator[str]:
     if values["registry_token"] and any(site.user for site in values["registry_sites"] or ()):
-        yield "DAYMARK_SCHEMA_REGISTRY_TOKEN: the URL has a user and a password, too; give one of them"
+        yield "DAYMARK_SCHEMA_REGISTRY_TOKEN: the URL also has a user and a password; use only one of them"
     protocol, assignor = values["group_protocol"], values["assignor"]
     if assignor is not None and assignor not in ASSIGNORS[protocol]:
         known = " or ".join(ASSIGNORS[protocol])
-        yield f"DAYMARK_ASSIGNOR: {assignor} does not go with the group protocol {protocol}; {known} does"
+        yield f"DAYMARK_ASSIGNOR: {assignor} cannot be used with the group protocol {protocol}; use {known}"
     if values["membership"] == "static" and assignor == "cooperative-sticky":
         # Killed between the two halves of a move, a static member can leave partitions with nobody (measured).
-        yield "DAYMARK_MEMBERSHIP: static does not go with DAYMARK_ASSIGNOR=cooperative-sticky; range does"
+        yield "DAYMARK_MEMBERSHIP: static cannot be used with DAYMARK_ASSIGNOR=cooperative-sticky; use range"
     yield from timeouts.faults(values["transaction_timeout_ms"], options)
 
 

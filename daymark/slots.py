@@ -41,7 +41,9 @@ def held(given: str | None, number: int | None, identity: Callable[[str], str]) 
     """
     folder = _folder()
     if folder is None:
-        log.warning("slots.unlocked", advice="no folder for locks: mount a writable /tmp, or set DAYMARK_SLOT")
+        log.warning(
+            "slots.unlocked", advice="no writable folder for lock files: mount a writable /tmp, or set DAYMARK_SLOT"
+        )
         yield _numbered(given or host(), number)
         return
     if given is None:

@@ -52,13 +52,13 @@ def split(text: str) -> Url:
         ValueError: it is none; the message quotes nothing of it.
     """
     if any(character.isspace() or not character.isprintable() for character in text):
-        raise ValueError("a URL holds no white space and no control characters")
+        raise ValueError("a URL must not contain white space or control characters")
     found = _URL.fullmatch(text)
     if found is None:
-        raise ValueError(f"scheme://host:port is wanted, without a #; {_ENCODED}")
+        raise ValueError(f"expected scheme://host:port, without a #; {_ENCODED}")
     scheme, authority, path, options = found.groups(default="")
     if "@" in path or "@" in options:
-        raise ValueError(f"an @ stands behind the host; {_ENCODED}")
+        raise ValueError(f"unexpected @ after the host; {_ENCODED}")
     login, at, hosts = authority.rpartition("@")
     user, colon, password = login.partition(":")
     return Url(
@@ -75,7 +75,7 @@ def _hosts(text: str) -> Iterator[Host]:
     for part in text.split(",") if text else ():
         found = _HOST.fullmatch(part)
         if found is None or found[1] is None:
-            raise ValueError(f"host:port is wanted, an IPv6 address in brackets; {_ENCODED}")
+            raise ValueError(f"expected host:port, with an IPv6 address in brackets; {_ENCODED}")
         yield Host(_decoded(found[1]).strip("[]"), None if found[2] is None else _port(found[2]))
 
 
@@ -89,17 +89,17 @@ def _options(text: str) -> Iterator[tuple[str, str]]:
     for part in text.split("&") if text else ():
         name, equals, value = part.partition("=")
         if not name or not equals:
-            raise ValueError(f"an option is name=value; {_ENCODED}")
+            raise ValueError(f"options have the form name=value; {_ENCODED}")
         yield _decoded(name), _decoded(value)
 
 
 def _decoded(text: str) -> str:
     if re.search(r"%(?![0-9A-Fa-f]{2})", text):
-        raise ValueError(f"a % stands without two hexadecimal digits; {_ENCODED}")
+        raise ValueError(f"a % is not followed by two hexadecimal digits; {_ENCODED}")
     try:
         return unquote_to_bytes(text).decode()
     except UnicodeDecodeError:
-        raise ValueError(f"what is percent-encoded is not UTF-8; {_ENCODED}") from None
+        raise ValueError(f"the percent-encoded text is not UTF-8; {_ENCODED}") from None
 
 
 def _written(host: Host) -> str:

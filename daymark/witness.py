@@ -67,7 +67,7 @@ def _committed(reader: Consumer, partitions: list[TopicPartition]) -> list[Topic
         return reader.committed(partitions, _ANSWER_S)
     except KafkaException as error:
         log.warning(
-            "offsets.unknown", error=error.args[0].str(), advice="a loss of claims before this start goes unseen"
+            "offsets.unknown", error=error.args[0].str(), advice="a loss of claims before this start would go unnoticed"
         )
         return []
 

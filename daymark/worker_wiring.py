@@ -78,7 +78,7 @@ def serve(settings: Settings, address: Address, arm: Callable[[Worker], None], i
         raise click.ClickException(str(error)) from None
     except Exception as error:
         log.exception("worker.crashed")
-        raise click.ClickException(f"a fault in Daymark itself: {error!r}; the log has its traceback") from None
+        raise click.ClickException(f"a bug in Daymark: {error!r}; the log has the traceback") from None
     finally:
         served.end()
         claims.close()
@@ -228,7 +228,7 @@ class _Topics:
     def _described(self, name: str, answer: Future[Any]) -> Any:
         while not wait([answer], _LOOK_S).done:
             if self._is_told():
-                raise KafkaAway(f"{name} is not looked at: told to leave")
+                raise KafkaAway(f"{name} is not checked: the worker is stopping")
         try:
             return answer.result()
         except KafkaException as error:
@@ -240,8 +240,8 @@ class _Topics:
             refusal = self._refusal or fault
             right = "Read" if name == self._topics.events else "Write"
             raise Fatal(told(refusal.name(), refusal.str(), topic=name, right=right))
-        advice = "; `daymark topics` makes it" if fault.code() == KafkaError.UNKNOWN_TOPIC_OR_PART else ""
-        raise KafkaAway(f"{name} cannot be looked at: {fault.str()}{advice}")
+        advice = "; `daymark topics` creates it" if fault.code() == KafkaError.UNKNOWN_TOPIC_OR_PART else ""
+        raise KafkaAway(f"{name} cannot be checked: {fault.str()}{advice}")
 
     def _on_error(self, error: KafkaError) -> None:
         self._troubles.note(error)
@@ -278,11 +278,14 @@ def _watch_store(settings: Settings, claims: Claims) -> None:
 def _warn(settings: Settings, claims: Claims) -> None:
     if settings.claim_key in {None, PUBLISHED_CLAIM_KEY}:
         log.warning(
-            "claims.key_public", advice="set DAYMARK_CLAIM_KEY, so that day keys cannot be guessed from e-mails"
+            "claims.key_public",
+            advice="set DAYMARK_CLAIM_KEY, so that deduplication keys cannot be guessed from e-mails",
         )
     policy = claims.policy()
     metrics.EVICTING.set(policy not in {None, "noeviction"})
     if policy not in {None, "noeviction"}:
         log.error(
-            "claims.evicting", policy=policy, advice="set Redis's maxmemory-policy to noeviction: claims get lost"
+            "claims.evicting",
+            policy=policy,
+            advice="set Redis's maxmemory-policy to noeviction: evicted claims are lost",
         )

@@ -52,7 +52,7 @@ class Admin:
 
 
 _NOT_FOUND: Final = answers.json_answer(
-    404, {"success": False, "code": "not_found", "message": "Nothing is here; /livez, /readyz and /metrics are"}
+    404, {"success": False, "code": "not_found", "message": "Not found; try /livez, /readyz or /metrics"}
 )
 
 

@@ -163,7 +163,7 @@ def _items(text: str, brackets: str) -> Iterator[tuple[str, str]]:
         if opening == "{":
             name, at = _scan(text, at)
             if not isinstance(name, str):
-                raise ValueError("a name is text")
+                raise ValueError("expected a name in quotes")
             at = _after(text, at, ":")
         _, end = _scan(text, at)
         yield name, text[at:end]
@@ -171,7 +171,7 @@ def _items(text: str, brackets: str) -> Iterator[tuple[str, str]]:
         more = text[at : at + 1] == ","
         at = _after(text, at, ",") if more else at
     if _after(text, at, closing) != len(text):
-        raise ValueError("something follows the value")
+        raise ValueError("unexpected text after the value")
 
 
 def _after(text: str, at: int, token: str) -> int:
@@ -182,7 +182,7 @@ def _after(text: str, at: int, token: str) -> int:
     """
     at = _skip_space(text, at)
     if not text.startswith(token, at):
-        raise ValueError(f"{token!r} is wanted at character {at}")
+        raise ValueError(f"expected {token!r} at character {at}")
     return _skip_space(text, at + len(token))
 
 

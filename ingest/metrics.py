@@ -43,53 +43,57 @@ EVENTS = Metric(
     "counter",
     "events",
     ("result",),
-    "Events with a valid key: accepted (acknowledged by Kafka), failed (answered 503), or the reason of a rejection",
+    "Events with a valid key: accepted (acknowledged by Kafka), failed (answered 503), or the rejection reason",
 )
 LIMITED = Metric(
     "daymark_ingest_limited_requests_total",
     "counter",
     "requests",
     ("workspace", "code"),
-    "Requests refused for their workspace's own sake: rate_limited (over its rate), overloaded (it takes what is free)",
+    "Requests refused for their workspace's load: rate_limited (over its rate), overloaded (no free capacity)",
 )
 REQUEST_BYTES = Metric(
-    "daymark_ingest_request_bytes_total", "counter", "bytes", (), "Bodies received, as they came over the wire"
+    "daymark_ingest_request_bytes_total", "counter", "bytes", (), "Request bodies received, in bytes on the wire"
 )
 REQUEST_SECONDS = Metric(
-    "daymark_ingest_request_seconds", "histogram", "seconds", (), "From a request's first byte to its answer"
+    "daymark_ingest_request_seconds", "histogram", "seconds", (), "Time from a request's first byte to its response"
 )
-REQUESTS_IN_FLIGHT = Metric("daymark_ingest_requests_in_flight", "gauge", "requests", (), "Requests being worked on")
-BYTES_IN_FLIGHT = Metric("daymark_ingest_bytes_in_flight", "gauge", "bytes", (), "Bodies held by those requests")
+REQUESTS_IN_FLIGHT = Metric("daymark_ingest_requests_in_flight", "gauge", "requests", (), "Requests in progress")
+BYTES_IN_FLIGHT = Metric(
+    "daymark_ingest_bytes_in_flight", "gauge", "bytes", (), "Bytes of the bodies held by those requests"
+)
 CONNECTIONS = Metric("daymark_ingest_connections", "gauge", "connections", (), "Open connections to the API")
 QUEUE_MESSAGES = Metric(
     "daymark_ingest_queue_messages",
     "gauge",
     "messages",
     (),
-    "Messages handed to the producer, not yet acknowledged, and those that a batch being read may come to",
+    "Messages handed to the producer and not yet acknowledged, and those reserved for batches being read",
 )
-QUEUE_BYTES = Metric("daymark_ingest_queue_bytes", "gauge", "bytes", (), "Their keys and values")
+QUEUE_BYTES = Metric(
+    "daymark_ingest_queue_bytes", "gauge", "bytes", (), "Bytes of the keys and values of those messages"
+)
 DELIVERY_FAILURES = Metric(
     "daymark_ingest_delivery_failures_total",
     "counter",
     "messages",
     ("error",),
-    "Messages that Kafka did not acknowledge, by librdkafka's name of the error",
+    "Messages that Kafka did not acknowledge, by librdkafka error name",
 )
 REJECTIONS_DROPPED = Metric(
     "daymark_ingest_rejections_dropped_total",
     "counter",
     "messages",
     (),
-    "Rejected events not recorded in segment.rejected, because the producer had no room",
+    "Rejected events not recorded in segment.rejected, because the producer queue was full",
 )
-KAFKA_UP = Metric("daymark_ingest_kafka_up", "gauge", "bool", (), "1: Kafka answers and has the topics")
+KAFKA_UP = Metric("daymark_ingest_kafka_up", "gauge", "bool", (), "1 while Kafka answers and has the topics")
 WORKSPACES_REFUSED = Metric(
     "daymark_ingest_workspaces_refused",
     "gauge",
     "bool",
     (),
-    "1 while the workspaces file cannot be read and the one before it stands: alert",
+    "1 while the workspaces file is invalid and the previous one stays in force: alert",
 )
 
 BUILD = Metric(

@@ -23,14 +23,14 @@ _SCHEMAS: Final[dict[str, Any]] = {
         "type": "object",
         "description": (
             f"An identify call, at most {EVENT_LIMIT_BYTES} bytes. An e-mail and a timestamp are required; "
-            "keys are found in any letter case, and the e-mail also at context.traits.email or email."
+            "keys are matched in any letter case, and the e-mail may also be at context.traits.email or email."
         ),
         "properties": {
-            "type": {"type": "string", "description": "identify; may be left out except in a batch"},
+            "type": {"type": "string", "description": "identify; optional except in a batch"},
             "timestamp": {"type": ["string", "number", "null"], "description": "ISO 8601, or a Unix time"},
             "originalTimestamp": {
                 "type": ["string", "number", "null"],
-                "description": "counts where timestamp is absent or null, as SDKs send it",
+                "description": "used if timestamp is absent or null, as sent by SDKs",
             },
             "traits": {"type": "object", "properties": {"email": {"type": "string"}}},
             "context": {
@@ -38,7 +38,7 @@ _SCHEMAS: Final[dict[str, Any]] = {
                 "properties": {"page": {"type": "object", "properties": {"url": {"type": "string"}}}},
             },
             "event": {"type": "string", "description": "describes the interaction instead of the URL"},
-            "writeKey": {"type": "string", "description": "the API key, where no header bears it; never stored"},
+            "writeKey": {"type": "string", "description": "the API key, if no header has it; never stored"},
         },
         "examples": [_EVENT_EXAMPLE],
     },
@@ -47,9 +47,9 @@ _SCHEMAS: Final[dict[str, Any]] = {
         "required": ["batch"],
         "properties": {
             "batch": _EVENTS,
-            "context": {"type": "object", "description": "stands in for what an event's own context lacks"},
-            "integrations": {"type": "object", "description": "stands in for what an event's own integrations lack"},
-            "writeKey": {"type": "string", "description": "the API key, where no header bears it; never stored"},
+            "context": {"type": "object", "description": "defaults for each event's context"},
+            "integrations": {"type": "object", "description": "defaults for each event's integrations"},
+            "writeKey": {"type": "string", "description": "the API key, if no header has it; never stored"},
             "sentAt": {"type": "string"},
         },
         "examples": [{"batch": [_EVENT_EXAMPLE]}],
@@ -62,7 +62,7 @@ _SCHEMAS: Final[dict[str, Any]] = {
     },
     "BatchAccepted": {
         "type": "object",
-        "description": "Sent when at least one event was accepted, or there was none.",
+        "description": "Sent if at least one event was accepted, or there were none.",
         "required": ["success", "accepted", "rejected"],
         "properties": {
             "success": {"const": True},
@@ -104,15 +104,15 @@ _SCHEMAS: Final[dict[str, Any]] = {
 }
 
 _WORDS: Final = {
-    400: "Malformed, or not acceptable; sending it again will not help",
-    401: "No API key, or an unknown one",
+    400: "Malformed or not acceptable; a retry will not help",
+    401: "Missing or unknown API key",
     404: "No such path",
-    405: "The path does not take this method",
+    405: "Method not allowed for this path",
     413: "Larger than the limits",
     415: "A content encoding other than gzip",
-    429: "More events than the workspace's rate; send it again after Retry-After seconds",
-    501: "A call that is not identify",
-    503: "Not stored; send it again after Retry-After seconds",
+    429: "Over the workspace's rate limit; retry after Retry-After seconds",
+    501: "Not an identify call",
+    503: "Not stored; retry after Retry-After seconds",
 }
 
 _RETRY_AFTER: Final = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}

@@ -1,9 +1,8 @@
-"""The only place in ingest that knows Kafka: one idempotent producer a process.
+"""The only place in ingest that knows Kafka: one idempotent producer per process.
 
-Owns delivery and its deadline, back-pressure, and whether Kafka is there. Knows nothing of HTTP. The producer is polled
-from the event loop while anything is in flight: callbacks run on the loop, and a poll finishes the waiting requests in
-bulk. Invariant: DELIVERED means every in-sync replica has every record; no more is ever queued than the bounds say, and
-by no workspace more than it leaves free.
+Owns delivery and its deadline, back-pressure, and whether Kafka is reachable. Knows nothing of HTTP. The producer is
+polled from the event loop while anything is in flight: callbacks run on the loop, and complete requests in bulk.
+Invariants: DELIVERED means that every in-sync replica has every record; the queue stays within its bounds.
 """
 
 import asyncio

@@ -8,8 +8,8 @@ class Call(Enum):
     """What a path is for."""
 
     IDENTIFY = "one event, or a list of them"
-    BATCH = "many events under one roof"
-    OTHER = "a call of Segment's that is not identify"
+    BATCH = "many events in one request"
+    OTHER = "a Segment call other than identify"
     DESCRIPTION = "the description of this API"
 
 

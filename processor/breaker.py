@@ -35,8 +35,8 @@ class Breaker:
         refused = rejected + sum(seen for _, _, seen in self._seen)
         if total >= self._least and refused * 100 > total * self._percent:
             raise Fatal(
-                f"{refused} of {total} records of the last minute would be rejected: more likely a wrong format or a "
-                "broken deploy than bad events. Look at segment.rejected; DAYMARK_REJECTED_PERCENT sets the limit"
+                f"{refused} of {total} records of the last minute would be rejected: a wrong format or a broken "
+                "deployment is likelier than bad events. See segment.rejected; the limit is DAYMARK_REJECTED_PERCENT"
             )
 
     def note(self, records: int, rejected: int) -> None:

@@ -40,8 +40,7 @@ _SLOT_OF_TAG = [slot(tag) for tag in range(256)]
 _Pair = tuple[bytes, bytes]  # a key and what it is to hold
 _INCARNATION_BYTES: Final = 4
 _ADVICE: Final = (
-    "claims that it held are gone: contact-days may be emitted again, under the same interaction_id; "
-    "docs/store.md says what to do"
+    "claims are lost: contact-days may be emitted again, under the same interaction_id; docs/store.md says what to do"
 )
 
 

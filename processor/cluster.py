@@ -80,7 +80,7 @@ class Cluster:
                 if not question.pending:
                     return
                 self._round(question)
-        raise ClusterError("the cluster's nodes send us from one to the other")
+        raise ClusterError("the cluster's nodes keep redirecting to one another")
 
     def config_get(self, name: str) -> dict[str, str]:
         """Return a setting of the primaries: where they differ, each of its values.

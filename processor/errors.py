@@ -110,7 +110,7 @@ FATAL: Final = frozenset(
 
 
 # What a person can do about a refusal: a missing permission (docs/operations.md lists them), or an unknown user.
-_NOBODY: Final = "the user and the password want a look: DAYMARK_KAFKA_SASL_USERNAME, DAYMARK_KAFKA_SASL_PASSWORD"
+_NOBODY: Final = "check DAYMARK_KAFKA_SASL_USERNAME and DAYMARK_KAFKA_SASL_PASSWORD"
 _ADVICE: Final = {
     "_AUTHENTICATION": _NOBODY,
     "SASL_AUTHENTICATION_FAILED": _NOBODY,

@@ -121,6 +121,6 @@ def _say_beyond(partition: int, committed: int, high: int) -> None:
         partition=partition,
         committed=committed,
         log_ends=high,
-        advice="the topic was truncated or made anew, or offsets of another topic were restored; "
-        "it is read from its beginning",
+        advice="the topic was truncated or recreated, or another topic's offsets were restored; "
+        "reading from the beginning",
     )

@@ -26,7 +26,7 @@ def alive(now_s: float) -> Health:
     silent_s = now_s - metrics.value(metrics.LAST_LOOP)
     if silent_s < DEAD_AFTER_S:
         return Health(good=True, reason="")
-    return Health(good=False, reason=f"the loop has not gone round for {silent_s:.0f} s")
+    return Health(good=False, reason=f"worker loop stalled for {silent_s:.0f} s")
 
 
 def ready() -> Health:
@@ -41,11 +41,11 @@ def ready() -> Health:
 
 def _obstacle() -> str:
     if metrics.value(metrics.PAUSED):
-        return "Redis cannot answer: paused"
+        return "Redis is unavailable: partitions are paused"
     if not metrics.value(metrics.STORE_UP):
-        return "the store of claims does not answer"
+        return "the claims store does not answer"
     if not metrics.value(metrics.SESSIONS):
         return "Kafka has not answered yet"
     if not metrics.value(metrics.PARTITIONS) and not metrics.value(metrics.SETTLED):
-        return "no partitions are assigned, and the group has not settled"
+        return "no partitions are assigned, and the group is still rebalancing"
     return ""

@@ -134,13 +134,16 @@ class Latencies(Collector):
         yield HistogramMetricFamily(*_LATENCY, buckets=buckets, sum_value=self._sum)
 
 
-_LATENCY: Final = ("daymark_event_commit_seconds", "From an event's receipt by ingest to the commit of what it became")
+_LATENCY: Final = (
+    "daymark_event_commit_seconds",
+    "Time from an event's receipt by ingest to the commit of its outcome",
+)
 
 
 def _records() -> GaugeMetricFamily:
     return GaugeMetricFamily(
         "daymark_lag_records",
-        "Records of a partition that are not committed, by its last known end",
+        "Lag in records: the partition's last known end minus its committed offset",
         labels=["partition"],
     )
 
@@ -148,6 +151,6 @@ def _records() -> GaugeMetricFamily:
 def _seconds() -> GaugeMetricFamily:
     return GaugeMetricFamily(
         "daymark_event_lag_seconds",
-        "Age of a partition's oldest event not known to be committed; grows while nothing moves: alert",
+        "Lag in seconds: age of the partition's oldest uncommitted event; grows while nothing moves: alert",
         labels=["partition"],
     )

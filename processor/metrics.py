@@ -15,15 +15,15 @@ BUILD: Final = Gauge(
 )
 EVENTS: Final = Counter(
     "daymark_events_total",
-    "Events committed, by what became of them: emitted, duplicate, or a reason of rejection",
+    "Events committed, by outcome: emitted, duplicate, or the rejection reason",
     ["result"],
 )
 TRAITS: Final = Counter(
-    "daymark_traits_total", "Changes of properties committed: emitted, or stale (a newer one was already)", ["result"]
+    "daymark_traits_total", "Property changes committed: emitted, or stale (a newer one was emitted before)", ["result"]
 )
 SKIPPED: Final = Counter(
     "daymark_events_skipped_total",
-    "Offsets that Kafka deleted, by retention, before a worker had committed them: alert",
+    "Offsets deleted by retention before a worker had committed them: alert",
     ["partition"],
 )
 BEYOND_END: Final = Counter(
@@ -32,18 +32,21 @@ BEYOND_END: Final = Counter(
     ["partition"],
 )
 UNKNOWN_WORKSPACE: Final = Counter(
-    "daymark_events_unknown_workspace_total", "Events of a workspace that is not in the file"
+    "daymark_events_unknown_workspace_total", "Events of a workspace that is not in the workspaces file"
 )
 WORKSPACES_REFUSED: Final = Gauge(
-    "daymark_workspaces_refused", "1 while the workspaces file cannot be read and the one before it stands: alert"
+    "daymark_workspaces_refused", "1 while the workspaces file is invalid and the previous one stays in force: alert"
 )
-BATCHES: Final = Counter("daymark_batches_total", "Batches by their end: committed, aborted, claims_away", ["result"])
-SESSIONS: Final = Counter("daymark_sessions_total", "Consumers and producers made; more than one: something was lost")
+BATCHES: Final = Counter("daymark_batches_total", "Batches by outcome: committed, aborted, claims_away", ["result"])
+SESSIONS: Final = Counter(
+    "daymark_sessions_total",
+    "Sessions opened (a consumer and a producer each); more than one means that a session was lost",
+)
 BATCH_RECORDS: Final = Histogram(
-    "daymark_batch_records", "Records of a batch", buckets=(1, 10, 100, 500, 1000, 2000, 5000, 10000)
+    "daymark_batch_records", "Records per batch", buckets=(1, 10, 100, 500, 1000, 2000, 5000, 10000)
 )
 STEP_SECONDS: Final = Histogram(
-    "daymark_step_seconds", "Time of a batch's step: read, claim, decide, commit", ["step"], buckets=_SECONDS
+    "daymark_step_seconds", "Duration of each step of a batch: read, claim, decide, commit", ["step"], buckets=_SECONDS
 )
 LAG: Final = Lag()
 REGISTRY.register(LAG)
@@ -51,11 +54,11 @@ LATENCIES: Final = Latencies()
 REGISTRY.register(LATENCIES)
 PARTITIONS: Final = Gauge("daymark_partitions", "Partitions assigned to this worker")
 SETTLED: Final = Gauge(
-    "daymark_group_settled", "1 while this worker has its place in the group, which may be without partitions"
+    "daymark_group_settled", "1 while this worker is a settled member of the group, possibly without partitions"
 )
-STORE_UP: Final = Gauge("daymark_store_up", "1 while the store of claims answers")
-PAUSED: Final = Gauge("daymark_paused", "1 while Redis cannot answer and the partitions are paused")
-CLAIMS_FULL: Final = Gauge("daymark_claims_full", "1 while Redis has no memory for claims: alert")
+STORE_UP: Final = Gauge("daymark_store_up", "1 while the claims store answers")
+PAUSED: Final = Gauge("daymark_paused", "1 while Redis is unavailable and the partitions are paused")
+CLAIMS_FULL: Final = Gauge("daymark_claims_full", "1 while Redis is out of memory for claims: alert")
 EVICTING: Final = Gauge(
     "daymark_claims_evicting", "1 when Redis may evict claims (its policy is not noeviction): alert"
 )
@@ -64,7 +67,7 @@ STORE_LOST: Final = Gauge(
     "When this worker last noticed that Redis had lost claims (emptied, another one, or an older replica), 0: never: "
     "alert",
 )
-LAST_LOOP: Final = Gauge("daymark_last_loop_timestamp_seconds", "When the worker's loop last went round")
+LAST_LOOP: Final = Gauge("daymark_last_loop_timestamp_seconds", "When the worker's loop last completed an iteration")
 
 
 def value(metric: Counter | Gauge) -> float:

@@ -7,7 +7,7 @@ cluster whose events are claimed there. Three things tell of claims that are gon
   that is gone, or lower than one that was acknowledged, tells that the store was emptied, replaced, or failed over to a
   replica that lagged behind. No other worker's calls can hide it or cause it.
 - Committed offsets carry the store's name (`Note`): a worker that starts compares the last one with what it meets.
-- A foreign Kafka cluster's name in the identity: two installations would take each other's days (DECISIONS.md, 28).
+- A foreign Kafka cluster's name in the identity: two installations would claim each other's days (DECISIONS.md, 28).
 """
 
 import re
@@ -57,7 +57,7 @@ class Identity(NamedTuple):
         """
         found = _IDENTITY.fullmatch(packed.decode(errors="replace"))
         if found is None:
-            raise Fatal("Redis holds another application's value under a key of Daymark's: use a database of its own")
+            raise Fatal("Redis has another application's value under one of Daymark's keys: use a database of its own")
         return cls(found[1], found[2], int(found[3]))
 
     def claimed_for(self, kafka: str | None, moved_from: str | None) -> Self:
@@ -73,8 +73,8 @@ class Identity(NamedTuple):
         if kafka is None or self.kafka in {kafka, _UNKNOWN, moved_from}:
             return self._replace(kafka=kafka or self.kafka)
         raise Fatal(
-            f"Redis holds the claims of topics on another Kafka cluster ({self.kafka}; this one is {kafka}), and "
-            "two installations would take each other's days. If both are in use, give one a DAYMARK_TOPIC_PREFIX or a "
+            f"Redis holds the claims of topics on another Kafka cluster ({self.kafka}; this one is {kafka}), and two "
+            "installations would claim each other's days. If both are in use, give one a DAYMARK_TOPIC_PREFIX or a "
             f"Redis database of its own; if the topics were moved here, set DAYMARK_CLAIMS_MOVED_FROM={self.kafka}"
         )
 

@@ -241,7 +241,7 @@ class Sink:
         smaller = limit if limit is not None and limit < size else size // 2
         if smaller < LEAST_BATCH_BYTES:
             written = ", ".join(sorted({output.topic for output in self._outputs}))
-            return Fatal(f"{said}: a single record is larger than its topic takes; raise {MESSAGE_LIMIT} of {written}")
+            return Fatal(f"{said}: a single record is larger than its topic allows; raise {MESSAGE_LIMIT} of {written}")
         log.warning("batches.smaller", batch_bytes=smaller, error=said)
         self._config["batch.size"] = smaller
         self._connections.failed = True  # the next transaction is a new producer's

@@ -199,7 +199,7 @@ class Source:
                     self._gaps.check_behind(partition, expected)
                     continue
                 if self._due and offset > self._due.pop(partition, offset):
-                    raise SessionLost(f"partition {partition} went back to {expected}, but goes on at {offset}")
+                    raise SessionLost(f"partition {partition} was sought back to {expected}, but continued at {offset}")
                 if offset > expected:
                     self._gaps.missed(partition, expected, offset)
                 kept.append(to_record(message, partition, offset))
@@ -233,7 +233,7 @@ class Source:
         found = self._ask()
         self._asked_at = now
         if found is not None and self._incarnation not in {None, found}:
-            raise SessionLost("the topic was deleted and made again")
+            raise SessionLost("the topic was deleted and recreated")
         self._incarnation = found or self._incarnation
 
     def _seek(self, offsets: Mapping[int, int]) -> None:

@@ -25,7 +25,7 @@ ERRORS: Final = (
 
 # What to do about a refusal.
 _LOGIN: Final = "check the user and the password in DAYMARK_REDIS"
-_RIGHTS: Final = "grant the user of DAYMARK_REDIS the rights that docs/store.md lists"
+_RIGHTS: Final = "grant DAYMARK_REDIS's user the permissions listed in docs/store.md"
 _VERSION: Final = "Redis 7 or later, or Valkey 8 or later, is required"
 _CLUSTER: Final = "DAYMARK_REDIS names a node of a cluster: begin the URL with redis+cluster:// or rediss+cluster://"
 _SINGLE: Final = "DAYMARK_REDIS names a server that is not a cluster: begin the URL with redis:// or rediss://"
@@ -94,7 +94,7 @@ _REFUSED_WORDS: Final = {
     "Unknown Redis command": f"{_VERSION}, with none of its commands renamed or disabled",
     "syntax error": _VERSION,  # SET … NX GET before Redis 7
     "NOPROTO": _VERSION,
-    "WRONGTYPE": "another application writes to this database under keys of Daymark's: use a database of its own",
+    "WRONGTYPE": "another application writes to this database under Daymark's keys: use a database of its own",
     "DB index is out of range": _DATABASE,
     "invalid DB index": _DATABASE,
     "SELECT is not allowed in cluster mode": _CLUSTER,
@@ -105,8 +105,8 @@ _REFUSED_WORDS: Final = {
 _FULL_WORD: Final = "OOM"
 # What a reply that is met again and again wants.
 _HINTS: Final[dict[type[BaseException], str]] = {
-    driver.ReadOnlyError: "if this lasts, DAYMARK_REDIS names a replica; name the primary",
-    driver.MasterDownError: "if this lasts, DAYMARK_REDIS names a replica; name the primary",
+    driver.ReadOnlyError: "if this persists, DAYMARK_REDIS names a replica; name the primary",
+    driver.MasterDownError: "if this persists, DAYMARK_REDIS names a replica; name the primary",
 }
 
 

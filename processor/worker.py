@@ -89,8 +89,8 @@ class Worker:
                 log.warning("session.lost", error=str(error), sessions=len(began))
                 if len(began) >= _MOST_SESSIONS:
                     raise Fatal(
-                        f"{len(began)} sessions were lost within {_SESSIONS_WITHIN_S:.0f} s, the last: {error}. "
-                        "Is another worker running under this DAYMARK_SLOT?"
+                        f"{len(began)} sessions were lost within {_SESSIONS_WITHIN_S:.0f} s, the last one by: {error}. "
+                        "Is another worker running with this DAYMARK_SLOT?"
                     ) from error
                 self._sleep(min(2.0 ** len(began) / 4, 5.0))
 

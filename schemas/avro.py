@@ -77,14 +77,14 @@ def decode(value: bytes, by_id: Callable[[int], Schema] | None = None) -> tuple[
     writer, skip = _writer(value, by_id)
     codec = _CODECS.get(writer["name"])
     if codec is None:
-        raise UnreadableValue(f"a value of {writer['name']}, which is none of ours")
+        raise UnreadableValue(f"a value of {writer['name']}, which is not one of Daymark's")
     stream = BytesIO(value[skip:])
     try:
         record = fastavro.schemaless_reader(stream, writer, None if writer is codec.schema else codec.schema)
     except (EOFError, ValueError, IndexError, TypeError, OverflowError, SchemaResolutionError) as error:
         raise UnreadableValue(f"the value does not fit its schema {codec.name}: {error}") from None
     if stream.read(1):
-        raise UnreadableValue(f"the value goes on after a whole {codec.name}")
+        raise UnreadableValue(f"trailing bytes after a {codec.name}")
     return codec.name, cast("dict[str, Any]", record)
 
 
@@ -112,7 +112,7 @@ def _registered(schema: Schema) -> Schema:
     with suppress(SchemaParseException, ValueError, KeyError, TypeError):
         parsed = _parsed(schema)
     if not isinstance(parsed, dict) or "name" not in parsed:
-        raise UnreadableValue("the registry's schema is no record")
+        raise UnreadableValue("the registry's schema is not a record")
     return cast("Schema", parsed)
 
 

@@ -83,20 +83,20 @@ class _Interpreter(TreeInterpreter):
 
 def _parsed(text: str) -> _Node:
     if not text.strip() or len(text) > MOST_CHARACTERS:
-        raise BadExpression(f"1 to {MOST_CHARACTERS} characters of JMESPath are wanted")
+        raise BadExpression(f"1 to {MOST_CHARACTERS} characters of JMESPath are required")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # `word` is deprecated for 'word'
             root: _Node = jmespath.compile(text).parsed
     except Warning:
-        raise BadExpression("between ` and ` stands JSON; text is written 'so'") from None
+        raise BadExpression("backticks enclose JSON; write text as 'text'") from None
     except IncompleteExpressionError:
-        raise BadExpression("not JMESPath: it ends too early") from None
+        raise BadExpression("not JMESPath: unexpected end") from None
     except LexerError as error:
         raise BadExpression(f"not JMESPath at character {error.lexer_position + 1}: {error.message}") from None
     except ParseError as error:
         if not error.token_value:  # the end
-            raise BadExpression("not JMESPath: it ends too early") from None
+            raise BadExpression("not JMESPath: unexpected end") from None
         raise BadExpression(f"not JMESPath at character {error.lex_position + 1}: {error.msg}") from None
     except (ValueError, LookupError, RecursionError) as error:
         raise BadExpression(f"not JMESPath: {error}") from None
@@ -115,7 +115,7 @@ def _check(node: _Node) -> None:
     for child, is_reference in zip(node["children"], references, strict=True):
         if isinstance(child, dict):
             if is_reference and child["type"] != "expref":
-                raise BadExpression(f"{node['value']}() wants an &expression")
+                raise BadExpression(f"{node['value']}() requires an &expression")
             if child["type"] == "expref" and not is_reference:
                 raise BadExpression("an &expression has no meaning outside map(), sort_by(), min_by() and max_by()")
             _check(child)
@@ -125,7 +125,7 @@ def _references(name: str, count: int) -> list[bool]:
     """Return for each argument of a function's call whether it is an `&expression`."""
     function = Functions.FUNCTION_TABLE.get(name)
     if function is None:
-        raise BadExpression(f"{name}() is no function of JMESPath")
+        raise BadExpression(f"{name}() is not a JMESPath function")
     signature = function["signature"]
     at_least = "at least " if signature[-1].get("variadic") else ""
     if count < len(signature) or (count > len(signature) and not at_least):

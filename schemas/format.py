@@ -81,7 +81,7 @@ def compiled(table: Mapping[str, Any]) -> Format:
         if field not in FIELDS:
             faults.append(f"{field}: unknown; a format gives {', '.join(FIELDS)}")
         elif not isinstance(text, str):
-            faults.append(f"{field}: a JMESPath expression is wanted, as text")
+            faults.append(f"{field}: must be a JMESPath expression, as text")
         else:
             try:
                 expressions[field] = Expression(text)

@@ -44,5 +44,5 @@ TIMESTAMP_IN_FUTURE = Rejection(Reason.TIMESTAMP_IN_FUTURE, "The timestamp is mo
 
 # Of records that ingest did not write: what they hold cannot be read at all.
 UNREADABLE_HEADERS = Rejection(Reason.MALFORMED_JSON, "The record's headers are not valid UTF-8")
-UNREADABLE_RECORD = Rejection(Reason.TOO_LARGE, "The record is larger than a consumer decompresses")
-WORKSPACE_TOO_LONG = Rejection(Reason.TOO_LARGE, "The header workspace is longer than a workspace's name can be")
+UNREADABLE_RECORD = Rejection(Reason.TOO_LARGE, "The record is too large to decompress")
+WORKSPACE_TOO_LONG = Rejection(Reason.TOO_LARGE, "The header workspace is longer than a workspace name can be")

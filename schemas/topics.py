@@ -81,7 +81,7 @@ def low_limit(name: str, limit: int) -> str | None:
         return None
     return (
         f"{MESSAGE_LIMIT} of {name} is {limit}: large events do not fit; set at least {LEAST_MESSAGE_BYTES} "
-        "(smaller batches are made meanwhile)"
+        "(batches are made smaller in the meantime)"
     )
 
 

@@ -123,11 +123,11 @@ def _workspace(name: str, table: Any, faults: list[str]) -> Workspace:
 
 def _keys(place: str, texts: Any, faults: list[str]) -> tuple[bytes, ...]:
     if not isinstance(texts, list) or len(texts) > MOST_KEYS:
-        faults.append(f"{place}.keys: a list of at most {MOST_KEYS} digests is wanted")
+        faults.append(f"{place}.keys: must be a list of at most {MOST_KEYS} digests")
         return ()
     matches = [_KEY.fullmatch(text) if isinstance(text, str) else None for text in texts]
     if None in matches:
-        faults.append(f'{place}.keys: "sha256:" and 64 hexadecimal digits are wanted; `daymark keys new` makes them')
+        faults.append(f'{place}.keys: must be "sha256:" and 64 hexadecimal digits; `daymark keys new` generates them')
     return tuple(bytes.fromhex(match[1]) for match in matches if match)
 
 
@@ -135,14 +135,14 @@ def _zone(place: str, name: Any, faults: list[str]) -> ZoneInfo | None:
     try:
         return zones.find(str(name))
     except UnknownZone:
-        faults.append(f"{place}.time_zone: no such time zone; a name like Europe/Berlin is wanted")
+        faults.append(f"{place}.time_zone: no such time zone; expected a name such as Europe/Berlin")
         return None
 
 
 def _message(place: str, text: Any, faults: list[str]) -> str:
     if isinstance(text, str) and text.strip() and len(text) <= _TEXT_LIMIT:
         return text
-    faults.append(f"{place}.standard_message: text of 1 to {_TEXT_LIMIT} characters is wanted")
+    faults.append(f"{place}.standard_message: must be text of 1 to {_TEXT_LIMIT} characters")
     return STANDARD_MESSAGE
 
 
@@ -159,13 +159,13 @@ def _format(place: str, table: Any, faults: list[str]) -> Format | None:
 
 def _audiences(place: str, names: Any, faults: list[str]) -> tuple[str, ...]:
     if not isinstance(names, list) or len(names) > _MOST_AUDIENCES:
-        faults.append(f"{place}.audiences: a list of at most {_MOST_AUDIENCES} names is wanted")
+        faults.append(f"{place}.audiences: must be a list of at most {_MOST_AUDIENCES} names")
         return ()
     if not all(isinstance(name, str) and name.strip() and len(name) <= _NAME_LIMIT for name in names):
-        faults.append(f"{place}.audiences: names of 1 to {_NAME_LIMIT} characters are wanted")
+        faults.append(f"{place}.audiences: names must have 1 to {_NAME_LIMIT} characters")
         return ()
     if len({squash(name) for name in names}) < len(names):
-        faults.append(f"{place}.audiences: a name comes twice; letter case, '_', '-' and spaces make no difference")
+        faults.append(f"{place}.audiences: duplicate name; letter case, '_', '-' and spaces are ignored")
     return tuple(names)
 
 
@@ -174,7 +174,7 @@ def _rate(place: str, rate: Any, faults: list[str]) -> float | None:
         return None
     if isinstance(rate, int | float) and not isinstance(rate, bool) and _LEAST_RATE <= rate <= _MOST_RATE:
         return float(rate)
-    faults.append(f"{place}.rate_per_second: a number from {_LEAST_RATE} to {_MOST_RATE} is wanted, in events a second")
+    faults.append(f"{place}.rate_per_second: must be a number from {_LEAST_RATE} to {_MOST_RATE}, in events per second")
     return None
 
 

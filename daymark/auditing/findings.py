@@ -30,20 +30,20 @@ class Finding(StrEnum):
 
 MEANINGS: Final[Mapping[Finding, str]] = {
     Finding.LOST: "a contact-day without an interaction",
-    Finding.DOUBLED: "a contact-day with several different interactions",
-    Finding.WRONG_WINNER: "an interaction of an event that was not the contact-day's first",
-    Finding.WRONG_DAY: "an interaction on another day than its event's",
-    Finding.WRONG_CONTENT: "an interaction that says something else than its event",
-    Finding.UNKNOWN: "an interaction of an event that is rejected or not there",
-    Finding.REJECTION_MISSING: "an event that cannot be taken, and is not in segment.rejected",
-    Finding.REJECTION_EXTRA: "a rejection of an event that can be taken or is not there",
-    Finding.REJECTION_DOUBLED: "an event with several rejections",
-    Finding.REJECTION_WRONG: "a rejection with another reason or other bytes than its event's",
-    Finding.TRAIT_MISSING: "a property that changed, and is not in contact.traits",
+    Finding.DOUBLED: "a contact-day with more than one interaction",
+    Finding.WRONG_WINNER: "an interaction from an event that was not the contact-day's first",
+    Finding.WRONG_DAY: "an interaction on a different day than its event",
+    Finding.WRONG_CONTENT: "an interaction whose content differs from its event",
+    Finding.UNKNOWN: "an interaction from an event that should be rejected or does not exist",
+    Finding.REJECTION_MISSING: "an unacceptable event that is not in segment.rejected",
+    Finding.REJECTION_EXTRA: "a rejection of an event that is acceptable or does not exist",
+    Finding.REJECTION_DOUBLED: "an event with more than one rejection",
+    Finding.REJECTION_WRONG: "a rejection with the wrong reason or bytes",
+    Finding.TRAIT_MISSING: "a property that changed but is not in contact.traits",
     Finding.TRAIT_STALE: "a property whose last record is not its newest change",
-    Finding.TRAIT_WRONG: "a property whose last record says something else than its event",
+    Finding.TRAIT_WRONG: "a property whose last record differs from its event",
     Finding.TRAIT_UNKNOWN: "a property that no event sets",
-    Finding.UNREADABLE: "a value that is not what its topic holds",
+    Finding.UNREADABLE: "a value that does not have its topic's schema",
 }
 
 

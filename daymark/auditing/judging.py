@@ -122,7 +122,7 @@ def _interactions(event: SourceFact | None, interactions: Sequence[SourceFact]) 
 def _rejections(event: SourceFact | None, rejected: Sequence[SourceFact], *, replays: bool) -> Iterator[Note]:
     if event is None or event.kind != Kind.REJECTION:
         if rejected:
-            why = "there is no such event" if event is None else "the event can be taken"
+            why = "there is no such event" if event is None else "the event is acceptable"
             yield Fault(Finding.REJECTION_EXTRA, _example(rejected[0], why=why))
         return
     if not rejected:

@@ -133,7 +133,7 @@ def records(consumer: Consumer, topic: str, wanted: Bounds) -> Iterator[list[Mes
         if time.monotonic() - heard > _STALLED_S:
             partition, upto = next(iter(unfinished.items()))
             raise click.ClickException(
-                f"{topic} cannot be read to its end (partition {partition} to {upto}); is a transaction hanging there?"
+                f"{topic} cannot be read to its end (partition {partition} to {upto}); is there a hanging transaction?"
             )
         yield [message for message in batch if _is_wanted(message, unfinished, consumer)]
     consumer.unassign()

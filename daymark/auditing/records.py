@@ -75,7 +75,7 @@ def output(message: Message, codec: avro.Codec, by_id: ById | None) -> Output:
     """
     schema, fields = avro.decode(message.value() or b"", by_id)
     if schema != codec.name:
-        raise avro.UnreadableValue(f"a {schema}, where a {codec.name} is wanted")
+        raise avro.UnreadableValue(f"expected a {codec.name}, found a {schema}")
     for name, plain in _PLAIN.items():
         value = fields.get(name)
         if value is not None:

@@ -15,9 +15,9 @@ _LABELS: Final[Mapping[Count, str]] = {
     Count.PROPERTIES: "Properties",
     Count.INTERACTIONS_AGAIN: "Interactions emitted again",
     Count.REJECTIONS_AGAIN: "Rejections emitted again",
-    Count.REJECTIONS_OF_INGEST: "Rejections of ingest, not judged",
-    Count.OUT_OF_REACH: "Records of events before the range, not judged",
-    Count.NOT_YET: "Records of events after the range, not judged",
+    Count.REJECTIONS_OF_INGEST: "Rejections by ingest, not judged",
+    Count.OUT_OF_REACH: "Records from events before the range, not judged",
+    Count.NOT_YET: "Records from events after the range, not judged",
 }
 
 
@@ -79,7 +79,7 @@ def _figures(run: Run, reach: Reach, tally: Tally) -> Iterator[tuple[str, int]]:
     for count, label in _LABELS.items():
         if tally.counts[count] or count in {Count.CONTACT_DAYS, Count.PROPERTIES}:
             yield label, tally.counts[count]
-    yield f"Events that {run.group} has still to commit, not judged", reach.lag
+    yield f"Events not yet committed by {run.group}, not judged", reach.lag
     if reach.unread:
         yield f"Events deleted before {run.group} could read them", reach.unread
 

@@ -34,20 +34,22 @@ _REPORT_EVERY = 10_000  # keys judged between two looks at the progress
 
 
 @click.command()
-@click.option("--group", help="Whose work is audited.  [default: DAYMARK_GROUP]")
-@click.option("--since", type=Instant(), help="Events whose records are no older; UTC unless it says otherwise.")
-@click.option("--until", type=Instant(), help="Events whose records are older.")
-@click.option("--max-lag", type=click.IntRange(0), help="Events that may be uncommitted.  [default: any number]")
-@click.option("--no-replays", is_flag=True, help="Nothing was replayed: what was emitted again is doubled.")
-@click.option("--examples", type=click.IntRange(0, 10_000), default=5, show_default=True, help="Of each finding.")
+@click.option("--group", help="Consumer group to audit.  [default: DAYMARK_GROUP]")
+@click.option("--since", type=Instant(), help="Only records from this time on; UTC unless it has an offset.")
+@click.option("--until", type=Instant(), help="Only records before this time.")
+@click.option("--max-lag", type=click.IntRange(0), help="Fail if more events are uncommitted.  [default: no limit]")
+@click.option("--no-replays", is_flag=True, help="Nothing was replayed: count records emitted again as duplicates.")
+@click.option(
+    "--examples", type=click.IntRange(0, 10_000), default=5, show_default=True, help="Examples to show per finding."
+)
 @click.option(
     "--temporary",
     type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
-    help="Folder for about 100 bytes an event while it runs.  [default: the system's]",
+    help="Folder for temporary files, about 100 bytes per event.  [default: the system's]",
 )
 @click.option("--json", "as_line", is_flag=True, help="One line of JSON.")
 def command(**options: Any) -> None:
-    """Compare what is committed with what the raw events demand.
+    """Compare committed results with what the raw events require.
 
     Reads segment.events up to what the group has committed, works out every interaction, rejection and property that
     must come of it, and compares the output topics, read committed. The exit status is 0 when all is right, 3 when
@@ -88,9 +90,9 @@ def command(**options: Any) -> None:
 
 
 def _judge(tally: Tally, lag: int, group: str, max_lag: int | None) -> None:
-    wrong = [] if tally.is_sound else ["what is committed is not what the events demand; see above"]
+    wrong = [] if tally.is_sound else ["committed results differ from what the events require; see above"]
     if max_lag is not None and lag > max_lag:
-        wrong.append(f"{group} has still to commit {lag:,} events, more than --max-lag {max_lag:,}")
+        wrong.append(f"{group} has a lag of {lag:,} events, more than --max-lag {max_lag:,}")
     if wrong:
         raise statuses.SomethingWrong("; ".join(wrong))
 
@@ -100,8 +102,8 @@ def _nothing_committed(admin: AdminClient, group: str, topic: str) -> str:
     with suppress(KafkaException):
         names = sorted(each.group_id for each in admin.list_consumer_groups(request_timeout=_GROUPS_S).result().valid)
         others = f" Groups of this cluster: {', '.join(names[:_MOST_GROUPS])}." if names else ""
-        return f"the group {group} has committed nothing of {topic}; is it the right one (--group)?{others}"
-    return f"the group {group} has committed nothing of {topic}; is it the right one (--group, DAYMARK_GROUP)?"
+        return f"group {group} has committed no offsets of {topic}; is it the right one (--group)?{others}"
+    return f"group {group} has committed no offsets of {topic}; is it the right one (--group, DAYMARK_GROUP)?"
 
 
 def _audit(

@@ -26,7 +26,7 @@ _ADMIN = Address("127.0.0.1", 8081)
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
-    help="Processes that share the port. The first shows health and metrics on the admin port, the second on the next.",
+    help="Processes sharing the port. The first serves metrics and health on the admin port, the second on the next.",
 )
 def command(workers: int) -> None:
     """Run the HTTP API: events in, Kafka out.
@@ -79,7 +79,7 @@ def _prepared(settings: Settings, workers: int) -> _Part:
     from ingest import server  # noqa: PLC0415
 
     if settings.workspaces is None:
-        raise SettingsFaults(["DAYMARK_WORKSPACES: not set; `daymark keys new` makes the file and a first key"])
+        raise SettingsFaults(["DAYMARK_WORKSPACES: not set; `daymark keys new` creates the file and a first key"])
     host, port = settings.admin or _ADMIN
     file = WorkspacesFile(settings.workspaces)
     config = server.Config(

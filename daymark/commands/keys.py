@@ -62,7 +62,7 @@ def new(workspace: str, path: Path, *, as_line: bool) -> None:
     if len(found.get(workspace).keys) >= workspaces.MOST_KEYS:
         digests = " or ".join(_shown(key) for key in found.get(workspace).keys)
         raise click.ClickException(
-            f"{workspace} has {workspaces.MOST_KEYS} keys already: make room with "
+            f"{workspace} already has {workspaces.MOST_KEYS} keys: revoke one with "
             f"`daymark keys revoke {workspace} DIGEST`, DIGEST being {digests}."
         )
     key = _PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
@@ -100,10 +100,10 @@ def revoke(workspace: str, digest: str, path: Path, *, as_line: bool) -> None:
     With - for DIGEST the key itself is read from standard input: a secret is never an argument.
     """
     if digest.startswith(_PREFIX):
-        raise click.UsageError("A secret is never an argument: give - and the key on standard input, or its digest.")
+        raise click.UsageError("A secret must not be an argument: pass - and the key on standard input, or its digest.")
     wanted = workspaces.digest(sys.stdin.readline().strip()).hex() if digest == "-" else digest.removeprefix("sha256:")
     if len(wanted) < _FEWEST:
-        raise click.UsageError(f"At least {_FEWEST} digits of the digest are wanted; `daymark keys list` shows them.")
+        raise click.UsageError(f"Give at least {_FEWEST} digits of the digest; `daymark keys list` shows them.")
     found = [key for key in _read(path).get(workspace).keys if key.hex().startswith(wanted.lower())]
     if len(found) != 1:
         raise click.ClickException(
@@ -136,7 +136,7 @@ def _text(path: Path, *, missing_ok: bool) -> str:
     except FileNotFoundError:
         if missing_ok:
             return ""
-        raise click.ClickException(f"there is no file {path}; `daymark keys new` makes it.") from None
+        raise click.ClickException(f"there is no file {path}; `daymark keys new` creates it.") from None
     except (OSError, ValueError) as error:
         raise click.ClickException(f"{path} cannot be read: {error}") from None
 

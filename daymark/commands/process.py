@@ -25,7 +25,9 @@ _ADMIN: Final = Address("127.0.0.1", 8082)
 
 
 @click.command(short_help="Run workers: one interaction per contact per day.")
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes, each one worker.")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Number of processes, one worker each."
+)
 def command(workers: int) -> None:
     """Run workers: one interaction per contact per day.
 
@@ -110,5 +112,8 @@ class _Stopping:
 
 
 def _leave() -> None:
-    click.echo(f"daymark: the last batch took over {_GRACE_S:.0f} s after SIGTERM; left without it", err=True)
+    click.echo(
+        f"daymark: the last batch did not finish within {_GRACE_S:.0f} s of SIGTERM; exiting without committing it",
+        err=True,
+    )
     os._exit(1)

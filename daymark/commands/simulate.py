@@ -44,21 +44,21 @@ class _Script(NamedTuple):
 
 def _refuse_argument(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     if context.get_parameter_source(str(parameter.name)) is click.core.ParameterSource.COMMANDLINE:
-        raise click.UsageError("A secret is never an argument: set DAYMARK_KEY, or give a file with --key-file.")
+        raise click.UsageError("A secret must not be an argument: set DAYMARK_KEY, or name a file with --key-file.")
     return value
 
 
 @click.command()
 @click.option("--contacts", type=click.IntRange(1), default=1000, show_default=True, help="People in the audience.")
-@click.option("--days", type=click.IntRange(1, 3650), default=1, show_default=True, help="Days in a row.")
-@click.option("--start-day", type=click.DateTime(["%Y-%m-%d"]), help="The first day.  [default: so that today is last]")
-@click.option("--time-zone", default="UTC", show_default=True, help="Where days begin: the workspace's time zone.")
+@click.option("--days", type=click.IntRange(1, 3650), default=1, show_default=True, help="Consecutive days.")
+@click.option("--start-day", type=click.DateTime(["%Y-%m-%d"]), help="First day.  [default: today is the last]")
+@click.option("--time-zone", default="UTC", show_default=True, help="Time zone of the days: the workspace's.")
 @click.option(
     "--repeat",
     type=click.FloatRange(1),
     default=1.0,
     show_default=True,
-    help="Calls a contact-day; 1.5: a second one for half of them.",
+    help="Calls per contact-day; 1.5 means a second one for half of them.",
 )
 @click.option(
     "--retries",
@@ -67,27 +67,35 @@ def _refuse_argument(context: click.Context, parameter: click.Parameter, value: 
     type=_SHARE,
     default=0.0,
     show_default=True,
-    help="Share of calls sent again, byte for byte.",
+    help="Share of calls retried, byte for byte.",
 )
-@click.option("--invalid", type=_SHARE, default=0.0, show_default=True, help="Share of invalid calls, sent on top.")
-@click.option("--deltas", type=click.IntRange(0), default=0, help="A life: hours in which some leave and others enter.")
-@click.option("--resyncs", type=click.IntRange(0), default=0, help="A life: hours in which all members come again.")
-@click.option("--replays", type=click.IntRange(0), default=0, help="A life: how often history is sent once more.")
+@click.option("--invalid", type=_SHARE, default=0.0, show_default=True, help="Share of additional, invalid calls.")
+@click.option("--deltas", type=click.IntRange(0), default=0, help="Lifecycle: hours in which members leave and enter.")
+@click.option("--resyncs", type=click.IntRange(0), default=0, help="Lifecycle: hours of a whole re-sync.")
+@click.option(
+    "--replays", type=click.IntRange(0), default=0, help="Lifecycle: how often the whole history is replayed."
+)
 @click.option(
     "--out-of-order",
     type=_SHARE,
     default=0.0,
-    help="A life: share of calls that come after newer ones.",
+    help="Lifecycle: share of calls delivered after newer ones.",
 )
 @click.option(
     "--truth",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="A life: write here what each property must be in the end, a line of JSON each.",
+    help="Lifecycle: write the expected final value of each property to this file, one JSON object per line.",
 )
 @click.option("--audience", "name", default="Order completed last 30days", show_default=True, help="Its name.")
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The same seed, the same calls.")
-@click.option("--to", type=click.Choice(["http", "topic"]), default="http", show_default=True, help="The way in.")
-@click.option("--url", help="Where the API is.  [default: that of `daymark up` here, else DAYMARK_HTTP]")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed, same calls.")
+@click.option(
+    "--to",
+    type=click.Choice(["http", "topic"]),
+    default="http",
+    show_default=True,
+    help="Over HTTP or straight to the topic.",
+)
+@click.option("--url", help="URL of the API.  [default: that of `daymark up` here, else DAYMARK_HTTP]")
 @click.option("--key", envvar="DAYMARK_KEY", hidden=True, callback=_refuse_argument)
 @click.option(
     "--key-file",
@@ -96,20 +104,24 @@ def _refuse_argument(context: click.Context, parameter: click.Parameter, value: 
     help="File with the API key.  [default: DAYMARK_KEY, else the key of `daymark up` here]",
 )
 @click.option(
-    "--workspace", help="With --to topic and --truth: whose calls these are.  [default: as `daymark up` here]"
+    "--workspace", help="With --to topic and --truth: workspace of the calls.  [default: that of `daymark up` here]"
 )
 @click.option(
-    "--batch", type=click.IntRange(0, requests.MOST_EVENTS), default=0, show_default=True, help="0: single calls."
+    "--batch",
+    type=click.IntRange(0, requests.MOST_EVENTS),
+    default=0,
+    show_default=True,
+    help="Events per request; 0 sends single calls.",
 )
 @click.option("--gzip", "gzipped", is_flag=True, help="Compress requests.")
 @click.option("--concurrency", type=click.IntRange(1, 10_000), default=32, show_default=True, help="Connections.")
-@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Most events a second.  [default: any]")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Maximum events per second.  [default: no limit]")
 @click.option(
     "--patience",
     type=click.FloatRange(1),
     default=300.0,
     show_default=True,
-    help="Seconds for which a request is tried again.",
+    help="Seconds for which a request is retried.",
 )
 @click.option("--json", "as_line", is_flag=True, help="The summary as one line of JSON.")
 def command(**options: Any) -> None:
@@ -134,10 +146,10 @@ def command(**options: Any) -> None:
     summary = summarise(script.expected, tally, time.monotonic() - started)
     _show(summary, as_line=options["as_line"])
     if stopped:
-        click.echo("daymark: stopped before all was sent", err=True)
+        click.echo("daymark: stopped before everything was sent", err=True)
         raise KeyboardInterrupt
     if summary.unexpected:
-        raise statuses.SomethingWrong("something else came of it than expected; see above")
+        raise statuses.SomethingWrong("the outcome differs from what was expected; see above")
     if not summary.is_sound:
         raise click.ClickException("not everything was sent; see above")
 
@@ -160,7 +172,7 @@ def _is_life(options: dict[str, Any]) -> bool:
 
 def _life(options: dict[str, Any]) -> _Script:
     if options["days"] != 1 or options["repeat"] != 1 or options["invalid"]:
-        raise click.UsageError("--days, --repeat and --invalid are a sync's, not a life's.")
+        raise click.UsageError("--days, --repeat and --invalid apply to a first sync, not to a lifecycle.")
     zone, now_ms = _zone(options["time_zone"]), time.time_ns() // 1_000_000
     numbers = {name: options[name] for name in ("deltas", "resyncs", "replays", "out_of_order", "seed")}
     try:
@@ -200,7 +212,7 @@ def _zone(name: str) -> ZoneInfo | None:
     try:
         return zones.find(name)
     except zones.UnknownZone:
-        raise click.UsageError(f"{name!r} is no time zone; a name like Europe/Berlin is wanted.") from None
+        raise click.UsageError(f"{name!r} is not a time zone; expected a name such as Europe/Berlin.") from None
 
 
 def _to_http(events: Iterator[Event], options: dict[str, Any], tally: Tally) -> None:
@@ -221,9 +233,7 @@ def _target(options: dict[str, Any]) -> requests.Target:
     if not key and url == up.get("http"):  # its key is nobody else's business
         key = up["key"]
     if not key:
-        raise click.UsageError(
-            "An API key is wanted: set DAYMARK_KEY or give --key-file; `daymark keys new` makes one."
-        )
+        raise click.UsageError("No API key: set DAYMARK_KEY or pass --key-file; `daymark keys new` creates one.")
     try:
         return requests.target(url, key, gzipped=options["gzipped"])
     except ValueError as error:

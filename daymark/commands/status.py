@@ -32,7 +32,7 @@ class Part(NamedTuple):
 
 
 @click.command()
-@click.option("--json", "as_line", is_flag=True, help="One line of JSON: a list, an object for each `daymark up`.")
+@click.option("--json", "as_line", is_flag=True, help="One line of JSON: a list with an object for each `daymark up`.")
 def command(*, as_line: bool) -> None:
     """Show what a running `daymark up` runs, and how to reach it.
 
@@ -46,7 +46,7 @@ def command(*, as_line: bool) -> None:
         for up, of_it in found:
             _show(up, of_it)
     if not found:
-        raise statuses.SomethingWrong("no `daymark up` is running, as far as can be seen from here")
+        raise statuses.SomethingWrong("no running `daymark up` was found from here")
     if not all(part.ready for _, of_it in found for part in of_it):
         raise statuses.SomethingWrong("not every part is ready; see its log")
 

@@ -47,24 +47,26 @@ class _From(NamedTuple):
 
 def _email(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
     if text is not None and (text := contact.normalise(text)) is None:
-        raise click.BadParameter("it is no e-mail address.")
+        raise click.BadParameter("not an e-mail address.")
     return text
 
 
-@click.command(epilog="\n".join(("\b", "A line is one record, its words two spaces apart:", *COLUMNS.values())))
+@click.command(epilog="\n".join(("\b", "Each line is one record, its columns two spaces apart:", *COLUMNS.values())))
 @click.option("--topic", "kinds", type=click.Choice([*_KINDS]), multiple=True, help="Repeatable.  [default: all]")
-@click.option("--workspace", help="Of this workspace only.")
-@click.option("--email", callback=_email, help="Of this contact only, in any letter case.")
+@click.option("--workspace", help="Only this workspace.")
+@click.option("--email", callback=_email, help="Only this contact, in any letter case.")
 @click.option(
-    "--reason", type=click.Choice([reason.value for reason in Reason]), help="Rejections with this reason only."
+    "--reason", type=click.Choice([reason.value for reason in Reason]), help="Only rejections with this reason."
 )
 @click.option(
-    "--since", type=Instant(), help="What was emitted since: 2026-11-24, 2026-11-24T12:00Z or -2h; then what comes."
+    "--since",
+    type=Instant(),
+    help="Begin with records emitted since 2026-11-24, 2026-11-24T12:00Z or -2h; then follow.",
 )
-@click.option("--from-beginning", is_flag=True, help="All that is there, then what comes.")
-@click.option("--count", type=click.IntRange(1), help="Stop after so many.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Stop after so many seconds.")
-@click.option("--json", "as_lines", is_flag=True, help="A line of JSON each.")
+@click.option("--from-beginning", is_flag=True, help="Begin with the oldest record; then follow.")
+@click.option("--count", type=click.IntRange(1), help="Stop after this many records.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Stop after this many seconds.")
+@click.option("--json", "as_lines", is_flag=True, help="One JSON object per line.")
 def command(**options: Any) -> None:
     """Show interactions, traits and rejections as they commit.
 
@@ -85,7 +87,7 @@ def command(**options: Any) -> None:
         consumer.assign(_places(consumer, known, names, _From(options["since"], options["from_beginning"])))
         if not options["as_lines"]:
             _explain(kinds or tuple(_KINDS))
-        click.echo("Waiting for what commits; Ctrl-C ends it.", err=True)
+        click.echo("Waiting for commits; press Ctrl-C to stop.", err=True)
         _show(consumer, found, options)
     except KafkaException as error:
         raise click.ClickException(f"Kafka at {found.kafka}: {error.args[0].str()}") from None
@@ -112,7 +114,7 @@ def _show(consumer: Consumer, found: settings.Settings, options: dict[str, Any])
         if shown == count:
             return
     if count:
-        raise SomethingWrong(f"{shown} of {count} came within {timeout:g} s")
+        raise SomethingWrong(f"only {shown} of {count} records arrived within {timeout:g} s")
 
 
 def _names(topics: Topics, kinds: tuple[str, ...]) -> list[str]:

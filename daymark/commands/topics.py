@@ -61,12 +61,16 @@ class State(msgspec.Struct, frozen=True):
 
 
 @click.command()
-@click.option("--partitions", type=click.IntRange(1, 10_000), help="Of each topic.  [default: 12]")
-@click.option("--replication", type=click.IntRange(1, 100), help="Copies of each.  [default: 3, or as many as brokers]")
+@click.option("--partitions", type=click.IntRange(1, 10_000), help="Partitions per topic.  [default: 12]")
+@click.option(
+    "--replication",
+    type=click.IntRange(1, 100),
+    help="Replication factor.  [default: 3, or the number of brokers if lower]",
+)
 @click.option("--wait", type=click.FloatRange(0), default=0.0, help="Seconds to wait for a broker that is starting.")
 @click.option("--json", "as_line", is_flag=True, help="One line of JSON.")
 def command(partitions: int | None, replication: int | None, wait: float, *, as_line: bool) -> None:
-    """Create the topics that are missing and say what differs.
+    """Create missing topics and report differences.
 
     Nothing that exists is changed. The exit status is 3 when something differs.
     """
@@ -82,7 +86,7 @@ def command(partitions: int | None, replication: int | None, wait: float, *, as_
         raise click.ClickException(f"Kafka at {found.kafka}: {error.args[0].str()}") from None
     _show(states, as_line=as_line)
     if any(state.why for state in states):
-        raise statuses.SomethingWrong("not all topics are as they should be; see above")
+        raise statuses.SomethingWrong("some topics are missing or differ; see above")
 
 
 def want(topic: Topic, partitions: int, replication: int) -> Wanted:
@@ -94,12 +98,12 @@ def want(topic: Topic, partitions: int, replication: int) -> Wanted:
 def differences(wanted: Wanted, found: Found) -> Iterator[str]:
     """Yield what differs in a topic, a line each. More copies than wanted are no difference."""
     if found.partitions != wanted.partitions:
-        yield f"{found.partitions} partitions, {wanted.partitions} wanted (or say --partitions {found.partitions})"
+        yield f"{found.partitions} partitions, expected {wanted.partitions} (or pass --partitions {found.partitions})"
     if found.replication < wanted.replication:
-        yield f"replication {found.replication}, {wanted.replication} wanted"
+        yield f"replication factor {found.replication}, expected {wanted.replication}"
     for name, value in wanted.settings.items():
         if _set(found.settings.get(name)) != _set(value):
-            yield f"{name} is {found.settings.get(name)}, {value} wanted"
+            yield f"{name} is {found.settings.get(name)}, expected {value}"
     limit = found.settings.get(MESSAGE_LIMIT)
     if limit is not None and (why := low_limit(wanted.name, int(limit))):
         yield why
@@ -126,7 +130,7 @@ def _state(topic: Wanted, found: Found | None, *, uneven: bool) -> State:
         why = tuple(differences(topic, found))
         return State(topic.name, "differs" if why else "ok", found.partitions, found.replication, why)
     if uneven:
-        return State(topic.name, "missing", 0, 0, ("not created: settle the others' partitions first",))
+        return State(topic.name, "missing", 0, 0, ("not created: correct the partition counts of the others first",))
     return State(topic.name, "created", topic.partitions, topic.replication)
 
 

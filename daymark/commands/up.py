@@ -56,10 +56,12 @@ class Options(NamedTuple):
     envvar=running.DATA,
     show_default=True,
     show_envvar=True,
-    help="Folder of keys, data and logs; kept between runs.",
+    help="Folder for keys, data and logs; kept between runs.",
 )
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes, each one worker.")
-@click.option("--json", "as_line", is_flag=True, help="Once ready, one line of JSON; then quiet.")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Number of processes, one worker each."
+)
+@click.option("--json", "as_line", is_flag=True, help="Print one line of JSON once ready, and nothing else.")
 @click.option(
     "--cache",
     type=click.Path(file_okay=False, path_type=Path),
@@ -162,7 +164,7 @@ def _make_topics(folder: Path, environ: Mapping[str, str]) -> None:
     log = folder / "logs" / "topics.log"
     (folder / "topics").mkdir(exist_ok=True)
     if Child.start((*_DAYMARK, "topics"), folder / "topics" / "pid", log, environ).wait(_TOPICS_S) != 0:
-        raise LocalFault(f"the topics could not be made: {last_line(log)} (see {log})")
+        raise LocalFault(f"the topics could not be created: {last_line(log)} (see {log})")
 
 
 def _environment(folder: Path, kafka: Kafka, valkey: Valkey) -> dict[str, str]:

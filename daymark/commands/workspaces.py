@@ -35,7 +35,7 @@ class _Checked(NamedTuple):
 
 @click.group()
 def command() -> None:
-    """Check a workspaces file before it is put in its place.
+    """Check a workspaces file before deploying it.
 
     A running Daymark reads a changed file again within a second. One with a fault is refused, and the old one stands.
     """
@@ -46,7 +46,7 @@ def command() -> None:
 @click.option(
     "--events",
     type=_FILE,
-    help=f"Events to try, one a line, the first {samples.MOST_SAMPLES:,}.  [default: Daymark's own examples]",
+    help=f"Events to try, one per line, at most {samples.MOST_SAMPLES:,}.  [default: Daymark's own examples]",
 )
 @click.option("--json", "as_line", is_flag=True, help="One line of JSON.")
 def check(path: Path, events: Path | None, *, as_line: bool) -> None:
@@ -57,7 +57,7 @@ def check(path: Path, events: Path | None, *, as_line: bool) -> None:
     workspaces = read(path).by_name.values()
     tried = samples.of_file(events, time.time_ns() // 1_000_000) if events else samples.examples()
     if not tried:
-        raise click.ClickException(f"{events} holds no event.")
+        raise click.ClickException(f"{events} contains no event.")
     checked = [_Checked(workspace, samples.dry_run(workspace, tried)) for workspace in workspaces]
     if as_line:
         click.echo(json.dumps([_row(each) for each in checked]))
@@ -65,8 +65,8 @@ def check(path: Path, events: Path | None, *, as_line: bool) -> None:
         _show(checked, samples.dry_run(PLAIN, tried), every=events is not None)
     blind = [each.workspace.name for each in checked if each.is_blind]
     if blind:
-        advice = "" if events else " If yours are of another form, try them: --events FILE, with an event a line."
-        raise SomethingWrong(f"the format of {', '.join(blind)} reads none of {len(tried)} events.{advice}")
+        advice = "" if events else " If your events look different, try them: --events FILE, one event per line."
+        raise SomethingWrong(f"the format of {', '.join(blind)} matches none of {len(tried)} events.{advice}")
 
 
 def _row(checked: _Checked) -> dict[str, Any]:
@@ -92,18 +92,18 @@ def _show(checked: Sequence[_Checked], plain: DryRun, *, every: bool) -> None:
             console.print(_tried(each.found, plain))
         console.print()
     if not checked:
-        console.print("No workspaces: every key would be refused.")
+        console.print("No workspaces: every API key would be refused.")
 
 
 def _settings(workspace: Workspace) -> Table:
     rate = workspace.rate_per_second
     rows = {
-        "keys": str(len(workspace.keys) or "none: it can send nothing"),
+        "keys": str(len(workspace.keys) or "none: it cannot send events"),
         "time zone": workspace.time_zone,
         "standard message": workspace.standard_message,
-        "rate": "no limit" if rate is None else f"{rate:,g} events a second",
+        "rate": "no limit" if rate is None else f"{rate:,g} events per second",
         "audiences": ", ".join(workspace.audiences) or "none",
-        "format": "as the contract has it",
+        "format": "default",
     }
     if workspace.format:
         del rows["format"]

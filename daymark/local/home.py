@@ -56,7 +56,7 @@ def held(folder: Path, environ: Mapping[str, str]) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LocalFault(
-                f"another `daymark up` runs on {folder}: stop it, or name another folder with --data"
+                f"another `daymark up` is using {folder}: stop it, or name another folder with --data"
             ) from None
         end_leftovers(folder)
         try:

@@ -100,13 +100,15 @@ def _fetch_one(folder: Path, jar: Jar, download: Download) -> None:
             try:
                 file = download(jar, Path(scratch))
             except (OSError, RuntimeError) as error:
-                problem = f"could not be fetched ({error}). Check the network and try again"
+                problem = f"could not be fetched ({error}). Check the network and retry"
                 continue
             found = hashlib.sha256(file.read_bytes()).hexdigest()
             if found == jar.sha256:
                 file.replace(folder / jar.filename)
                 return
-            problem = f"has SHA-256 {found}, not {jar.sha256}: not the real file. Check proxies and jgo's repositories"
+            problem = (
+                f"has SHA-256 {found}, not {jar.sha256}: not the genuine file. Check proxies and jgo's repositories"
+            )
     raise LocalFault(f"{jar.group}:{jar.artifact}:{jar.version} {problem}")
 
 

@@ -54,7 +54,7 @@ def _fingerprint(kit: Kit) -> str:
 
 def _make_archive(kit: Kit, archive: Path) -> None:
     """Start and stop a node of its own that notes the classes it loads; leave an empty file where that fails."""
-    click.echo("Preparing Java for Kafka (once, some 15 s)", err=True)
+    click.echo("Preparing Java for Kafka (once, about 15 s)", err=True)
     with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
         new = Path(scratch) / archive.name
         node = Kafka(

@@ -104,4 +104,4 @@ def put_aside(log: Path) -> None:
 def last_line(log: Path) -> str:
     """Return the last thing that was said in a log."""
     lines = log.read_text(errors="replace").split("\n") if log.exists() else []
-    return next((line for line in reversed(lines) if line.strip()), "it said nothing")
+    return next((line for line in reversed(lines) if line.strip()), "no output")

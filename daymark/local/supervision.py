@@ -98,4 +98,4 @@ class Supervision:
         except LocalFault as fault:
             self._say(fault.message)
         else:
-            self._say(f"{part.name} runs again")
+            self._say(f"{part.name} is running again")

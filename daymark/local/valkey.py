@@ -98,7 +98,7 @@ class Valkey:
         deadline = time.monotonic() + _START_S
         while not self._answers():
             if self.dead or time.monotonic() > deadline:
-                raise LocalFault(f"Valkey does not start: see {self.log}")
+                raise LocalFault(f"Valkey did not start: see {self.log}")
             time.sleep(_POLL_S)
 
     def stop(self) -> None:

@@ -49,7 +49,10 @@ def test_each_page(worker: admin.Served) -> None:
     metrics.PAUSED.set(1)
     assert json.loads(_ask(worker.place, "GET", "/livez")[1]) == {"alive": True, "reason": ""}
     status, body = _ask(worker.place, "GET", "/readyz")
-    assert (status, json.loads(body)) == (503, {"ready": False, "reason": "Redis cannot answer: paused"})
+    assert (status, json.loads(body)) == (
+        503,
+        {"ready": False, "reason": "Redis is unavailable: partitions are paused"},
+    )
     assert b"\ndaymark_partitions 7.0\n" in _ask(worker.place, "GET", "/metrics")[1]
     assert _ask(worker.place, "GET", "/")[0] == 404
     assert _ask(worker.place, "POST", "/livez")[0] == 405

@@ -59,7 +59,7 @@ def test_a_group_that_has_committed_nothing_is_no_sound_one(kafka: str, topics: 
     assert producer.flush(30) == 0
     result = run(kafka, DAYMARK_TOPIC_PREFIX=topics.prefix, DAYMARK_GROUP=f"{topics.prefix}none")
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"Error: the group {topics.prefix}none has committed nothing of {topics.events}")
+    assert result.stderr.startswith(f"Error: group {topics.prefix}none has committed no offsets of {topics.events}")
     assert "--group" in result.stderr
 
 

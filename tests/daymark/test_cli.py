@@ -56,7 +56,7 @@ def test_bad_settings_are_said_all_at_once(name: str) -> None:
     assert said.returncode == 2
     kafka, redis, http = said.stderr.splitlines()
     assert kafka == "daymark: DAYMARK_KAFKA: 'x' is not host:port"
-    assert redis.startswith("daymark: DAYMARK_REDIS: scheme://host:port is wanted")
+    assert redis.startswith("daymark: DAYMARK_REDIS: expected scheme://host:port")
     assert http == "daymark: DAYMARK_HTTP: 'z' is not host:port"
 
 

@@ -47,7 +47,7 @@ def test_a_failed_download_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(LocalFault) as refused:
         jars.fetch_missing(tmp_path, [JAR], download)
     assert "no route" in refused.value.message
-    assert "try again" in refused.value.message
+    assert "retry" in refused.value.message
     assert "\n" not in refused.value.message
 
 

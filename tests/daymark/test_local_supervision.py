@@ -62,7 +62,7 @@ def test_a_dead_part_is_said_and_started_again(world: World) -> None:
     world.look_for(1)
     assert world.said == [
         "ingest has ended (exit status 1); restarting it in 0.5 s. Its log: part.log",
-        "ingest runs again",
+        "ingest is running again",
     ]
     assert [part.starts for part in world.parts] == [1, 2]
 

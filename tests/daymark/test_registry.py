@@ -355,7 +355,7 @@ def test_urls_that_are_none_are_refused_without_a_word_of_them(text: str) -> Non
     with pytest.raises(SettingsFaults) as caught:
         load({"DAYMARK_SCHEMA_REGISTRY": text})
     (fault,) = caught.value.faults
-    assert fault.startswith("DAYMARK_SCHEMA_REGISTRY: URLs such as http://registry:8081")
+    assert fault.startswith("DAYMARK_SCHEMA_REGISTRY: expected comma-separated URLs such as http://registry:8081")
     assert "hunter2" not in fault
 
 

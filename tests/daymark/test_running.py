@@ -94,7 +94,7 @@ def test_a_cache_that_cannot_be_written_matters_little(tmp_path: Path, monkeypat
 def test_status_when_nothing_runs() -> None:
     result = CliRunner().invoke(status.command, ["--json"])
     assert (result.exit_code, json.loads(result.stdout)) == (3, [])
-    assert "no `daymark up`" in result.stderr
+    assert "no running `daymark up`" in result.stderr
 
 
 def test_status_of_what_is_not_well(tmp_path: Path) -> None:

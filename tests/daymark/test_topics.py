@@ -63,7 +63,7 @@ def test_unequal_partitions_are_said_and_nothing_is_created(kafka: str, unmade: 
     assert result.exit_code == 3
     assert states(result) == {topic.name: "missing" for topic in unmade.all()} | {unmade.events: "differs"}
     rows = {row["topic"]: row for row in json.loads(result.stdout)}
-    assert any("1 partitions, 12 wanted" in why for why in rows[unmade.events]["why"])
+    assert any("1 partitions, expected 12" in why for why in rows[unmade.events]["why"])
     assert any("retention.ms" in why for why in rows[unmade.events]["why"])
     chosen = run(kafka, unmade, "--json", "--partitions", "1")
     assert states(chosen) == {topic.name: "created" for topic in unmade.all()} | {unmade.events: "differs"}
@@ -84,11 +84,11 @@ def test_a_topic_that_somebody_else_just_made_is_looked_at(kafka: str, unmade: T
     [
         (Found(12, 1, SETTINGS), []),
         (Found(12, 3, {**SETTINGS, "cleanup.policy": "delete,compact"}), []),
-        (Found(6, 1, SETTINGS), ["6 partitions, 12 wanted (or say --partitions 6)"]),
-        (Found(12, 0, SETTINGS), ["replication 0, 1 wanted"]),
+        (Found(6, 1, SETTINGS), ["6 partitions, expected 12 (or pass --partitions 6)"]),
+        (Found(12, 0, SETTINGS), ["replication factor 0, expected 1"]),
         (
             Found(12, 1, {"cleanup.policy": "compact"}),
-            ["cleanup.policy is compact, compact,delete wanted", "retention.ms is None, 7776000000 wanted"],
+            ["cleanup.policy is compact, expected compact,delete", "retention.ms is None, expected 7776000000"],
         ),
     ],
 )

@@ -50,9 +50,9 @@ def cells(result: Result) -> list[list[str]]:
 def test_a_file_is_told_as_it_is_understood(path: Path) -> None:
     """Each setting of each workspace, defaults as well."""
     shown = check(path, f"{ACME}\n[workspaces.bare]\n").stdout
-    for text in ("Europe/Berlin", "Contact visited [acme]", "2,500 events a second", "vip, beta testers"):
+    for text in ("Europe/Berlin", "Contact visited [acme]", "2,500 events per second", "vip, beta testers"):
         assert text in shown
-    for text in ("none: it can send nothing", "UTC", "Contact visited your website", "no limit"):
+    for text in ("none: it cannot send events", "UTC", "Contact visited your website", "no limit"):
         assert text in shown
     assert "0a0a" not in shown
 
@@ -89,7 +89,7 @@ def test_a_format_is_tried_on_the_examples(path: Path) -> None:
 def test_a_format_that_reads_nothing_is_a_failure(path: Path) -> None:
     """With a way on: events of one's own."""
     said = check(path, ACME + FOREIGN, exit_code=3).stderr
-    assert f"the format of acme reads none of {len(examples.load())} events" in said
+    assert f"the format of acme matches none of {len(examples.load())} events" in said
     assert "--events FILE" in said
     check(path, ACME + FOREIGN, "--json", exit_code=3)
 
@@ -104,14 +104,14 @@ def test_a_format_is_tried_on_events_of_ones_own(path: Path, tmp_path: Path) -> 
     [read] = [line for line in cells(check(path, ACME + FOREIGN, "--events", str(events))) if line[:1] == ["read"]]
     assert read == ["read", "2", "0"]
     said = check(path, ACME + WIDE, "--events", str(events), exit_code=3).stderr
-    assert "reads none of 4 events" in said
+    assert "matches none of 4 events" in said
     assert "--events" not in said
 
 
 def test_no_events_are_no_dry_run(path: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty.ndjson"
     empty.write_text("\n")
-    assert "holds no event" in check(path, ACME + WIDE, "--events", str(empty), exit_code=1).stderr
+    assert "contains no event" in check(path, ACME + WIDE, "--events", str(empty), exit_code=1).stderr
 
 
 def test_of_many_events_the_first_are_tried(tmp_path: Path) -> None:
@@ -128,8 +128,8 @@ def test_a_faulty_file_is_refused_with_every_fault(path: Path) -> None:
     assert isinstance(result.exception, SettingsFaults)
     assert [fault.removeprefix(f"{path}: workspaces.acme.") for fault in result.exception.faults] == [
         f"colour: unknown; known are {', '.join(workspace._SETTINGS)}",
-        "format.email: not JMESPath: it ends too early",
-        "format.url: len() is no function of JMESPath",
+        "format.email: not JMESPath: unexpected end",
+        "format.url: len() is not a JMESPath function",
     ]
 
 
@@ -140,7 +140,7 @@ def test_a_file_that_is_not_there_is_bad_use(path: Path) -> None:
 
 
 def test_a_file_without_workspaces_is_said(path: Path) -> None:
-    assert "every key would be refused" in check(path, "").stdout
+    assert "every API key would be refused" in check(path, "").stdout
 
 
 def test_the_examples_are_those_of_the_tests() -> None:

@@ -160,7 +160,7 @@ def test_it_says_in_one_line_how_it_is_reached(up: Up) -> None:
 
     second = up.run(*DAYMARK, "up")
     assert second.returncode == 1
-    assert "another `daymark up` runs on" in second.stderr
+    assert "another `daymark up` is using" in second.stderr
     assert len(second.stderr.splitlines()) == 1
 
     assert sorted(up.pids()) == PIDS
@@ -192,7 +192,7 @@ def test_a_part_that_dies_is_started_again(up: Up) -> None:
         os.kill(killed, signal.SIGKILL)
         part = name.split("/")[0]
         wait_until(partial(said, up, f"{part} has ended"))
-        wait_until(partial(said, up, f"{part} runs again"))
+        wait_until(partial(said, up, f"{part} is running again"))
         assert up.pids()[name] != killed
         send(up, running, f"{number}@example.com")
         assert len(emails(up, running, number)) == number

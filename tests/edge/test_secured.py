@@ -127,7 +127,7 @@ def test_a_worker_that_lacks_a_right_of_redis_names_it(parts: Secured, user: str
     try:
         assert worker.wait() == 1
         assert re.search(
-            f"Redis refuses this worker: .*{said}.*; grant the user of DAYMARK_REDIS the rights", worker.said
+            f"Redis refuses this worker: .*{said}.*; grant DAYMARK_REDIS's user the permissions", worker.said
         )
     finally:
         worker.end()

@@ -20,22 +20,22 @@ def test_alive_while_the_loop_goes_round() -> None:
     metrics.LAST_LOOP.set(NOW_S - 60)
     assert health.alive(NOW_S) == (True, "")
     metrics.LAST_LOOP.set(NOW_S - 1000)
-    assert health.alive(NOW_S) == (False, "the loop has not gone round for 1000 s")
+    assert health.alive(NOW_S) == (False, "worker loop stalled for 1000 s")
 
 
 def test_ready_with_a_place_in_the_group_and_a_store_that_answers() -> None:
     """Each obstacle is said; a member without partitions is ready, since it is there to take over."""
-    assert health.ready() == (False, "the store of claims does not answer")
+    assert health.ready() == (False, "the claims store does not answer")
     metrics.STORE_UP.set(1)
     assert health.ready() == (False, "Kafka has not answered yet")
     metrics.SESSIONS.inc()
-    assert health.ready() == (False, "no partitions are assigned, and the group has not settled")
+    assert health.ready() == (False, "no partitions are assigned, and the group is still rebalancing")
     metrics.SETTLED.set(1)
     assert health.ready() == (True, "")
     metrics.SETTLED.set(0)
     metrics.PARTITIONS.set(3)
     assert health.ready() == (True, "")
     metrics.PAUSED.set(1)
-    assert health.ready() == (False, "Redis cannot answer: paused")
+    assert health.ready() == (False, "Redis is unavailable: partitions are paused")
     metrics.PAUSED.set(0)
     assert health.ready()[0]
