@@ -14,7 +14,7 @@ from processor.decide import Candidate, ContactDay, collapse, winners
 from processor.outputs import Codecs
 from processor.ports import ClaimsPort
 from processor.records import Batch, Output, Record
-from processor.traits import Clock, Property, Update, fresh, newest
+from processor.traits import Property, Update, Updates, fresh, newest
 from schemas import segment
 from schemas.identify import Identify
 from schemas.reasons import Rejection
@@ -27,6 +27,7 @@ class Plan(NamedTuple):
 
     outputs: list[Output]
     emitted: Collection[ContactDay]
+    newest_ms: Mapping[Property, int]  # of the properties that change
     results: Mapping[str, int]  # events by what becomes of them
     traits: Mapping[str, int]  # changes of properties, likewise
     unknown: int  # events of workspaces that are not in the file
@@ -38,7 +39,7 @@ class _Read(NamedTuple):
     records: list[Record]  # that are readable
     identifies: list[Identify]  # what each of them says
     rejections: list[tuple[Record, Rejection]]
-    updates: list[Update]
+    updates: Updates
     workspaces: dict[str, Workspace]  # whose events they are
     unknown: list[Record]  # of workspaces that are not in the file
 
@@ -82,10 +83,11 @@ class Planner:
             return owner(batch.incarnation, record)
 
         with metrics.STEP_SECONDS.labels("read").time():
-            read = _read(batch, workspaces)  # 2
+            read = _read(batch, workspaces, self._committed, owner_of)  # 2
         self._breaker.check(len(batch.records), len(read.rejections))
         candidates = collapse(read.records, read.identifies, read.workspaces, self._committed.contacts)  # 3
-        clocks = newest(read.updates)
+        updates = read.updates.updates
+        clocks = newest(updates)
         with metrics.STEP_SECONDS.labels("claim").time():
             claimed = self._claims.claim(
                 {contact_day: owner_of(group[0].record) for contact_day, group in candidates.items()}, clocks
@@ -93,14 +95,16 @@ class Planner:
         with metrics.STEP_SECONDS.labels("decide").time():
             decision = _Decision(
                 winners(candidates, claimed.holders, owner_of),
-                fresh(read.updates, dict(zip(clocks, claimed.clocks, strict=True))),
+                fresh(updates, dict(zip(clocks, claimed.clocks, strict=True))),
             )  # 5
             written = self._written(read, decision)
-        return Plan(written, decision.emitted.keys(), *_counted(read, decision), len(read.unknown))
+        newest_ms = {update.of: update.clock.timestamp_ms for update in decision.updates}  # each fresher than the last
+        return Plan(written, decision.emitted.keys(), newest_ms, *_counted(read, decision), len(read.unknown))
 
     def committed(self, plan: Plan) -> None:
         """Take note that a plan is committed."""
         self._committed.add(plan.emitted)
+        self._committed.changed(plan.newest_ms)
 
     def begin(self, room_bytes: int) -> None:
         """Begin a session: forget what was committed, and let a rejection take so many bytes, its key included."""
@@ -127,35 +131,30 @@ def _counted(read: _Read, decision: _Decision) -> tuple[dict[str, int], dict[str
     for _, why in read.rejections:
         results[why.reason] = results.get(why.reason, 0) + 1
     changed = len(decision.updates)
-    return results, {"emitted": changed, "stale": len(read.updates) - changed}
+    return results, {"emitted": changed, "stale": read.updates.stale + len(read.updates.updates) - changed}
 
 
-def _read(batch: Batch, workspaces: Workspaces) -> _Read:
-    read = _Read([], [], [], [], {}, [])
-    known, records, identifies = read.workspaces, read.records, read.identifies
+def _read(batch: Batch, workspaces: Workspaces, committed: Committed, owner_of: Callable[[Record], bytes]) -> _Read:
+    updates = Updates(committed.newest_ms)
+    read = _Read([], [], [], updates, {}, [])
+    known, records, identifies, judge = read.workspaces, read.records, read.identifies, segment.read
     for record in batch.records:
         name = record.workspace
         workspace = known.get(name)
         if workspace is None:
             workspace = known[name] = workspaces.get(name)
-        received_at_ms = record.appended_ms if record.received_at_ms is None else record.received_at_ms
-        found = record.refusal or segment.read(record.value, received_at_ms, workspace, published=True)
-        if isinstance(found, Rejection):
+        received_at_ms = record.received_at_ms
+        if received_at_ms is None:
+            received_at_ms = record.appended_ms
+        found = record.refusal or judge(record.value, received_at_ms, workspace, published=True)
+        if type(found) is Rejection:
             read.rejections.append((record, found))
             continue
         records.append(record)
         identifies.append(found)
         if found.changes:
-            read.updates.extend(_updates(record, found, batch.incarnation))
+            updates.add(record, found, owner_of)
     unknown = {name for name in known if name != DEFAULT and name not in workspaces}
     if unknown:
         read.unknown.extend(record for record in batch.records if record.workspace in unknown)
     return read
-
-
-def _updates(record: Record, identify: Identify, incarnation: bytes) -> list[Update]:
-    clock = Clock(identify.timestamp_ms, owner(incarnation, record))
-    return [
-        Update(Property(record.workspace, identify.email, change.name), clock, change, identify, record)
-        for change in identify.changes
-    ]

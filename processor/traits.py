@@ -1,11 +1,12 @@
 """Which property changes are emitted: the newest wins (contract, section 5). Pure.
 
-Of several changes of one property in a batch only the newest is told to Redis, which answers with the clock as it was.
-Against that clock the changes are judged one after the other: what is older than what went before is stale. A change
-that meets its own coordinates was claimed and its transaction lost, or is replayed: it is emitted again.
+What is older than a change that was committed, or that comes before it in its batch, is stale whatever Redis says. Of
+the others of one property only the newest is told to Redis, which answers with the clock as it was. Against that clock
+they are judged one after the other. A change that meets its own coordinates was claimed and its transaction lost, or is
+replayed: it is emitted again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 import msgspec
@@ -62,6 +63,30 @@ class Update(msgspec.Struct, frozen=True, gc=False):
     change: Change
     identify: Identify
     record: Record
+
+
+class Updates:
+    """The changes of a batch that may be fresh, and how many are not."""
+
+    def __init__(self, newest_ms: Callable[[Property], int]) -> None:
+        """Begin a batch; `newest_ms` tells the newest timestamp of a property that is committed, as far as known."""
+        self._newest_ms, self._seen_ms = newest_ms, dict[Property, int]()
+        self.updates: list[Update] = []
+        self.stale = 0
+
+    def add(self, record: Record, identify: Identify, owner: Callable[[Record], bytes]) -> None:
+        """Take the changes that an event makes."""
+        timestamp_ms, seen_ms, clock = identify.timestamp_ms, self._seen_ms, None
+        for change in identify.changes:
+            of = Property(record.workspace, identify.email, change.name)
+            newest_ms = seen_ms.get(of)
+            if timestamp_ms < (self._newest_ms(of) if newest_ms is None else newest_ms):
+                self.stale += 1
+                continue
+            seen_ms[of] = timestamp_ms
+            if clock is None:
+                clock = Clock(timestamp_ms, owner(record))
+            self.updates.append(Update(of, clock, change, identify, record))
 
 
 def newest(updates: Sequence[Update]) -> dict[Property, Clock]:

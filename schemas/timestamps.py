@@ -26,8 +26,9 @@ _ISO = re.compile(
     r"(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{0,9}))?)?(?:Z|([+-])(\d{2}):?(\d{2})?)?)?",
     re.ASCII | re.IGNORECASE,
 )
-# The form of nearly every event, "2020-05-31T17:55:47.263Z": a minute, which many of them share, then these two.
-_MOST_MINUTES = 16_384  # eleven days of them
+# The form of nearly every event, "2020-05-31T17:55:47.263Z": a day, which many of them share, then these three.
+_MOST_DAYS = 4096
+_MINUTES = {f"{minute // 60:02}:{minute % 60:02}:": minute * 60_000 for minute in range(1440)}
 _SECONDS = {f"{second:02}.": second * 1000 for second in range(60)}
 _MILLISECONDS = {f"{millisecond:03}Z": millisecond for millisecond in range(1000)}
 _DIGITS = re.compile(r"\d{1,20}", re.ASCII)
@@ -50,7 +51,7 @@ def parse(value: object) -> int | None:
     """
     if type(value) is str:
         try:
-            return _MINUTES[value[:17]] + _SECONDS[value[17:20]] + _MILLISECONDS[value[20:]]
+            return _DAYS[value[:11]] + _MINUTES[value[11:17]] + _SECONDS[value[17:20]] + _MILLISECONDS[value[20:]]
         except KeyError:
             return _in_range(_from_number(value) if _DIGITS.fullmatch(value) else _from_iso(value))
     if isinstance(value, Number | int | float) and not isinstance(value, bool):
@@ -66,14 +67,14 @@ def day(timestamp_ms: int, zone: ZoneInfo | None) -> int:
     return local.toordinal() - _EPOCH_ORDINAL
 
 
-class _Minutes(dict[str, int]):
-    """The instants at which minutes, like "2020-05-31T17:55:", begin: many events share one."""
+class _Days(dict[str, int]):
+    """The instants at which days, like "2020-05-31T", begin: many events share one."""
 
     def __missing__(self, text: str) -> int:
-        instant = _in_range(_from_iso(f"{text}00Z"))
+        instant = _in_range(_from_iso(f"{text}00:00:00Z"))
         if instant is None:
             raise KeyError(text)
-        if len(self) >= _MOST_MINUTES:
+        if len(self) >= _MOST_DAYS:
             self.clear()
         self[text] = instant
         return instant
@@ -119,4 +120,4 @@ def _from_iso(text: str) -> int | None:
     return (instant - _EPOCH) // timedelta(milliseconds=1) + (offset if sign == "-" else -offset) * 60_000
 
 
-_MINUTES = _Minutes()
+_DAYS = _Days()
