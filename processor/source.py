@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from processor.errors import Fatal, Fault, Retriable, SessionLost, place, told
 from processor.gaps import Gaps
-from processor.message import to_record, unreadable
+from processor.message import as_they_come, to_record, unreadable
 from processor.offsets import Offsets
 from processor.progress import Progress
 from processor.records import Batch, Record, first_offsets
@@ -160,7 +160,8 @@ class Source:
             messages += self._consumer.consume(most - len(messages), _FILL_S)
         if self._fault is not None:
             raise self._fault
-        return self._in_order(messages, self._assigned - self._given_back(messages))
+        ours = self._assigned - self._given_back(messages)
+        return (not self._due and as_they_come(messages, ours, self._next)) or self._in_order(messages, ours)
 
     def _given_back(self, messages: Iterable[Any]) -> set[int]:
         """Return the partitions given up and got back within one call, and read them again from what is committed.
