@@ -1,4 +1,4 @@
-"""One program, one sub-command a job (contract, section 8). A sub-command's module loads when it is called."""
+"""One program, one sub-command per task (contract, section 8). A sub-command's module is loaded when it is called."""
 
 import errno
 import importlib

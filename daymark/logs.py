@@ -1,4 +1,4 @@
-"""Logs: structlog to stdout, JSON unless a person reads them. Static event names, never a payload or an e-mail."""
+"""Logging: structlog to stdout, JSON unless on a terminal. Static event names, never a payload or an e-mail."""
 
 import logging
 import sys

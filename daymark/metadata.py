@@ -1,4 +1,4 @@
-"""What a cluster has, asked by commands that a person waits for: an answer or a clear error, soon."""
+"""A cluster's metadata, for interactive commands: an answer or a clear error, soon."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -30,7 +30,7 @@ class Client(Protocol):
 
 
 class Heard:
-    """What librdkafka said of a client's brokers: a call only says that it failed, or timed out.
+    """What librdkafka reported about a client's brokers: a call itself only fails or times out.
 
     It is a client's `error_cb`, and is told when the client is polled.
     """
@@ -54,14 +54,14 @@ class Unreachable(click.ClickException):
 
 
 class NoTopic(click.ClickException):
-    """Topics that are needed are not there."""
+    """Required topics are missing."""
 
     def __init__(self, names: Iterable[str]) -> None:
         super().__init__(f"there is no topic {', '.join(names)}; `daymark topics` creates it.")
 
 
 def ask(client: Client, brokers: str, wait_s: float = 0.0, heard: Heard | None = None) -> ClusterMetadata:
-    """Return what the cluster has.
+    """Return the cluster's metadata.
 
     Args:
         client: asks.
@@ -88,7 +88,7 @@ def ask(client: Client, brokers: str, wait_s: float = 0.0, heard: Heard | None =
 
 
 def showing(names: Iterable[str], look: Callable[[], ClusterMetadata], within_s: float = NEWS_S) -> ClusterMetadata:
-    """Return what the cluster has once it shows these topics, or what it had at the end.
+    """Return the cluster's metadata once it shows these topics, or as it was at the end of the wait.
 
     A topic is made before each broker has heard of it: who asks at once may be told that it is not there.
 

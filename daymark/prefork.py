@@ -1,4 +1,4 @@
-"""`--workers N`: processes of one part, and the parent that starts a dead one again.
+"""`--workers N`: a pre-fork supervisor, which restarts workers that die.
 
 The parent makes no client: it forks before any thread is there, and waits for signals. A worker that a killed parent
 leaves behind ends in order, as on SIGTERM: it would hold the slot or the port of its successor.
@@ -50,7 +50,7 @@ def _heard() -> int | None:
 
 
 class _Child:
-    """One worker: its process, and when it is started again."""
+    """One worker: its process, and when it is restarted."""
 
     def __init__(self, number: int, run: Callable[[int], int]) -> None:
         self._number, self._run, self._pause_s = number, run, _FIRST_PAUSE_S
@@ -59,7 +59,7 @@ class _Child:
         self._start()
 
     def look(self) -> None:
-        """Start the worker again when it is dead, later each time it dies young."""
+        """Restart the worker when it has died, with exponential back-off."""
         if self.code is None:
             self.code = self._ended(os.WNOHANG)
             if self.code is not None:
@@ -96,7 +96,7 @@ class _Child:
 
 
 def _end(children: Sequence[_Child], told: int | None) -> int:
-    """Hand a signal on, and further ones as they come: the second says that it is urgent."""
+    """Forward a signal, and further ones as they arrive: the second one means that it is urgent."""
     while True:
         if told is not None:
             for child in children:

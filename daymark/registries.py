@@ -1,4 +1,4 @@
-"""Which schema registry there is, and how it is reached: the text of settings -> values. Asks nobody.
+"""The schema registry's settings: text -> values. Makes no calls.
 
 A password may hold anything: whatever stands before the last "@" is the user's. Invariant: no message and no repr holds
 a part of it.
@@ -53,7 +53,7 @@ class Registry:
 
 
 def sites(text: str) -> tuple[Site, ...]:
-    """URLs of a schema registry, with commas between."""
+    """URLs of a schema registry, comma-separated."""
     return tuple(_site(url.strip()) for url in _BETWEEN.split(text.rstrip(", ")))
 
 

@@ -1,4 +1,4 @@
-"""How the text of a setting is read: each function returns a value or raises ValueError with what is wanted."""
+"""Parsers of settings: each function returns a value or raises ValueError with what was expected."""
 
 import re
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def slot(text: str) -> str:
 
 
 def brokers(text: str) -> str:
-    """host:port, with commas between."""
+    """host:port, comma-separated."""
     for broker in text.split(","):
         address(broker.strip())
     return text
@@ -64,12 +64,12 @@ def address(text: str) -> Address:
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """Origins as browsers write them (RFC 6454, section 6.2), with commas between, or * for any."""
+    """Origins as browsers write them (RFC 6454, section 6.2), comma-separated, or * for any."""
     return tuple(dict.fromkeys(_origin(word) for word in _words(text)))
 
 
 def headers(text: str) -> tuple[str, ...]:
-    """Names of request headers (RFC 9110, section 5.1), with commas between; in lower case."""
+    """Names of request headers (RFC 9110, section 5.1), comma-separated; in lower case."""
     names = tuple(dict.fromkeys(word.lower() for word in _words(text)))
     for name in names:
         if _HEADER_NAME.fullmatch(name) is None:

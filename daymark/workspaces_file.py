@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 
 class _Stamp(NamedTuple):
-    """What changes when a file does."""
+    """What identifies a version of the file."""
 
     changed_ns: int
     size: int

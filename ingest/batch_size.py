@@ -9,7 +9,7 @@ Limits = Callable[[], Iterable[int]]
 
 
 class BatchSize:
-    """A `batch.size`. `is_doubtful`: the topics' limits want a look, at the start and after a refusal."""
+    """A `batch.size`. `is_doubtful`: the topics' limits must be read, at the start and after a refusal."""
 
     def __init__(self, most: int) -> None:
         self.bytes = most
@@ -17,7 +17,7 @@ class BatchSize:
         self._is_refused = False
 
     def refuse(self) -> None:
-        """Note that Kafka found a batch too large."""
+        """Note that Kafka refused a batch as too large."""
         self.is_doubtful = self._is_refused = True
 
     def settle(self, limits: Iterable[int]) -> bool:

@@ -33,7 +33,7 @@ class Gzip:
 
     @property
     def waiting(self) -> int:
-        """Bytes that came and are not inflated yet."""
+        """Bytes that were received but not inflated yet."""
         return len(self._wire)
 
     def feed(self, data: bytes) -> bytes | Refusal:

@@ -1,4 +1,4 @@
-"""One connection: requests in, answers out, in order, and an end to whoever keeps it without using it.
+"""One connection: requests in, responses out in order, and deadlines for clients that hold it without using it.
 
 Owns order and clocks; what the bytes say is `framing`'s. Of requests that come at once, one is begun in each iteration
 of the loop, so that a pipeline gets no more of it than as many connections would; none is begun while answers pile up:
@@ -53,7 +53,7 @@ class Connection(asyncio.Protocol):
         self._linger_left, self._linger_due = 0, _NEVER  # what is thrown away of that, once all is answered
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let a connection in, if there is room. It has to say something before the keep-alive time is over."""
+        """Accept a connection, if there is capacity. It must send something within the keep-alive time."""
         self._transport = transport  # type: ignore[assignment]  # asyncio has one type for all kinds
         self._go_on()
         if not self._connections.admit(self):
@@ -87,7 +87,7 @@ class Connection(asyncio.Protocol):
         self._go_on()
 
     def eof_received(self) -> bool:
-        """Stay open for the answers to what a client sent before it ended its half of the connection."""
+        """Stay open for the responses to what a client sent before it half-closed the connection."""
         turns = self._turns
         if not self._ended:
             if self._framing.in_body:
@@ -99,12 +99,12 @@ class Connection(asyncio.Protocol):
         return bool(turns)
 
     def pause_writing(self) -> None:
-        """Begin nothing for a client that takes no answers."""
+        """Begin no further request for a client that does not read its responses."""
         self._is_paused = True
         self._go_on()
 
     def resume_writing(self) -> None:
-        """Go on with a client that takes its answers after all."""
+        """Resume for a client that reads its responses again."""
         self._is_paused = False
         self._go_on()
 
@@ -117,7 +117,7 @@ class Connection(asyncio.Protocol):
         return turn
 
     def flush(self) -> None:
-        """Send the answers whose turn it is."""
+        """Send the responses that are next in order."""
         turns = self._turns
         while turns and turns[0].is_whole and (answer := turns[0].answer) is not None:
             self._send(answer, turns.popleft())
@@ -126,7 +126,7 @@ class Connection(asyncio.Protocol):
         self._go_on()
 
     def look(self, now: float) -> None:
-        """End what is late."""
+        """Close connections and fail requests whose deadline has passed."""
         unsent = self._transport.get_write_buffer_size()
         if not unsent:
             self._unread_due = _NEVER
@@ -150,12 +150,12 @@ class Connection(asyncio.Protocol):
         return None if busy else self._began
 
     def _is_amid(self) -> bool:
-        """Whether a request is in part here, or another one behind it."""
+        """Whether part of a request has arrived, or another one after it."""
         framing = self._framing
         return framing.in_head or framing.in_body or framing.more
 
     def shutdown(self) -> None:
-        """Answer what was begun, then close."""
+        """Finish the requests that were begun, then close."""
         if self._ended or self._framing.in_head:
             return
         if not self._turns:
@@ -176,7 +176,7 @@ class Connection(asyncio.Protocol):
             self.data_received(b"")
 
     def _leave_unread(self, data: bytes) -> None:
-        """Leave what follows the last request with the client until all is answered; then throw it away."""
+        """Leave what follows the last request unread until everything is answered; then discard it."""
         if self._turns:
             self._followed = True
             self._set_reading(False)
@@ -227,7 +227,7 @@ class Connection(asyncio.Protocol):
         (self._transport.resume_reading if is_reading else self._transport.pause_reading)()
 
     def _give_word(self, turn: Turn) -> None:
-        """Let a client that asked send its body, or tell it at once that no one wants it."""
+        """Let a client that sent `Expect` send its body, or refuse the body at once."""
         turn.awaits_word = False
         if turn.answer is not None:
             self._break(answers.REQUEST_TOO_LARGE)
@@ -285,7 +285,7 @@ class Connection(asyncio.Protocol):
         self._discard(0)
 
     def _discard(self, size: int) -> None:
-        """Throw away what a client sends behind its last answer, within bounds."""
+        """Discard what a client sends after its last response, within bounds."""
         self._linger_left -= size
         self._due = min(self._linger_due, self._loop.time() + SILENCE_SECONDS)
         if self._linger_left < 0:

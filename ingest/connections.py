@@ -1,4 +1,4 @@
-"""All connections of one port: who answers them, how many there may be, and for how long."""
+"""All connections of one port: the application, their maximum number, and their deadlines."""
 
 import asyncio
 import heapq
@@ -58,7 +58,7 @@ class Connections:
         return len(self.open) + len(self._evicted)
 
     def admit(self, connection: Connection) -> bool:
-        """Count a new connection; false: there are too many. Those that are idle the longest make room in time."""
+        """Count a new connection; false if there are too many. The longest idle ones are closed before that happens."""
         if len(self.open) >= self.most - self.most // _SPARE and self._may_evict:
             self._evict()
         self.open.add(connection)
@@ -70,7 +70,7 @@ class Connections:
         self._evicted.discard(connection)
 
     def tick(self) -> None:
-        """Tell answers the date, and end what is late. To be called several times a second."""
+        """Update the Date header and enforce deadlines. Called several times per second."""
         self._tell_date()
         self._may_evict = True
         now = self.loop.time()
@@ -86,7 +86,7 @@ class Connections:
         self.leaving = True
 
     def shutdown(self) -> None:
-        """Let all connections go once they have their answers."""
+        """Close all connections once their responses are sent."""
         self.last_answers()
         for connection in list(self.open):
             connection.shutdown()
@@ -97,7 +97,7 @@ class Connections:
             connection.abort()
 
     def _evict(self) -> None:
-        """Close a share of the connections, those that are idle the longest."""
+        """Close a share of the connections, the longest idle first."""
         idle = {connection: since for connection in self.open if (since := connection.idle_since()) is not None}
         for connection in heapq.nsmallest(max(1, self.most // _SPARE), idle, idle.__getitem__):
             self.open.discard(connection)

@@ -43,10 +43,10 @@ class Delivery(Protocol):
         """Why nothing will ever be delivered again by this process; None while there is hope."""
 
     def has_room(self, workspace: str) -> bool:
-        """Whether there is room for a small request of a workspace: to be asked before work is put into one."""
+        """Whether the queue has space for a small request of a workspace; checked before any work is done for it."""
 
     def reserve(self, workspace: str, messages: int, size: int) -> bool:
-        """Hold room for a batch that is about to be read; return whether there is any.
+        """Reserve queue space for a batch that is about to be read; return whether there is any.
 
         Args:
             workspace: whose batch it is.
@@ -55,7 +55,7 @@ class Delivery(Protocol):
         """
 
     def release(self, workspace: str, messages: int, size: int) -> None:
-        """Give back what was reserved: the batch is about to be published, or will not be."""
+        """Release what was reserved: the batch is about to be published, or will not be."""
 
     def publish(self, workspace: str, records: Sequence[Record], headers: Headers, deadline: float, done: Done) -> None:
         """Publish the events of one request, all or (but for faults of Kafka's) none.

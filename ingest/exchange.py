@@ -29,26 +29,26 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
 
 class Intake(Protocol):
-    """Takes the body of one request."""
+    """Receives the body of one request."""
 
     def feed(self, data: bytes) -> None:
         """Take a part of the body."""
 
     def end(self) -> None:
-        """Learn that the body is whole."""
+        """The body is complete."""
 
     def leave(self) -> None:
-        """Learn that it never will be: whatever is held is to be let go of."""
+        """The client left before the body was complete; release what is held."""
 
 
 class Application(Protocol):
-    """Answers the requests of one port."""
+    """Handles the requests of one port."""
 
     def begin(self, head: Head, reply: Reply) -> Intake | None:
         """Return who takes the body of a request; None: it was answered."""
 
     def answered(self, answer: Answer, seconds: float, received: int) -> None:
-        """Learn of every answer, also of those to what was no request.
+        """Observe every response, including those to malformed requests.
 
         Args:
             answer: as it is sent.

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as a client sends it, cut into requests: heads, bodies, ends. Knows no socket and no clock.
+"""Splits the HTTP/1.1 byte stream of a client into requests: heads, bodies, ends. Knows no socket and no clock.
 
 Heads and trailers are parsed by httptools, bodies are cut out here. Invariant: one call begins one request at most, and
 reads no further than to its end, so that whoever calls decides before every request whether it is begun.
@@ -35,17 +35,17 @@ class _InPieces(Exception):
 
 
 class Body(Protocol):
-    """Takes the body of one request."""
+    """Receives the body of one request."""
 
     def feed(self, data: bytes) -> bool:
         """Take a part; false: it is too much to be read any further."""
 
     def end(self) -> None:
-        """Learn that the request is whole."""
+        """The request is complete."""
 
 
 class Requests(Protocol):
-    """Takes the requests of a connection, one after the other."""
+    """Handles the requests of a connection, one after the other."""
 
     def begin(self, head: Head, last: bool, awaits_word: bool) -> Body:  # noqa: FBT001  called for every request
         """Take a head, and return who takes the body, if there is one, and its end.
@@ -116,7 +116,7 @@ class Framing:
         return left
 
     def close(self) -> None:
-        """Let go of what refers to this or to the connection: a closed one is freed at once, not by the collector."""
+        """Drop references to this and the connection, so that a closed one is freed at once, not by the collector."""
         self.stop()
         del self._parser, self._requests
         vars(self).pop("_body", None)
@@ -223,7 +223,7 @@ class Framing:
         return at + found + len(_END_OF_HEAD) - len(tail) if found >= 0 else end
 
     def _keep(self, part: bytes, target: bytes) -> None:
-        """Keep what is needed of a part of a head. One with an unknown method is refused once its first line is here.
+        """Keep what is needed of a part of a head. An unknown method is refused once the first line has arrived.
 
         Args:
             part: what was read.

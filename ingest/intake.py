@@ -159,7 +159,7 @@ class Intake(Request, kw_only=True, eq=False):
             self.refuse(answers.INTERNAL_ERROR)
 
     def _inflate(self, inflater: Gzip) -> Work:
-        """Inflate what came faster than it was inflated."""
+        """Inflate the backlog of received bytes."""
         while inflater.is_behind:
             yield _cost(PIECE_BYTES)
             if not self._take_inflated(inflater.inflate()):
@@ -170,7 +170,7 @@ class Intake(Request, kw_only=True, eq=False):
             self._begin_work(self._whole())
 
     def _find_out(self, whole: bytes) -> Work:
-        """Find out whose a batch is; the rest is done behind what its workspace has waiting already."""
+        """Find a batch's workspace; the rest queues behind the work that this workspace has waiting."""
         yield _cost(len(whole))
         if self._know(whole):
             self.app.slices.add(self.owner, self._guarded(self._take_batch(whole)))

@@ -120,7 +120,7 @@ class Port:
 
 
 def _queued(listening: socket.socket) -> list[socket.socket]:
-    """Accept what the kernel has queued: those connections are established, and closing would reset them."""
+    """Accept connections queued in the kernel: they are established, and closing the socket would reset them."""
     accepted: list[socket.socket] = []
     with suppress(OSError):
         for _ in range(_BACKLOG):  # no longer, should they keep coming

@@ -1,4 +1,4 @@
-"""How many events a second a workspace may send: a token bucket each. Pure but for the clock that it is given.
+"""Rate limits: a token bucket per workspace, in events per second. Pure except for the clock that it is given.
 
 A process knows of no other: it gives each workspace its share of the limit, the same for all processes.
 """
@@ -11,7 +11,7 @@ from schemas.workspace import Workspace
 
 
 class Bucket:
-    """Fills at a rate, and holds what a second brings, but at least one event.
+    """A token bucket: fills at a rate and holds one second's worth, but at least one event.
 
     While there is anything in it a request may go, and takes as much as it has events, on credit if need be: a batch
     larger than the bucket is not refused for ever, and those behind it wait until it is paid for.
@@ -24,7 +24,7 @@ class Bucket:
         self.per_second, self._tokens, self._at = per_second, max(1.0, per_second), now
 
     def take(self, events: int, now: float) -> int:
-        """Take so many events and return 0, or take none and return after how many whole seconds to ask again."""
+        """Take this many tokens and return 0, or take none and return the Retry-After in whole seconds."""
         self._fill(now)
         if self._tokens > 0:
             self._tokens -= events
@@ -32,7 +32,7 @@ class Bucket:
         return max(1, math.ceil(-self._tokens / self.per_second))
 
     def change(self, per_second: float, now: float) -> None:
-        """Fill at another rate from now on."""
+        """Change the rate from now on."""
         self._fill(now)
         self.per_second = per_second
         self._fill(now)

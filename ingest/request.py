@@ -1,4 +1,4 @@
-"""What one request holds, how its end is told, and what is recorded of it.
+"""What one request holds, how its response is sent, and what is recorded about it.
 
 Owns the request's place in the room, its reservation in Kafka's queue and its answer. Knows nothing of bodies and
 batches: `intake` does. Invariant: a request is answered once, and then holds nothing.
@@ -47,7 +47,7 @@ class Request(msgspec.Struct, eq=False):
     received_at_ms: int = 0
 
     def leave(self) -> None:
-        """Let go of what is held."""
+        """Release what is held."""
         self.release()
         if self.is_counted:
             self.is_counted = False
@@ -65,25 +65,25 @@ class Request(msgspec.Struct, eq=False):
         return self.workspace.rate_per_second is None or self.is_within_rate(0)
 
     def hold(self, size: int) -> bool:
-        """Have so many bytes counted; false when there is no room, and the request refused."""
+        """Count this many more bytes; false when the quota is used up and the request refused."""
         grown, self.size = size - self.size, size
         return self.app.room.take(self.owner, 0, grown) or self.refuse(answers.OVERLOADED)
 
     def reserve(self, messages: int, size: int) -> bool:
-        """Hold room in Kafka's queue for a batch before it is read; false when there is none, and it is refused."""
+        """Reserve space in Kafka's queue for a batch before it is read; false when there is none and it is refused."""
         if not self.app.delivery.reserve(self.owner, messages, size):
             return self.refuse(answers.OVERLOADED)
         self.reserved = (messages, size)
         return True
 
     def release(self) -> None:
-        """Give back the room in Kafka's queue."""
+        """Release the space reserved in Kafka's queue."""
         if self.reserved is not None:
             (messages, size), self.reserved = self.reserved, None
             self.app.delivery.release(self.owner, messages, size)
 
     def is_within_rate(self, events: int) -> bool:
-        """Take events from the workspace's rate; false when it is over it, and the request refused."""
+        """Charge events to the workspace's rate limit; false when it is exceeded and the request refused."""
         if self.workspace.rate_per_second is None:
             return True
         wait_s = self.app.buckets.take(self.workspace, events)
@@ -110,7 +110,7 @@ class Request(msgspec.Struct, eq=False):
         app.delivery.reject(name, values)
 
     def answer(self, answer: Answer) -> bool:
-        """Answer, and let go of what is held; false, for those who ask whether to go on."""
+        """Answer and release what is held; return false, for callers that ask whether to go on."""
         if answer.code in _LIMITS and self.owner != STRANGER:
             self.app.metrics.limited[self.owner, answer.code] += 1
         self.leave()

@@ -1,4 +1,4 @@
-"""Something that there is only so much of, shared by many: things, such as requests or messages, and their bytes. Pure.
+"""A shared quota: a limited number of things, such as requests or messages, and of their bytes. Pure.
 
 Invariant: none holds more than is left free. One flood so takes half and leaves half; two take a third each and leave a
 third; whoever asks for little finds room.
@@ -8,7 +8,7 @@ from typing import Final
 
 
 class Room:
-    """What each owner holds of so many things and so many bytes."""
+    """What each owner holds of the quota: things and bytes."""
 
     __slots__ = ("_by_owner", "count", "most", "most_size", "size")
 
@@ -20,7 +20,7 @@ class Room:
         self._by_owner: dict[str, list[int]] = {}
 
     def fits(self, owner: str, count: int, size: int, part: int = 1) -> bool:
-        """Whether an owner may hold so many more things and bytes; `part` 2: of half the room."""
+        """Whether an owner may take this many more things and bytes; `part` 2: of half the quota."""
         held = self._by_owner.get(owner)
         if held is not None:
             count += held[0]
@@ -28,7 +28,7 @@ class Room:
         return count <= self.most // part - self.count and size <= self.most_size // part - self.size
 
     def take(self, owner: str, count: int, size: int) -> bool:
-        """Hold so much more for an owner, whether it fits or not; return whether it does."""
+        """Take this much more for an owner, whether it fits or not; return whether it fits."""
         held = self._by_owner.get(owner)
         if held is None:
             held = self._by_owner[owner] = [0, 0]
@@ -40,7 +40,7 @@ class Room:
         return fits
 
     def give(self, owner: str, count: int, size: int) -> None:
-        """Let go of so much that an owner holds."""
+        """Release this much of what an owner holds."""
         self.count -= count
         self.size -= size
         held = self._by_owner[owner]

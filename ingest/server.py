@@ -150,7 +150,7 @@ class _Stop:
             asyncio.get_running_loop().add_signal_handler(number, self._hear, number)
 
     def now(self) -> None:
-        """Leave without serving any longer."""
+        """Stop at once, without draining."""
         self._ask()
         self.hurried.set()
 

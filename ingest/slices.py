@@ -1,4 +1,4 @@
-"""Long work in slices: no batch holds the event loop, and nobody's batches hold up another's.
+"""Long work in slices: no batch blocks the event loop, and no workspace's batches block another's.
 
 Owns when a step runs. Work is an iterator of steps; what it yields is what its next step costs, in events. In one turn
 of the loop steps run until they were worth a thousand events or took some milliseconds, then connections and health
@@ -46,7 +46,7 @@ class Slices:
         return sum(map(len, self._queues.values()))
 
     def add(self, owner: str, work: Work) -> None:
-        """Do work for an owner, from the next turn of the loop on."""
+        """Schedule work for an owner, from the next iteration of the event loop on."""
         self._queues.setdefault(owner, deque()).append(_Job(work))
         if not self._is_due:
             self._is_due = True

@@ -1,11 +1,11 @@
-"""Why Kafka cannot be reached: of all that librdkafka complains of, what helps most."""
+"""Why Kafka cannot be reached: the most helpful of librdkafka's error messages."""
 
 _REFUSED = {"_AUTHENTICATION", "_SSL"}
 _REPEATED = "_ALL_BROKERS_DOWN"  # says that each of them is, after each was said
 
 
 class Trouble:
-    """Keeps one complaint until Kafka is reached.
+    """Keeps one error message until Kafka is reached.
 
     A refusal of us goes before all others: it says what to mend. Complaints of one kind come again and again, and tell
     each time after how many ms; the first is kept, so that who logs what is new logs it once.
@@ -15,7 +15,7 @@ class Trouble:
         self._kind, self._text = "", ""
 
     def hear(self, kind: str, text: str) -> None:
-        """Keep a complaint if it helps more than the one that is kept, or is of another kind that helps as much.
+        """Keep an error message if it is more helpful than the current one, or as helpful and of another kind.
 
         Args:
             kind: its name with librdkafka, such as _TRANSPORT.

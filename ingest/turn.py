@@ -43,7 +43,7 @@ class Turn(msgspec.Struct, eq=False):
         self._intake = app.begin(head, self.reply)
 
     def feed(self, data: bytes) -> bool:
-        """Take a part of the body; false when nobody wants it and it is too much to be thrown away."""
+        """Take a part of the body; false when it is unwanted and too large to discard."""
         self.received += len(data)
         if self._intake is not None:
             self._intake.feed(data)
@@ -52,7 +52,7 @@ class Turn(msgspec.Struct, eq=False):
         return self._left >= 0
 
     def end(self) -> None:
-        """The body is whole."""
+        """The body is complete."""
         self.is_whole = True
         if self._intake is not None:
             self._intake.end()
@@ -60,13 +60,13 @@ class Turn(msgspec.Struct, eq=False):
             self.flush()
 
     def cut(self, answer: Answer) -> None:
-        """The request will never be whole: answer now, unless it was refused already with the refusal."""
+        """The request will never be complete: answer with the refusal now, unless it was already answered."""
         self.leave()
         self.is_whole = True
         self.reply(self.answer or answer)
 
     def leave(self) -> None:
-        """Let go of what was read."""
+        """Release what was read."""
         if self._intake is not None:
             self._intake.leave()
             self._intake = None

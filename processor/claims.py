@@ -1,4 +1,4 @@
-"""Day keys and trait clocks in Redis (contract, sections 4 and 5): their keys, their owners, and who asks for them.
+"""Deduplication keys and trait clocks in Redis (contract, sections 4 and 5): names, owners and calls.
 
 A day key is set once, by the record that owns its contact-day. A clock holds the newest timestamp of a property and the
 record that set it, and only moves forward. Both are asked in one call a batch, with a mark that tells a later call
@@ -202,7 +202,7 @@ class Claims:
         return store.answers(self._client, day_key(self._secret, ContactDay("", "", 0)))
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Release the connections."""
         self._client.close()
 
     def _is_empty(self) -> bool:

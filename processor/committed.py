@@ -1,4 +1,4 @@
-"""What this worker has committed, so that repeats need not ask Redis: contact-days, and properties' newest changes.
+"""What this worker committed recently, so that duplicates need no Redis call: contact-days, and properties' changes.
 
 Only that. A contact-day that was merely found claimed may have its owner still ahead. Forgotten whenever the worker's
 assignment changes, since only then can a group be reset and a winner come again; bounded by forgetting the oldest half.
@@ -38,7 +38,7 @@ class Committed:
         return self._young[workspace, day], self._old[workspace, day]
 
     def keep_for(self, assignment: object) -> None:
-        """Forget everything unless the assignment is the one of before."""
+        """Forget everything unless the assignment is unchanged."""
         if assignment != self._assignment:
             self._assignment = assignment
             self._forget()

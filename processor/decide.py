@@ -16,7 +16,7 @@ from schemas.workspace import Workspace
 
 
 class ContactDay(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
-    """What at most one interaction exists of. `day` is in days since 1970-01-01."""
+    """The deduplication key: one interaction per workspace, contact and day (since 1970-01-01)."""
 
     workspace: str
     email: str

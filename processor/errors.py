@@ -1,4 +1,4 @@
-"""What can go wrong in a worker, and what is done about it.
+"""What can go wrong in a worker, and how it is handled.
 
     Fault
     ├── Retriable      the same call again, within a budget
@@ -21,11 +21,11 @@ class Fault(Exception):
 
 
 class Retriable(Fault):
-    """The same call may be made again."""
+    """Retriable: the same call may be made again."""
 
 
 class Aborted(Fault):
-    """The transaction is undone; nothing of the batch was committed."""
+    """The transaction was aborted; nothing of the batch was committed."""
 
 
 class ClaimsAway(Fault):
@@ -37,7 +37,7 @@ class ClaimsFull(ClaimsAway):
 
 
 class SessionLost(Fault):
-    """The consumer or the producer is of no more use; Kafka knows what was committed."""
+    """The consumer or the producer is no longer usable; Kafka knows what was committed."""
 
 
 class KafkaAway(SessionLost):
@@ -133,7 +133,7 @@ def told(name: str, said: str, **things: str) -> str:
 
 
 def place(name: str) -> type[Fault]:
-    """Return what is done about one of Kafka's error codes, given its name."""
+    """Map a Kafka error code, given by name, to a fault."""
     if name in RETRIABLE:
         return Retriable
     return SessionLost if name in LOST else Fatal

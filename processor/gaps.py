@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 class Offsets(Protocol):
-    """What is asked of the driver. Each raises SessionLost when nobody answers."""
+    """Queries to the driver. Each raises SessionLost when no answer comes."""
 
     def committed(self, partitions: Iterable[int]) -> Mapping[int, int]:
         """Return the group's offsets; negative where it has none."""
@@ -30,7 +30,7 @@ class Offsets(Protocol):
 
 
 class Gaps:
-    """The partitions that are ours, and what is missing in them."""
+    """The assigned partitions, and what is missing in them."""
 
     def __init__(self, offsets: Offsets, clock: Callable[[], float] = time.monotonic) -> None:
         self._offsets, self._clock = offsets, clock
@@ -43,11 +43,11 @@ class Gaps:
         return bool(self._unchecked)
 
     def came(self, partitions: Iterable[int]) -> None:
-        """Note partitions that are newly ours."""
+        """Add newly assigned partitions."""
         self._unchecked.update(partitions)
 
     def went(self, partitions: Iterable[int]) -> None:
-        """Forget partitions that are no longer ours."""
+        """Remove revoked partitions."""
         self._unchecked.difference_update(partitions)
 
     def check(self, firsts: Mapping[int, int]) -> bool:

@@ -1,4 +1,4 @@
-"""A worker's health, read from its metrics: whether it is alive, and whether it is ready. Knows nothing of HTTP.
+"""A worker's liveness and readiness, read from its metrics. Knows nothing of HTTP.
 
 Alive means that the loop goes round, whether Kafka and Redis answer or not: a restart would mend neither.
 """
@@ -11,14 +11,14 @@ DEAD_AFTER_S: Final = 120.0  # longer than any one step may take with everything
 
 
 class Health(NamedTuple):
-    """Whether all is well, and if not, why, in words for an operator."""
+    """Whether all is well, and if not, why, for an operator."""
 
     good: bool
     reason: str
 
 
 def alive(now_s: float) -> Health:
-    """Return whether the loop has gone round lately.
+    """Return whether the loop has completed an iteration recently.
 
     Args:
         now_s: seconds since the epoch.
@@ -30,7 +30,7 @@ def alive(now_s: float) -> Health:
 
 
 def ready() -> Health:
-    """Return whether the worker has its place in the group, and the store of claims answers.
+    """Return whether the worker is a settled member of the group and the claims store answers.
 
     A member without partitions, since there are more workers than partitions, is ready: it takes over when another
     goes, and a rolling restart must not wait for it. One that Kafka took for dead is not.

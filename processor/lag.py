@@ -1,4 +1,4 @@
-"""How far behind this worker is, for each of its partitions: in records, and in seconds.
+"""The lag of this worker, per partition: in records and in seconds.
 
 The figures are made when they are read, so that they grow with the clock while nothing moves: the lag in seconds is the
 age of an instant up to which every event is known to be committed. That instant advances with a commit, and when the
@@ -44,24 +44,24 @@ class _Partition(msgspec.Struct):
 
 
 class Lag(Collector):
-    """The lag of the partitions that are ours. Told by the worker's thread, read by that of the metrics."""
+    """The lag of the assigned partitions. Written by the worker's thread, read by the metrics thread."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._partitions: dict[int, _Partition] = {}
 
     def came(self, partitions: Iterable[int]) -> None:
-        """Begin with partitions that are newly ours."""
+        """Start tracking newly assigned partitions."""
         now = self._clock()
         self._partitions = self._partitions | {partition: _Partition(now) for partition in partitions}
 
     def went(self, partitions: Iterable[int]) -> None:
-        """Forget partitions that are no longer ours."""
+        """Remove revoked partitions."""
         gone = set(partitions)
         self._partitions = {partition: of for partition, of in self._partitions.items() if partition not in gone}
 
     def clear(self) -> None:
-        """Forget all partitions: the session is over."""
+        """Remove all partitions: the session is over."""
         self._partitions = {}
 
     def handed_out(self, firsts: Mapping[int, Record]) -> None:

@@ -1,4 +1,4 @@
-"""What the driver hands over -> records. Total: whatever somebody has written, a record comes of it."""
+"""Messages of the driver -> records. Total: a poison message becomes a record, too."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache

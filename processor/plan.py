@@ -1,4 +1,4 @@
-"""A batch -> what it is to become: steps 2 to 5 of `worker`. Reads no topic and writes none; asks the claims once.
+"""A batch -> its outcome: steps 2 to 5 of `worker`. Reads no topic and writes none; asks the claims once.
 
 Invariant: the same batch, the same workspaces and the same answer of the claims make the same plan.
 """
@@ -23,7 +23,7 @@ from schemas.workspace import DEFAULT, Workspace, Workspaces
 
 
 class Plan(NamedTuple):
-    """What a batch is to become."""
+    """The outcome of a batch, before it is committed."""
 
     outputs: list[Output]
     emitted: Collection[ContactDay]
@@ -63,7 +63,7 @@ class Planner:
         codecs: Codecs,
         breaker: Breaker,
     ) -> None:
-        """Take the parts; what they are, `Worker` says."""
+        """Take the dependencies, which `Worker` describes."""
         self._claims, self._workspaces = claims, workspaces
         self._topics, self._codecs, self._breaker = topics, codecs, breaker
         self._committed = Committed()

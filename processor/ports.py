@@ -1,4 +1,4 @@
-"""What the worker needs of the world. Real: `source`, `sink`, `claims`. In tests: fakes that pass the same suite."""
+"""The worker's ports. Real: `source`, `sink`, `claims`. In tests: fakes that pass the same contract suite."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -14,7 +14,7 @@ class SourcePort(Protocol):
 
     @property
     def assigned(self) -> frozenset[int]:
-        """The partitions that are ours."""
+        """The assigned partitions."""
 
     def next_batch(self) -> Batch | None:
         """Return what is there, None after a short while without."""
@@ -23,16 +23,16 @@ class SourcePort(Protocol):
         """Note that a batch is committed."""
 
     def rewind(self, batch: Batch) -> None:
-        """Go back to a batch's first offsets."""
+        """Seek back to a batch's first offsets."""
 
     def pause(self) -> None:
-        """Hand out no more records, but stay in the group."""
+        """Stop returning records, but stay in the group."""
 
     def wait(self) -> None:
-        """Stay in the group for a short while, paused."""
+        """Poll once while paused, to stay in the group."""
 
     def resume(self) -> None:
-        """Hand out records again."""
+        """Resume returning records."""
 
     def close(self) -> None:
         """Leave the group."""
@@ -43,16 +43,16 @@ class SinkPort(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether what an earlier one under the same name left open is ended."""
+        """Whether `init_transactions` has completed."""
 
     def commit(self, outputs: Sequence[Output], batch: Batch) -> None:
-        """Write outputs and a batch's offsets, all or nothing."""
+        """Commit outputs and a batch's offsets atomically."""
 
     def poll(self) -> None:
         """Serve what the driver has to say, and go on getting ready."""
 
     def close(self) -> None:
-        """Let go of the producer."""
+        """Release the producer."""
 
 
 class Claimed(NamedTuple):

@@ -24,11 +24,11 @@ class Progress:
         self._is_paused, self._ends_at = False, 0.0
 
     def came(self, partitions: Iterable[int]) -> None:
-        """Begin with partitions that are newly ours."""
+        """Start tracking newly assigned partitions."""
         metrics.LAG.came(partitions)
 
     def went(self, partitions: Iterable[int]) -> None:
-        """Forget partitions that are no longer ours."""
+        """Remove revoked partitions."""
         metrics.LAG.went(partitions)
 
     def handed_out(self, records: Sequence[Record]) -> None:
@@ -40,7 +40,7 @@ class Progress:
         metrics.LAG.committed(batch.lasts())
 
     def paused(self, offsets: Offsets, assigned: Iterable[int]) -> None:
-        """Ask where the logs end, now and then: a paused source fetches nothing, which else would say so."""
+        """Query the log ends now and then: a paused source fetches nothing that would say so."""
         self._is_paused = True
         now = time.monotonic()
         if now - self._ends_at >= _ENDS_EVERY_S:

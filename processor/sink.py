@@ -1,4 +1,4 @@
-"""Writes one transaction a batch: results, rejections and consumed offsets. The other import of confluent_kafka here.
+"""Commits one transaction per batch: results, rejections and consumed offsets. The other user of confluent_kafka here.
 
 Decides nothing about events. Invariant: `commit` returns only when all of it is committed; after `Aborted` none of it
 is; after `SessionLost` nobody knows, and only the committed offsets can tell. A producer epoch carries on to the next
@@ -55,7 +55,7 @@ class Sink:
         note: Callable[[], str] = str,
         limit: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """Make a producer, which connects in the background; `poll` makes it ready.
+        """Create a producer, which connects in the background; `poll` gets it ready.
 
         Args:
             config: the producer's, with transactional id.
@@ -79,7 +79,7 @@ class Sink:
 
     @property
     def ready(self) -> bool:
-        """Whether what an earlier producer of the same transactional id left open is ended."""
+        """Whether `init_transactions` has completed, which ends what an earlier producer left open."""
         return self._ready
 
     def fit(self) -> None:
@@ -91,7 +91,7 @@ class Sink:
             self._renew()
 
     def commit(self, outputs: Sequence[Output], batch: Batch) -> None:
-        """Write outputs and a batch's offsets, all or nothing.
+        """Commit outputs and a batch's offsets atomically.
 
         Raises:
             Aborted: nothing was written.
@@ -134,7 +134,7 @@ class Sink:
             self._make_ready(0)
 
     def close(self) -> None:
-        """Let go of the producer; Kafka aborts what is open when the next one begins."""
+        """Release the producer; Kafka aborts its open transaction when the next one starts."""
         try:
             self._producer.purge()
             self._producer.flush(_ONCE_S)
@@ -173,7 +173,7 @@ class Sink:
             self._ready = True
 
     def _send_offsets(self, offsets: list[TopicPartition], membership: Any, wait_s: float) -> None:
-        """Make the one call that can hang: in a thread of its own, which is given up with its producer.
+        """Make the one call that can hang, in a separate thread, which is abandoned with its producer.
 
         What it would still do is void: the next producer of this transactional id fences this one.
         """
@@ -207,7 +207,7 @@ class Sink:
                     raise self._fault(error.args[0]) from error
 
     def _try(self, call: Callable[[float], Any]) -> None:
-        """Make a call that may wait for some seconds, and again while the driver allows it and the budget lasts."""
+        """Make a call that may block for some seconds; retry while the driver allows it and the budget lasts."""
         while True:
             try:
                 call(min(max(self._deadline - self._clock(), _LEAST_S), _ONCE_S))

@@ -93,7 +93,7 @@ class Source:
 
     @property
     def assigned(self) -> frozenset[int]:
-        """The partitions that are ours."""
+        """The assigned partitions."""
         return frozenset(self._assigned)
 
     def next_batch(self) -> Batch | None:
@@ -119,16 +119,16 @@ class Source:
         return Batch(records, membership, self._incarnation, self._assignments)
 
     def committed(self, batch: Batch) -> None:
-        """Note that a batch is committed: none of its records is handed out again."""
+        """Note that a batch is committed: none of its records is returned again."""
         self._next.update(batch.next_offsets())
         self._progress.committed(batch)
 
     def rewind(self, batch: Batch) -> None:
-        """Go back to the first offsets of a batch that came to nothing."""
+        """Seek back to the first offsets of a failed batch."""
         self._seek(batch.first_offsets())
 
     def pause(self) -> None:
-        """Stop handing out records, but stay in the group; partitions that come meanwhile are paused, too."""
+        """Stop returning records, but stay in the group; partitions assigned meanwhile are paused, too."""
         self._paused = True
         self._consumer.pause(self._partitions(self._assigned))
 
@@ -208,7 +208,7 @@ class Source:
         return kept
 
     def _skip(self, message: Any, partition: int, position: int | None) -> Record:
-        """Go on behind a record that cannot be decompressed, and return what stands for it.
+        """Skip a record that cannot be decompressed, and return a placeholder for it.
 
         The driver names the first offset of the record's batch, each time: they are skipped one after the other.
         """

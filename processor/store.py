@@ -1,4 +1,4 @@
-"""The store's driver, Redis or Valkey: how a client is made, and how often a call is made.
+"""The store's driver, Redis or Valkey: how a client is created, and how a call is retried.
 
 Knows nothing of claims: their keys, owners and script are in `claims`. What an error means is in `store_errors`.
 """
@@ -45,7 +45,7 @@ def client(url: str) -> Any:
 def attempt(
     ask: Callable[[], _Answer], sleep: Callable[[float], None], renew: Callable[[], None] = lambda: None
 ) -> _Answer:
-    """Ask the store, a few times while it cannot answer.
+    """Call the store, with a few retries while it is unavailable.
 
     Args:
         ask: makes the calls; may be called again after an answer was lost.

@@ -1,4 +1,4 @@
-"""What each error of the store's driver means for a worker. Pure; every class of the driver has its place here.
+"""Maps each error of the store's driver to a fault. Pure; every error class of the driver is covered.
 
 Away: the next try may succeed, on a new connection. Full: the same, but somebody must make room. Refused: no waiting
 mends it, so the worker says what is wanted and ends. A reply that has no class of its own is placed by its words, and
@@ -125,7 +125,7 @@ def fault(error: Exception) -> ClaimsAway | Fatal:
 
 
 def refused_server(server: str, version: str, mode: str) -> str | None:
-    """Return why a server cannot keep claims; None: nothing speaks against it.
+    """Return why a server is unsuitable for claims; None if it is suitable.
 
     Args:
         server: redis, valkey or another, as HELLO says.

@@ -1,4 +1,4 @@
-"""What the driver complains about, said now and then: a broker that is away makes it complain all the time."""
+"""The driver's error messages, logged at intervals: an unreachable broker produces them all the time."""
 
 import time
 from collections.abc import Callable
@@ -47,13 +47,13 @@ _OF_THE_PROCESS: Final = Pace()
 
 
 class Troubles:
-    """The complaints of one client."""
+    """The error messages of one client."""
 
     def __init__(self, client: str, pace: Pace = _OF_THE_PROCESS) -> None:
         self._client, self._pace = client, pace
 
     def note(self, error: DriverError) -> None:
-        """Log a complaint, unless the same was logged lately. Never raises: it is called by the driver."""
+        """Log an error message, unless the same was logged recently. Never raises: it is called by the driver."""
         code = error.name()
         if self._pace.is_due(f"{self._client} {code}"):
             log.warning("kafka.troubled", client=self._client, code=code, error=error.str())

@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 
 class Worker:
-    """Takes batches of raw events to interactions until it is told to stop."""
+    """Turns batches of raw events into interactions until it is stopped."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Worker:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Take the parts; nothing is opened before `run`.
+        """Take the dependencies; nothing is opened before `run`.
 
         Args:
             open_session: joins the group and makes a producer.
@@ -65,7 +65,7 @@ class Worker:
         self._stopping, self._pace = False, Pace(clock)
 
     def stop(self) -> None:
-        """Finish the batch at hand, then return from `run`. May be called by a signal handler."""
+        """Finish the current batch, then return from `run`. May be called from a signal handler."""
         self._stopping = True
 
     def run(self) -> None:

@@ -34,7 +34,7 @@ def compiled(schema: dict[str, Any], header: bytes) -> Pack:
 
 
 def _pieces(kind: Any, name: str) -> str:
-    """Return the expressions, with commas between, of the bytes that a value becomes."""
+    """Return the comma-separated expressions of the bytes that a value becomes."""
     if isinstance(kind, list):
         return _union(kind, name)
     kind = kind if isinstance(kind, str) or kind["type"] == "enum" else kind["type"]

@@ -1,4 +1,4 @@
-"""What ingest has to know of an event before it takes it: whose it is, and that nothing speaks against it.
+"""What ingest must know about an event before accepting it: its contact, and that it is acceptable.
 
 `admit` says what `segment.read` says and no more: it looks for no description, no property and no message's id, and an
 event costs the same whatever else it holds. It answers alone where it can show that the event is taken: an exact field
@@ -19,7 +19,7 @@ from schemas.segment import DEPTH_LIMIT, EVENT_LIMIT_BYTES, FUTURE_MS
 from schemas.workspace import PLAIN, Workspace
 
 Admitted = tuple[bytes, bytes]
-"""The contact, which is the record's key, and the event as it is published."""
+"""The contact, which is the record's key, and the event's bytes as published."""
 
 
 class _Traits(msgspec.Struct, gc=False):
@@ -63,7 +63,7 @@ _KELVIN: Final = "\u212a"  # the one other character that is an ASCII letter in 
 def admit(
     body: bytes, received_at_ms: int, workspace: Workspace = PLAIN, *, type_required: bool = False
 ) -> Admitted | Rejection:
-    """Return whose event it is and what of it is published, or why it is refused.
+    """Return the event's contact and the bytes to publish, or why it is rejected.
 
     An API key among its own fields is no part of what is published: it is cut out, and the rest read anew.
 

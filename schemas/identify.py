@@ -21,7 +21,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 
 
 class Description(msgspec.Struct, frozen=True, gc=False):
-    """What an identify says of the visit: free text as sent, save that lone surrogates have become U+FFFD."""
+    """What an identify says about the visit: free text as sent, with lone surrogates replaced by U+FFFD."""
 
     event: str | None
     url: str | None

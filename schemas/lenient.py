@@ -140,7 +140,7 @@ def _identify(
 
 
 def _type(kind: Any, keys: Keys, *, type_required: bool) -> Rejection | _Unsettled | None:
-    """Return why an event is no identify; None: it is one."""
+    """Return why an event is not an identify call; None if it is one."""
     if type(kind) is str:
         return None if kind.lower() == "identify" else reasons.UNSUPPORTED_TYPE
     if (kind is None or kind is UNSET) and keys.times(b'"type":') == (kind is not UNSET):

@@ -1,4 +1,4 @@
-"""Where an event's fields are looked for: at each place in turn, under any spelling of its key (contract, section 3).
+"""Where an event's fields are looked up: at each location in turn, under any spelling of the key (contract, section 3).
 
 Keys match in any letter case and without regard to "_", "-" and spaces; the exact spelling comes first, then the others
 in the order of the document.
@@ -33,7 +33,7 @@ def at(value: object, path: Path) -> Iterator[object]:
 
 
 def squash(key: str) -> str:
-    """Bring every spelling of a key to one."""
+    """Normalise the spelling of a key."""
     return _squash_usual(key) if len(key) <= _USUAL_KEY else key.lower().translate(_SEPARATORS)
 
 

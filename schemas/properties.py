@@ -1,4 +1,4 @@
-"""User properties: what an identify says of its contact besides the visit (contract, sections 3 and 5).
+"""User properties that an identify carries besides the visit (contract, sections 3 and 5).
 
 Engage computes one property a call and names it in `context.personas`; its value stands in `traits`. A plain identify
 may carry booleans that its workspace knows as audiences.

@@ -1,4 +1,4 @@
-"""The closed list of reasons for which an event is refused.
+"""The closed list of rejection reasons.
 
 One word for one reason, everywhere: HTTP bodies, metric labels, log keys and rejected records (contract, section 3).
 A new reason is added to the contract first.
@@ -26,7 +26,7 @@ class Reason(StrEnum):
 
 @final
 class Rejection(msgspec.Struct, frozen=True):
-    """An event that cannot be taken, with a message that Segment shows to its customer."""
+    """A rejected event, with a message that Segment shows to its customer."""
 
     reason: Reason
     message: str

@@ -1,4 +1,4 @@
-"""The topics: names, keys, partitions and clean-up (contract, section 6)."""
+"""The topics: names, keys, partitions and cleanup policies (contract, section 6)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -21,7 +21,7 @@ _DAY_MS = 86_400_000
 
 
 class Topic(msgspec.Struct, frozen=True):
-    """A topic as it should be. `partitions` is what it gets when it is made; `settings` are Kafka's names."""
+    """A topic as it should be. `partitions` applies when it is created; `settings` have Kafka's names."""
 
     name: str
     partitions: int
@@ -40,7 +40,7 @@ class Topics(msgspec.Struct, frozen=True):
 
     @property
     def rejected(self) -> str:
-        """Events that could not be taken, with their reason."""
+        """Dead letters: rejected events with their reason."""
         return f"{self.prefix}segment.rejected"
 
     @property

@@ -1,4 +1,4 @@
-"""Events as found in the wild: any casing, alternative places, odd timestamps (contract, section 3).
+"""The tolerant parser: events in any casing, with alternative field locations and odd timestamps (contract, section 3).
 
 This is the reference: it says what every event means. A workspace's format takes the place of the look-up of the fields
 that it names.

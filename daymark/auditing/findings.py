@@ -1,4 +1,4 @@
-"""What an audit can find: the closed list of faults, what is counted beside them, and the tally of a run."""
+"""What an audit can find: the closed list of findings, what else is counted, and the tally of a run."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

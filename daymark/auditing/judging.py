@@ -1,4 +1,4 @@
-"""What is right and what is not, one contact-day, event or property at a time. Pure."""
+"""The verdicts, one contact-day, event or property at a time. Pure."""
 
 from collections.abc import Iterator, Sequence
 from uuid import UUID

@@ -1,1 +1,1 @@
-"""One file a command: its options and help, and what it calls. `daymark.cli` loads a command when it is called."""
+"""One file per command: its options, its help and what it calls. `daymark.cli` loads a command when it is called."""

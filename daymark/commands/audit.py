@@ -51,23 +51,23 @@ _REPORT_EVERY = 10_000  # keys judged between two looks at the progress
 def command(**options: Any) -> None:
     """Compare committed results with what the raw events require.
 
-    Reads segment.events up to what the group has committed, works out every interaction, rejection and property that
+    Reads segment.events up to the group's committed offsets, works out every interaction, rejection and property that
     must come of it, and compares the output topics, read committed. The exit status is 0 when all is right, 3 when
     anything differs or the lag is over --max-lag, 1 when it could not be judged. Nobody's offsets are moved; it may run
     beside the workers.
 
     \b
     What to know when something is found:
-    - The same record of the same event once more is no fault: a reset of the group does that. Where there was none,
+    - The same record of the same event once more is not an error: an offset reset does that. Where there was none,
       --no-replays makes it one.
     - Days, descriptions and formats are those of the workspaces file and of the tz database as they are now. What was
       emitted before either changed differs: begin with --since after the change.
-    - With --since, the events before are not seen: whether one of them should have won a day cannot be told, but
-      that one of those seen came before the winner can, and so can that nobody won.
+    - With --since, earlier events are not seen: whether one of them should have won a day is unknown, but that one of
+      those seen came before the winner is found, and so is that nobody won.
     - Events older than what the output topics keep are not judged: what came of them may be deleted.
     - Once Redis lost keys, or they expired (DAYMARK_CLAIM_DAYS), a later event of a day is emitted under the same id:
       doubled, and when compaction has left one, the wrong winner. A property's older change is stale likewise.
-    - A topic segment.events that was deleted and made anew: what came of the old one does not fit the new one.
+    - If segment.events was deleted and recreated, results of the old topic do not match the new one.
     """  # noqa: D301  click's mark
     found = settings.from_environment()
     if None not in (options["since"], options["until"]) and options["since"] >= options["until"]:

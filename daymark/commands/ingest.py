@@ -1,4 +1,4 @@
-"""`daymark ingest`: one part, as a container runs it. Wires settings to ingest, and decides nothing."""
+"""`daymark ingest`: runs the HTTP API. Wires settings to ingest, and decides nothing."""
 
 import signal
 import socket

@@ -1,4 +1,4 @@
-"""`daymark keys`: API keys in the workspaces file (contract, sections 8 and 9).
+"""`daymark keys`: manages API keys in the workspaces file (contract, sections 8 and 9).
 
 A key is shown once, when it is made; the file keeps its SHA-256 digest. The file's comments and layout stay as they
 are. Invariant: the file is never half written, and never left in a state that `schemas.workspace` would refuse.

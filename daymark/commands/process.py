@@ -82,7 +82,7 @@ def _identity(settings: Settings, slot: str) -> str:
 
 
 class _Stopping:
-    """What SIGTERM does: stop the worker when there is one, and leave for good when it takes too long.
+    """The SIGTERM handler: stops the worker if there is one, and exits if that takes too long.
 
     `asked` says whether it came.
     """

@@ -1,4 +1,4 @@
-"""`daymark topics`: creates what is missing, says what differs (contract, sections 6 and 8).
+"""`daymark topics`: creates missing topics and reports differences (contract, sections 6 and 8).
 
 Invariant: nothing that exists is changed. While the partitions of what exists differ from what is wanted nothing is
 created either, since topics with unequal partitions would have to be deleted again.

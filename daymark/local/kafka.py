@@ -68,7 +68,7 @@ class Kafka:
 
     @property
     def bootstrap(self) -> str:
-        """The bootstrap servers, `host:port` with commas."""
+        """The bootstrap servers, `host:port`, comma-separated."""
         return ",".join(f"{ports.LOOPBACK}:{node.port}" for node in self._nodes)
 
     @property

@@ -1,4 +1,4 @@
-"""Which dead letters would be taken now, and as what they are sent: the judgement of the front door. Pure.
+"""Which dead letters would be accepted now, and what is sent for them: the judgement of ingest. Pure.
 
 The same functions as ingest's decide, by the workspaces as they are now, as if the event came this moment: what would
 be refused again is not sent.

@@ -25,7 +25,7 @@ _HOPELESS = frozenset({401, 403, 404, 405, 415})
 
 
 class Hopeless(Exception):
-    """An answer, or the lack of one, after which there is no use in going on."""
+    """A response, or the lack of one, after which retrying is pointless."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class Cluster:
 
     @property
     def bootstrap(self) -> str:
-        """The bootstrap servers, `host:port` with commas."""
+        """The bootstrap servers, `host:port`, comma-separated."""
         return ",".join(map(_address, self._nodes))
 
     def announce(self, ports_of: Ports) -> None:

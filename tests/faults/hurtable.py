@@ -12,7 +12,7 @@ class Cluster(Protocol):
 
     @property
     def bootstrap(self) -> str:
-        """The bootstrap servers, `host:port` with commas."""
+        """The bootstrap servers, `host:port`, comma-separated."""
 
     def announce(self, ports_of: Ports) -> None:
         """Take, for each node and listener, the port it listens on and the one that it tells its clients."""

@@ -17,7 +17,7 @@ Flaw = Literal["malformed_json", "missing_email", "invalid_timestamp"]
 
 
 class ContactDay(NamedTuple):
-    """What at most one interaction exists of."""
+    """The deduplication key: one interaction per workspace, contact and day."""
 
     workspace: str
     email: str
