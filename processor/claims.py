@@ -1,12 +1,11 @@
 """Deduplication keys and trait clocks in Redis (contract, sections 4 and 5): names, owners and calls.
 
-A day key is set once, by the record that owns its contact-day. A clock holds the newest timestamp of a property and the
-record that set it, and only moves forward. Both are asked in one call a batch, with a mark that tells a later call
-whether the store still has them (`sentinel`).
+A day key is set once, by the record that owns its contact-day. A clock holds a property's newest timestamp and owner,
+and only moves forward. One call per batch serves both, and leaves a mark that shows a loss to later calls (`sentinel`).
 
-A key is "d" or "t", a cluster's hash tag of one byte out of 64, and 16 bytes of keyed BLAKE2b: no personal data. An
-owner is a raw record's own coordinates, marked with its topic's incarnation: 12 bytes, so that key and owner fit the
-64-byte allocation of an entry (84 to 103 bytes with the tables, measured; 14 bytes of owner would add 15).
+A key is "d" or "t", a hash tag of one byte out of 64, and 16 bytes of keyed BLAKE2b: no personal data. An owner is a
+record's coordinates and its topic's incarnation: 12 bytes, so that key and owner fit the 64-byte allocation of an entry
+(84 to 103 bytes with the tables, measured; 14 bytes would add 15).
 """
 
 import hashlib
@@ -40,9 +39,7 @@ _OLD_DAY_TAGS, _OLD_CLOCK_TAGS = ([b"%b{%c}" % (kind, tag) for tag in _OLD_TAGS 
 _SLOT_OF_TAG = [slot(tag) for tag in range(256)]
 _Pair = tuple[bytes, bytes]  # a key and what it is to hold
 _INCARNATION_BYTES: Final = 4
-_ADVICE: Final = (
-    "claims are lost: contact-days may be emitted again, under the same interaction_id; docs/store.md says what to do"
-)
+_ADVICE: Final = "claims are lost: contact-days may be emitted again, under the same interaction_id; see docs/store.md"
 
 
 def owner(incarnation: bytes, record: Record) -> bytes:

@@ -260,6 +260,6 @@ def test_a_right_that_is_taken_mid_run(valkey_server: Start) -> None:
         claim(claims)
     command(server, "ACL", "SETUSER", "w", "+set", "resetpass", ">other")
     command(server, "CLIENT", "KILL", "USER", "w")
-    with pytest.raises(Fatal, match="the user and the password"):
+    with pytest.raises(Fatal, match="the user and the password in DAYMARK_REDIS"):
         claim(claims)
     claims.close()

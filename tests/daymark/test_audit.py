@@ -23,7 +23,7 @@ def run(kafka: str, *arguments: str, **environ: Any) -> Result:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--since", "yesterday"), "'yesterday' is no instant"),
+        (("--since", "yesterday"), "'yesterday' is not a time"),
         (("--since", "2020-01-02", "--until", "2020-01-02"), "--since must be before --until"),
         (("--temporary", "/nowhere"), "/nowhere"),
         (("--examples", "-1"), "--examples"),

@@ -119,7 +119,7 @@ def test_a_third_key_is_refused(path: Path) -> None:
     run(path, "new", "acme")
     before = path.read_text()
     refused = run(path, "new", "acme", exit_code=1).stderr
-    assert "2 keys already" in refused
+    assert "already has 2 keys" in refused
     assert "daymark keys revoke acme" in refused
     assert path.read_text() == before
 

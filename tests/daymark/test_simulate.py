@@ -142,7 +142,7 @@ def test_a_key_comes_from_the_environment_or_a_file_never_an_argument(tmp_path: 
         assert run("--url", server.url, "--key-file", str(file)).exit_code == 0
         refused = run("--url", server.url, "--key", "k")
     assert {headers["Authorization"] for _, headers, _ in server.requests} == {"Basic azo="}
-    assert (refused.exit_code, "never an argument" in refused.stderr) == (2, True)
+    assert (refused.exit_code, "must not be an argument" in refused.stderr) == (2, True)
 
 
 def test_something_else_than_expected_is_a_failure() -> None:

@@ -74,7 +74,7 @@ def test_a_topic_made_again_ends_the_session(member: Member) -> None:
     member.play(came(0), *messages(0, 0))
     member.mark = b"new!"
     member.source._asked_at -= 1  # a second passes
-    with pytest.raises(SessionLost, match="made again"):
+    with pytest.raises(SessionLost, match="recreated"):
         member.play(*messages(0, 1))
 
 

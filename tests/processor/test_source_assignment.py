@@ -110,7 +110,7 @@ def test_a_gap_after_going_back_ends_the_session(member: Member) -> None:
     """Records would be skipped: the session begins anew, from the committed offsets."""
     member.play(came(0), *messages(0, 5, 6))
     member.source.rewind(batch((0, 5), (0, 6)))
-    with pytest.raises(SessionLost, match="went back to 5, but goes on at 6"):
+    with pytest.raises(SessionLost, match="sought back to 5, but continued at 6"):
         member.play(*messages(0, 6))
 
 

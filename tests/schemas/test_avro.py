@@ -157,10 +157,10 @@ def test_a_field_without_a_default_must_be_there(field: str) -> None:
         (VALUES[0][:-1], "does not fit its schema TimelineInteraction"),
         (VALUES[0] + b"\x00", "goes on"),
         (b"\x00\x00\x00\x00\x03\x02", "Other"),
-        (b"\x00\x00\x00\x00\x04\x02", "no record"),
-        (b"\x00\x00\x00\x00\x05\x02", "no record"),
-        (b"\x00\x00\x00\x00\x06\x02", "no record"),
-        (b"\x00\x00\x00\x00\x07\x02", "no record"),
+        (b"\x00\x00\x00\x00\x04\x02", "not a record"),
+        (b"\x00\x00\x00\x00\x05\x02", "not a record"),
+        (b"\x00\x00\x00\x00\x06\x02", "not a record"),
+        (b"\x00\x00\x00\x00\x07\x02", "not a record"),
     ],
 )
 def test_an_unreadable_value_says_why(value: bytes, message: str) -> None:
