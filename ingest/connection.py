@@ -14,8 +14,9 @@ import structlog
 
 from ingest import answers
 from ingest.answers import Answer, Refusal
+from ingest.broken import Broken
 from ingest.exchange import Head
-from ingest.framing import Broken, Framing
+from ingest.framing import Framing
 from ingest.turn import Turn
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, connections: "Connections") -> None:
         self._connections, self._app, self._loop = connections, connections.app, connections.loop
-        self._framing = Framing(self)
+        self._framing = Framing(self, connections.heads)
         self._transport: asyncio.Transport
         self._turns: deque[Turn] = deque()  # requests begun and not yet answered; a body in pieces is the last one's
         self._began = self._loop.time()  # the latest of them

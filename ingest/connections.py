@@ -9,6 +9,7 @@ import structlog
 
 from ingest.connection import Connection
 from ingest.exchange import Application
+from ingest.heads import Heads
 
 log = structlog.get_logger()
 
@@ -44,6 +45,7 @@ class Connections:
         self.app, self.most = app, most
         self.keep_alive_s, self.bytes_s = patience
         self.loop = asyncio.get_running_loop()
+        self.heads = Heads()
         self.open: set[Connection] = set()
         self.leaving = False  # each answer is its connection's last
         self._evicted: set[Connection] = set()  # closed to make room, and not gone yet
@@ -74,6 +76,7 @@ class Connections:
         self._tell_date()
         self._may_evict = True
         now = self.loop.time()
+        self.heads.forget(now)
         for connection in (*self.open, *self._evicted):
             try:
                 connection.look(now)

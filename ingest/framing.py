@@ -1,33 +1,25 @@
 """Splits the HTTP/1.1 byte stream of a client into requests: heads, bodies, ends. Knows no socket and no clock.
 
-Heads and trailers are parsed by httptools, bodies are cut out here. Invariant: one call begins one request at most, and
-reads no further than to its end, so that whoever calls decides before every request whether it is begun.
+Heads that `heads` does not know, and trailers, are parsed by httptools; bodies are cut out here. Invariant: one call
+begins one request at most, and reads no further than to its end, so that whoever calls decides before every request
+whether it is begun.
 """
 
 from typing import Final, Protocol
 
 import httptools
-import structlog
 
-from ingest import answers, head
-from ingest.answers import Header, Refusal
-from ingest.chunks import BadChunks, Chunks
+from ingest import answers, broken, head
+from ingest.answers import Header
+from ingest.broken import Broken
+from ingest.chunks import Chunks
 from ingest.exchange import Head
-
-log = structlog.get_logger()
+from ingest.heads import Heads, Parsed
 
 HEAD_LIMIT_BYTES: Final = 32 * 1024  # of a head, and of trailers
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _HTTP_1_1: Final = b" HTTP/1.1\r\n"  # behind the target
-
-
-class Broken(Exception):
-    """The connection cannot be read any further; `why` is the answer to the request in pieces."""
-
-    def __init__(self, why: Refusal) -> None:
-        super().__init__(why.code)
-        self.why = why
 
 
 class _InPieces(Exception):
@@ -60,6 +52,10 @@ class Requests(Protocol):
 class Framing:
     """Reads one connection.
 
+    Args:
+        requests: takes them.
+        heads: that are known.
+
     Attributes:
         more: something came that was not read yet.
         in_head: a head was begun and is not whole.
@@ -67,8 +63,8 @@ class Framing:
         head_bytes: of the head, the line breaks before it, or the trailers, so far.
     """
 
-    def __init__(self, requests: Requests) -> None:
-        self._requests = requests
+    def __init__(self, requests: Requests, heads: Heads) -> None:
+        self._requests, self._heads = requests, heads
         self._parser = self._new_parser()
         self._data, self._at = b"", 0  # what came, and how much of it was read
         self.more = self.in_head = self.in_body = False
@@ -106,8 +102,8 @@ class Framing:
                 if not (self.in_body or self.in_head):
                     self.more = True
                     return
-        except Exception as error:  # noqa: BLE001  `_why` logs what is no fault of the client's
-            raise Broken(_why(error)) from None
+        except Exception as error:  # noqa: BLE001  `why` logs what is no fault of the client's
+            raise Broken(broken.why(error)) from None
 
     def stop(self) -> bool:
         """Read no more; return whether something is left that was not read."""
@@ -159,6 +155,8 @@ class Framing:
         self._body = self._requests.begin(begun, last, awaits_word)
         if whole is not None:
             self._whole = None
+            if is_1_1 and not (last or awaits_word):
+                self._heads.keep(whole[: self._at], Parsed(begun, length))
             if length and (part := whole[self._at :]):
                 self._left -= len(part)
                 self._feed(part)
@@ -179,6 +177,10 @@ class Framing:
         end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
         if not len(_END_OF_HEAD) <= end <= HEAD_LIMIT_BYTES:
             return False
+        known = self._heads.find(data[:end])
+        if known is not None and len(data) == end + known.length:
+            self._read_known(known, data[end:])
+            return True
         self._whole, self._at = data, end
         try:
             self._parser.feed_data(data)
@@ -189,6 +191,15 @@ class Framing:
             return False
         self._at = 0
         return True
+
+    def _read_known(self, known: Parsed, body: bytes) -> None:
+        """Read a request that came whole, and whose head is known: the parser sees nothing of it."""
+        self.in_body, self._chunks = True, None
+        self._body = self._requests.begin(known.head, False, False)
+        if body:
+            self._feed(body)
+        self._body.end()
+        self.in_body = False
 
     def _read_head(self) -> None:
         data, at = self._data, self._at
@@ -208,7 +219,7 @@ class Framing:
         except httptools.HttpParserUpgrade:
             is_offer = True
         except httptools.HttpParserError as error:
-            if not _is_of_method(error):
+            if not broken.is_of_method(error):
                 raise
             self._unknown = True
         if is_offer:
@@ -277,20 +288,3 @@ class Framing:
         if self.head_bytes > HEAD_LIMIT_BYTES:
             raise Broken(answers.MALFORMED_REQUEST)
         self._parser.feed_data(part)
-
-
-def _is_of_method(error: httptools.HttpParserError) -> bool:
-    """Whether the parser does not know the method, or knows it as one of RTSP's."""
-    return isinstance(error, httptools.HttpParserInvalidMethodError) or str(error).startswith("Invalid method for HTTP")
-
-
-def _why(error: Exception) -> Refusal:
-    cause: BaseException | None = error
-    if isinstance(error, httptools.HttpParserCallbackError):
-        cause = error.__context__
-    if isinstance(cause, Broken):
-        return cause.why
-    if isinstance(cause, (httptools.HttpParserError, BadChunks)):
-        return answers.MALFORMED_REQUEST
-    log.error("request.failed", exc_info=cause)
-    return answers.INTERNAL_ERROR

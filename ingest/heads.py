@@ -1,0 +1,43 @@
+"""Heads of requests that were parsed a moment ago: those of one sender differ in little but their bodies.
+
+Parsing a head costs a third of what a small request costs, and the same bytes always mean the same. Invariant: what is
+kept is bounded, and forgotten after some seconds, since API keys stand in it.
+"""
+
+from typing import Final, NamedTuple
+
+from ingest.exchange import Head
+
+FORGET_SECONDS: Final = 10.0
+
+_MOST: Final = 1_024  # 2 MB of heads as SDKs send them
+_LONGEST_BYTES: Final = 1_024
+
+
+class Parsed(NamedTuple):
+    """A head, and how many bytes of a body follow it."""
+
+    head: Head
+    length: int
+
+
+class Heads:
+    """The heads that are known for now."""
+
+    __slots__ = ("_forget_at", "_known", "find")
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Parsed] = {}
+        self.find: Final = self._known.get
+        self._forget_at = 0.0
+
+    def keep(self, raw: bytes, parsed: Parsed) -> None:
+        """Remember a head. Once there are too many no more are kept: those of a sender that never repeats one."""
+        if len(self._known) < _MOST and len(raw) <= _LONGEST_BYTES:
+            self._known[raw] = parsed
+
+    def forget(self, now: float) -> None:
+        """Forget them all, if it is time. To be called now and then, with seconds on any clock."""
+        if now >= self._forget_at:
+            self._forget_at = now + FORGET_SECONDS
+            self._known.clear()
