@@ -40,6 +40,9 @@ class Intake(Protocol):
     def leave(self) -> None:
         """The client left before the body was complete; release what is held."""
 
+    def cut(self, answer: Answer) -> None:
+        """Learn the same, and give this answer, as one of the application's own."""
+
 
 class Application(Protocol):
     """Handles the requests of one port."""

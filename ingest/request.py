@@ -53,6 +53,11 @@ class Request(msgspec.Struct, eq=False):
             self.is_counted = False
             self.app.room.give(self.owner, 1, self.size)
 
+    def cut(self, answer: Answer) -> None:
+        """Let go of what is held, and answer what will never be whole: a page may read that, too."""
+        self.leave()
+        self.reply(answer)
+
     def count_for(self, owner: str) -> bool:
         """Count the request, and what it holds, for a workspace or for strangers (step 4); false when it is refused."""
         app = self.app

@@ -61,9 +61,11 @@ class Turn(msgspec.Struct, eq=False):
 
     def cut(self, answer: Answer) -> None:
         """The request will never be complete: answer with the refusal now, unless it was already answered."""
-        self.leave()
         self.is_whole = True
-        self.reply(self.answer or answer)
+        if self._intake is not None:
+            self._intake.cut(answer)
+        else:
+            self.reply(self.answer or answer)
 
     def leave(self) -> None:
         """Release what was read."""

@@ -61,6 +61,14 @@ def test_a_page_reads_every_answer(browsers_server: Server, body: bytes) -> None
     assert reply.headers["vary"] == "origin"
 
 
+def test_a_page_reads_the_answer_to_a_body_that_broke_off(browsers_server: Server) -> None:
+    """The connection gives it, not the API, which knows the origin."""
+    broken = request(b"POST", b"/v1/identify", b"zz\r\n", FROM, wire.BASIC, b"Transfer-Encoding: chunked")
+    reply = wire.exchange(browsers_server.http, broken)
+    assert (reply.status, reply.code) == (400, "malformed_request")
+    assert reply.headers["access-control-allow-origin"] == ORIGIN
+
+
 def test_a_page_reads_when_to_send_again(browsers_server: Server) -> None:
     """Retry-After is exposed: a page's script sees no other header of an answer."""
     limited = post(event(), FROM, b"Authorization: Bearer " + SLOW_KEY.encode(), key=False)

@@ -121,6 +121,10 @@ class Asked:
     def leave(self) -> None:
         self.left += 1
 
+    def cut(self, answer: Answer) -> None:
+        self.leave()
+        self.replies.pop()(answer)
+
 
 class Scene:
     """Connections of one port, on a clock of the test's own."""
