@@ -182,8 +182,7 @@ class Publisher:
         produce, topic, delivered, produced = self._producer.produce, waiter.topic, waiter.delivered, 0
         try:
             for key, value in records:
-                # By position (partition, callback, timestamp, headers): by name it takes half as long again.
-                produce(topic, value, key or None, -1, delivered, None, 0, headers)
+                produce(topic, value, key or None, -1, delivered, None, 0, headers)  # by name, half as long again
                 produced += 1
         except (BufferError, KafkaException) as error:
             # Beyond the bounds, or the producer is done for. The rest was never produced: no callback will come.
