@@ -8,13 +8,14 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 FOLDER: Final = ".daymark"
 DATA: Final = "DAYMARK_DATA"  # names the data folder, of `daymark up` and of the one to find
 _FILE: Final = "up.json"
+_HOLD: Final = "workers.hold"  # in the data folder: the id of the process for which the workers stand still
 
 
 class Running(NamedTuple):
@@ -66,6 +67,7 @@ def find(environ: Mapping[str, str], here: Path) -> list[Described]:
 
 def describe(described: Described, environ: Mapping[str, str]) -> None:
     """Let other commands find this process's `daymark up`; `forget` undoes it."""
+    (described.folder / _HOLD).unlink(missing_ok=True)  # of a command that was killed
     new = described.folder / "up.new"
     new.unlink(missing_ok=True)
     text = json.dumps({**described.at._asdict(), "pid": described.pid, "workers": described.workers})
@@ -82,6 +84,25 @@ def forget(folder: Path, environ: Mapping[str, str]) -> None:
     (folder / _FILE).unlink(missing_ok=True)
     with suppress(OSError):
         _note(folder, environ).unlink(missing_ok=True)
+
+
+@contextmanager
+def workers_held(up: Described) -> Iterator[None]:
+    """Let a running `daymark up` stop its workers, and start them again when this is over, or this process gone."""
+    file = up.folder / _HOLD
+    file.write_text(str(os.getpid()), "utf-8")
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def are_workers_held(folder: Path) -> bool:
+    """Return whether a process that runs wants the workers of a data folder to stand still."""
+    with suppress(OSError, ValueError):
+        os.kill(int((folder / _HOLD).read_text("utf-8")), 0)
+        return True
+    return False
 
 
 def _described(folders: Any) -> Iterator[Described]:

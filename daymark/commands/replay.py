@@ -4,7 +4,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import click
@@ -18,8 +19,10 @@ from daymark.replaying import group as groups
 from daymark.replaying.plan import Plan, Unsafe, lines, moved_to
 from daymark.replaying.start import Place, Start, StartType
 from daymark.replaying.survey import survey
+from daymark.running import workers_held
 from daymark.settings import Settings
 
+_START: Final = {False: "Start its workers now.", True: "Its workers are started again."}
 _LOOK_S: Final = 1.0
 _STILL_S: Final = 15.0  # without a step forward it is asked whether workers run
 
@@ -42,10 +45,11 @@ _STILL_S: Final = 15.0  # without a step forward it is asked whether workers run
 def command(starts: tuple[Start, ...], **options: Any) -> None:
     """Replay: set the group back, so that workers read events again.
 
-    Without --execute it only says what would be done; workers may run. With it, the group must have no members: stop
-    all workers first (static ones leave when their session is over, DAYMARK_SESSION_TIMEOUT_MS after they stopped), or
-    let it wait for that with --wait. Start the workers once it says so; it watches them until all is read again, and
-    audits that range. Ctrl-C ends the watching, and never the replay. Run again, it sets back again, to the same end.
+    Without --execute it only says what would be done; workers may run. With it, the group must have no members. Those
+    of a `daymark up` on this machine it stops and starts itself; stop others first (static ones leave when their
+    session is over, DAYMARK_SESSION_TIMEOUT_MS after they stopped), or let it wait with --wait, and start them once it
+    says so. It watches them until all is read again, and audits that range. Ctrl-C ends the watching, and never the
+    replay. Run again, it sets back again, to the same end.
 
     A replay goes back only: it never skips events. It has no end and no filter, since workers read on to the last
     event of every workspace. What comes again has the same bytes under the same keys.
@@ -63,7 +67,9 @@ def command(starts: tuple[Start, ...], **options: Any) -> None:
             if not options["execute"] or not planned.again:
                 _conclude(planned, execute=options["execute"])
                 return
-            planned = _set_back(there, found, group, starts, options)
+            with _held(found, group) as is_held:
+                planned = _set_back(there, found, group, starts, waits=options["wait"] or is_held)
+            click.echo(f"{group} is set back by {planned.again:,} events. {_START[is_held]}", err=True)
         except Unsafe as error:
             raise click.UsageError(f"{error}.") from None
         _watch(there.clients.committed, found.topics.events, planned, group)
@@ -95,11 +101,23 @@ def _conclude(planned: Plan, *, execute: bool) -> None:
         click.echo("Nothing was moved; --execute does it.", err=True)
 
 
-def _set_back(there: Opened, found: Settings, group: str, starts: Sequence[Start], options: Mapping[str, Any]) -> Plan:
+@contextmanager
+def _held(found: Settings, group: str) -> Iterator[bool]:
+    """Stop the workers of a running `daymark up` on this Kafka, if there is one; tell whether they stand still."""
+    ups = [up for up in settings.running_ups() if up.at.kafka == found.kafka and group == found.group]
+    if not ups:
+        yield False
+        return
+    click.echo(f"Stopping the workers of `daymark up` in {ups[0].folder}.", err=True)
+    with workers_held(ups[0]):
+        yield True
+
+
+def _set_back(there: Opened, found: Settings, group: str, starts: Sequence[Start], *, waits: bool) -> Plan:
     """Move the group once it has no members, and return what was done: workers may have come further meanwhile."""
     admin, topic = there.clients.admin, found.topics.events
     while True:
-        if options["wait"]:
+        if waits:
             groups.wait_until_empty(
                 admin, group, lambda members: click.echo(f"Waiting for {_named(members)}.", err=True)
             )
@@ -109,12 +127,11 @@ def _set_back(there: Opened, found: Settings, group: str, starts: Sequence[Start
         try:
             groups.set_back(there.clients.committed, topic, moved_to(planned.parts))
         except groups.InUse:
-            if not options["wait"]:
+            if not waits:
                 raise click.ClickException(
                     f"{group} is in use: a worker has come meanwhile; nothing was moved"
                 ) from None
             continue
-        click.echo(f"{group} is set back by {planned.again:,} events. Start its workers now.", err=True)
         return planned
 
 

@@ -114,7 +114,7 @@ def _run(options: Options, found: settings.Settings, screen: Screen) -> None:
         running.describe(up, os.environ)
         screen.show(json.dumps(at._asdict()) if options.as_line else greeting.text(up, datetime.now(UTC)))
         screen.now(f"Running: Kafka, Valkey, ingest, {_counted(options.workers)}. Ctrl-C stops them.")
-        _keep(Supervision([kafka, valkey, *programs], screen.say, time.monotonic))
+        _keep(Supervision([kafka, valkey, *programs], screen.say, time.monotonic), programs[1:], folder, screen)
     finally:
         for signum in _ENDINGS:
             signal.signal(signum, signal.SIG_IGN)  # what follows takes its time, but not for ever
@@ -123,8 +123,21 @@ def _run(options: Options, found: settings.Settings, screen: Screen) -> None:
         _stop(programs, kafka, valkey)
 
 
-def _keep(supervision: Supervision) -> None:
+def _keep(supervision: Supervision, workers: Sequence[Program], folder: Path, screen: Screen) -> None:
+    """Keep all parts running; the workers only while no other command of ours wants them to stand still."""
+    is_held = False
     while True:
+        was_held, is_held = is_held, running.are_workers_held(folder)
+        if is_held and not was_held:
+            screen.say("Another command holds the workers; they are started again when it lets go.")
+            for worker in workers:
+                supervision.hold(worker)
+                worker.ask_to_stop()
+            for worker in workers:
+                worker.stop()
+        elif was_held and not is_held:
+            for worker in workers:
+                supervision.release(worker)
         supervision.look()
         time.sleep(_LOOK_EVERY_S)
 

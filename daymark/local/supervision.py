@@ -1,6 +1,6 @@
 """Keeps parts running: a part that dies is reported and restarted, with exponential back-off while it dies young.
 
-Owns: when a part is started again. Does not: know what a part is, nor stop any.
+Owns: when a part is started again. Does not: know what a part is, nor stop any; one that others stop is held.
 Invariant: one part's trouble never ends another.
 """
 
@@ -56,6 +56,7 @@ class _Life:
     started_at: float
     deaths: int = 0  # in a row, each soon after its start
     due: float | None = None  # of the next start; None: not dead, as far as was seen
+    is_held: bool = False  # stopped on purpose
 
 
 class Supervision:
@@ -74,10 +75,21 @@ class Supervision:
         self._clock = clock
         self._lives = {part.name: _Life(clock()) for part in parts}
 
+    def hold(self, part: Part) -> None:
+        """Leave a part alone that is about to be stopped on purpose."""
+        self._lives[part.name].is_held = True
+
+    def release(self, part: Part) -> None:
+        """Start a part again at the next look, and keep it running."""
+        life = self._lives[part.name]
+        life.is_held, life.due = False, self._clock()
+
     def look(self) -> None:
         """Say which parts have died, and start those whose pause is over."""
         for part in self._parts:
             life = self._lives[part.name]
+            if life.is_held:
+                continue
             if part.dead and life.due is None:
                 self._plan(part, life)
             elif life.due is not None and self._clock() >= life.due:

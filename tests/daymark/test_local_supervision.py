@@ -92,3 +92,18 @@ def test_a_part_in_trouble_does_not_keep_another_down(world: World) -> None:
     world.look_for(1)
     assert world.parts[1].starts == 2
     assert not world.parts[1].dead
+
+
+def test_a_part_that_is_held_is_left_alone_until_it_is_released(world: World) -> None:
+    """Stopped on purpose it is neither reported nor started; then it runs again, and is kept running."""
+    part = world.parts[1]
+    world.supervision.hold(part)
+    part.dead = True
+    world.look_for(100)
+    assert (world.said, part.starts) == ([], 1)
+    world.supervision.release(part)
+    world.look_for(1)
+    assert (world.said, part.starts) == (["ingest runs again"], 2)
+    part.dead = True
+    world.look_for(1)
+    assert part.starts == 3

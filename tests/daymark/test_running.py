@@ -110,3 +110,19 @@ def test_status_of_what_is_not_well(tmp_path: Path) -> None:
     shown = CliRunner().invoke(status.command, [])
     assert "ended" in shown.stdout
     assert shown.exit_code == 3
+
+
+def test_workers_are_held_while_somebody_lives_who_wants_it(tmp_path: Path) -> None:
+    """A command that is gone, or a file that says nothing, holds nobody; a new `daymark up` begins without a hold."""
+    up = pretend(tmp_path / "up", os.environ)
+    assert not running.are_workers_held(up.folder)
+    with running.workers_held(up):
+        assert running.are_workers_held(up.folder)
+    assert not running.are_workers_held(up.folder)
+    hold = up.folder / "workers.hold"
+    for text in (str(NOBODY), "nobody"):
+        hold.write_text(text)
+        assert not running.are_workers_held(up.folder)
+    hold.write_text(str(os.getpid()))
+    running.describe(up, os.environ)
+    assert not running.are_workers_held(up.folder)

@@ -198,6 +198,21 @@ def test_a_part_that_dies_is_started_again(up: Up) -> None:
         assert len(emails(up, running, number)) == number
 
 
+def test_a_replay_stops_its_workers_and_starts_them_again(up: Up) -> None:
+    """`daymark replay` needs nobody's help here, and changes nothing in the end."""
+    up.environ |= {"DAYMARK_MEMBERSHIP": "dynamic"}  # a static worker leaves its group only after 10 s
+    running = up.ready()
+    send(up, running, "peter@example.com")
+    assert emails(up, running, 1) == ["peter@example.com"]
+    worker = up.pids()["worker-1/pid"]
+    wait_until(lambda: "1 events would be read again" in up.run(*DAYMARK, "replay", "--from", "earliest").stdout)
+    done = up.run(*DAYMARK, "replay", "--from", "earliest", "--execute")
+    assert (done.returncode, "Stopping the workers" in done.stderr) == (0, True), done.stderr
+    assert "Interactions emitted again" in done.stdout
+    assert up.pids()["worker-1/pid"] != worker
+    assert said(up, "worker-1 runs again")
+
+
 def test_taken_ports_are_said_and_others_chosen(up: Up) -> None:
     """With its ports taken it listens elsewhere, and the line says where."""
     with socket.create_server((ports.LOOPBACK, 0)) as http, socket.create_server((ports.LOOPBACK, 0)) as admin:
