@@ -36,7 +36,7 @@ class Breaker:
         if total >= self._least and refused * 100 > total * self._percent:
             raise Fatal(
                 f"{refused} of {total} records of the last minute would be rejected: a wrong format or a broken "
-                "deployment is likelier than bad events. See segment.rejected; the limit is DAYMARK_REJECTED_PERCENT"
+                "deployment is likelier than bad events. See `daymark rejected`; the limit is DAYMARK_REJECTED_PERCENT"
             )
 
     def note(self, records: int, rejected: int) -> None:

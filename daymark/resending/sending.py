@@ -8,6 +8,7 @@ this one either (docs/late-requests.md).
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaException, Producer
@@ -84,10 +85,11 @@ class Sender:
                 producer.produce(self._topics.rejected, None, letter.key, letter.partition, headers=headers)
             self._step("commit")
             producer.commit_transaction(_CALL_S)
-        except KafkaException as error:
-            raise _not_sent(error) from None
-        except KeyboardInterrupt:
-            producer.abort_transaction(_ABORT_S)
+        except (KafkaException, KeyboardInterrupt) as error:
+            with suppress(KafkaException):  # fenced: the one that fenced us has ended it
+                producer.abort_transaction(_ABORT_S)
+            if isinstance(error, KafkaException):
+                raise _not_sent(error) from None
             raise
         return len(due)
 

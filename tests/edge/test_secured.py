@@ -176,6 +176,33 @@ def test_an_audit(parts: Secured) -> None:
         audit.end()
 
 
+def test_what_an_operator_does(parts: Secured) -> None:
+    """Each command does its work with the rights of that table."""
+    ingest, worker = parts.start("ingest", "ingest"), parts.start("process", "process")
+    try:
+        wire.until(lambda: wire.exchange(_address(ingest), wire.post(b"{}")).code == "missing_email", 30)
+        worker.wait_for("partitions.assigned")
+        doctor = parts.start("doctor", "doctor")
+        assert doctor.wait() == 0, doctor.said
+        wire.until(lambda: wire.exchange(_address(ingest), wire.post()).status == 200, 30)
+        why = parts.start("why", "why", "peter@example.com")
+        assert why.wait() == 0, why.said
+    finally:
+        ended = ingest.end(), worker.end()
+    assert ended == (0, 0)
+    for user, command in (
+        ("claims", ("claims", "rebuild", "--execute", "--force")),
+        ("rejected", ("rejected", "resend", "--execute")),
+    ):
+        process = parts.start(user, *command)
+        assert process.wait() == 0, process.said
+    replay = parts.start("replay", "replay", "--from", "earliest", "--execute", "--wait")
+    try:
+        replay.wait_for("is set back")
+    finally:
+        replay.end()
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
