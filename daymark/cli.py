@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "rejected": "Count, list and show rejected events, and send them again.",
     "replay": "Replay: set the group back, so that workers read events again.",
     "claims": "Count the store's claims, and set again those that it lost.",
+    "doctor": "Check settings, Kafka, the group and the store; say what to do.",
     "completion": "Print the completion script of bash, zsh or fish.",
 }
 

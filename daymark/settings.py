@@ -112,6 +112,16 @@ def from_environment() -> Settings:
     return load({**_running(os.environ), **os.environ})
 
 
+def origins() -> dict[str, str]:
+    """Return where each variable of this process that is set comes from: the environment, a file, a `daymark up`."""
+    found = dict.fromkeys(_running(os.environ), "daymark up")
+    found |= {name: "environment" for name in os.environ if name.startswith(PREFIX)}
+    return {
+        name.removesuffix("_FILE"): f"file ({origin})" if name.endswith("_FILE") else origin
+        for name, origin in found.items()
+    }
+
+
 def running_ups() -> list[Described]:
     """Return the running `daymark up` that a command here means: mostly one or none, see `daymark.running.find`."""
     return running.find(os.environ, Path.cwd())

@@ -127,6 +127,31 @@ def policy(client: Any) -> str | None:
     return {_text(name): _text(text) for name, text in found.items()}.get("maxmemory-policy")
 
 
+_FACTS: Final = {
+    "version": ("valkey_version", "redis_version"),
+    **{name: (name,) for name in ("role", "aof_enabled", "used_memory", "maxmemory", "server_time_usec")},
+}
+
+
+def facts(url: str) -> dict[str, str]:
+    """Return what a single server says of itself; nothing where it is a cluster, or may not be asked.
+
+    Args:
+        url: as for `client`.
+    """
+    if is_clustered(url):
+        return {}
+    asked = client(url)
+    try:
+        said = asked.info()
+    except ERRORS:
+        return {}
+    finally:
+        asked.close()
+    found = {name: next((str(said[each]) for each in names if each in said), "") for name, names in _FACTS.items()}
+    return {**found, "server": "Valkey" if "valkey_version" in said else "Redis"}
+
+
 def answers(client: Any, key: bytes) -> bool:
     """Return whether the store answers now; it is asked what the least rights allow: a key, or the slots."""
     try:

@@ -5,7 +5,8 @@ from typing import Final
 
 from confluent_kafka.admin import AdminClient
 
-from daymark.commands.topics import settle, want
+from daymark.commands.topics import settle
+from daymark.topic_states import want
 from schemas.topics import Topic
 
 PARTITIONS: Final = 4  # of a test's topics: enough to spread, few enough to be quick

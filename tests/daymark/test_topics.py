@@ -15,7 +15,8 @@ from confluent_kafka.cimpl import NewTopic
 
 from daymark import metadata
 from daymark.commands import topics as topics_command
-from daymark.commands.topics import Found, Wanted, differences, settle, want
+from daymark.commands.topics import settle
+from daymark.topic_states import Found, Wanted, differences, want
 from schemas.topics import Topic, Topics
 
 SETTINGS = {"cleanup.policy": "compact,delete", "retention.ms": "7776000000"}

@@ -1,0 +1,1 @@
+"""What `daymark doctor` looks at: settings, Kafka, topics, group, store. Changes nothing."""
