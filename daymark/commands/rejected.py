@@ -124,7 +124,7 @@ def show(places: _Places, *, as_lines: bool) -> None:
 
     It prints what the sender wrote: personal data. The exit status is 3 when there is no such record.
     """
-    missing = {place for partition, offsets in places.items() for place in ((partition, each) for each in offsets)}
+    missing = {(partition, offset) for partition, offsets in places.items() for offset in offsets}
     with _shelf({}, places) as shelf:
         found, workspaces = [*shelf.letters(_wanted({}, places))], _workspaces(shelf.found)
     for letter, is_sent in found:
