@@ -103,7 +103,7 @@ def test_a_part_that_is_held_is_left_alone_until_it_is_released(world: World) ->
     assert (world.said, part.starts) == ([], 1)
     world.supervision.release(part)
     world.look_for(1)
-    assert (world.said, part.starts) == (["ingest runs again"], 2)
+    assert (world.said, part.starts) == (["ingest is running again"], 2)
     part.dead = True
     world.look_for(1)
     assert part.starts == 3

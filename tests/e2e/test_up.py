@@ -210,7 +210,7 @@ def test_a_replay_stops_its_workers_and_starts_them_again(up: Up) -> None:
     assert (done.returncode, "Stopping the workers" in done.stderr) == (0, True), done.stderr
     assert "Interactions emitted again" in done.stdout
     assert up.pids()["worker-1/pid"] != worker
-    assert said(up, "worker-1 runs again")
+    assert said(up, "worker-1 is running again")
 
 
 def test_taken_ports_are_said_and_others_chosen(up: Up) -> None:
