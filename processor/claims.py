@@ -43,7 +43,12 @@ _ADVICE: Final = "claims are lost: contact-days may be emitted again, under the 
 
 
 def owner(incarnation: bytes, record: Record) -> bytes:
-    """Return a record's owner mark: 4 bytes that tell its topic from another of the same name, partition and offset."""
+    """Return a record's owner mark.
+
+    Args:
+        incarnation: 4 bytes that tell the topic from one of the same name made before or after it.
+        record: its partition and offset are the rest of the mark, 2 and 6 bytes.
+    """
     return incarnation + (record.partition << 48 | record.offset).to_bytes(8, "big")
 
 
