@@ -89,16 +89,14 @@ def rejected(record: Record, rejection: Rejection, topic: str, codec: Codec, roo
     raw = record.value[: max(0, min(RAW_LIMIT_BYTES, room_bytes - len(key or b"") - _FIELDS_BYTES))]
     if len(raw) < len(record.value):
         message = f"{message} (the first {len(raw)} of {len(record.value)} bytes are kept here)"
-    value = codec.encode(
-        {
-            "reason": str(rejection.reason),
-            "message": message,
-            "stage": "processor",
-            "workspace": None if record.refusal else record.workspace,
-            "raw": raw,
-            "received_at": record.received_at_ms,
-            "source_partition": record.partition,
-            "source_offset": record.offset,
-        }
+    value = codec.pack(  # in the order of RejectedEvent.avsc
+        rejection.reason.value,
+        message,
+        "processor",
+        None if record.refusal else record.workspace,
+        raw,
+        record.received_at_ms,
+        record.partition,
+        record.offset,
     )
     return Output(topic, key, value, None)
