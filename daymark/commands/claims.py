@@ -36,7 +36,7 @@ class _Ground(NamedTuple):
 
 @click.group()
 def command() -> None:
-    """Count the store's claims, and set again those that it lost."""
+    """Count the store's claims, and restore those that it lost."""
 
 
 @command.command()

@@ -45,7 +45,7 @@ _as_json = click.option("--json", "as_line", is_flag=True, help="One line of JSO
 
 @click.group()
 def command() -> None:
-    """Make, list and revoke the API keys of workspaces.
+    """Create, list and revoke API keys of workspaces.
 
     A workspace has up to two keys, so that they can be rotated: make a new one, bring it into use, revoke the old.
     A running Daymark sees the change within a second.
@@ -57,7 +57,7 @@ def command() -> None:
 @_in_file
 @_as_json
 def new(workspace: str, path: Path, *, as_line: bool) -> None:
-    """Make a key for WORKSPACE and print it, this once."""
+    """Create a key for WORKSPACE and print it once."""
     found = _read(path, missing_ok=True)
     if len(found.get(workspace).keys) >= workspaces.MOST_KEYS:
         digests = " or ".join(_shown(key) for key in found.get(workspace).keys)

@@ -77,7 +77,7 @@ def _filters(command: F) -> F:
 @click.group(invoke_without_command=True)
 @click.pass_context
 def command(context: click.Context) -> None:
-    """Count, list and show rejected events, and send them again.
+    """Count, list, show and resend rejected events (dead letters).
 
     Without a sub-command, those of the last 7 days are counted.
     """

@@ -43,7 +43,7 @@ _STILL_S: Final = 15.0  # without a step forward it is asked whether workers run
 @click.option("--no-audit", is_flag=True, help="Do not audit what was read again.")
 @click.option("--json", "as_line", is_flag=True, help="A line of JSON: the plan; then the audit's.")
 def command(starts: tuple[Start, ...], **options: Any) -> None:
-    """Replay: set the group back, so that workers read events again.
+    """Replay events by resetting the consumer group's offsets.
 
     Without --execute it only says what would be done; workers may run. With it, the group must have no members. Those
     of a `daymark up` on this machine it stops and starts itself; stop others first (static ones leave when their

@@ -34,7 +34,7 @@ class Part(NamedTuple):
 @click.command()
 @click.option("--json", "as_line", is_flag=True, help="One line of JSON: a list with an object for each `daymark up`.")
 def command(*, as_line: bool) -> None:
-    """Show what a running `daymark up` runs, and how to reach it.
+    """Show the parts of a running `daymark up`, and how to reach them.
 
     It is the one of this folder, or of one above it, else all that this user runs; DAYMARK_DATA names another by its
     data folder. The exit status is 3 when none runs or a part of one is not ready.

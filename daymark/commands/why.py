@@ -35,7 +35,7 @@ _DEFAULT_MS: Final = 3 * 86_400_000
 @click.option("--group", help="Whose work it is.  [default: DAYMARK_GROUP]")
 @click.option("--json", "as_line", is_flag=True, help="One line of JSON.")
 def command(what: str, **options: Any) -> None:
-    """Say what became of an event, and which one won the day.
+    """Show what became of an event, and which one won the day.
 
     Finds a contact's events, or the one with a message id, in segment.events, and says of each: taken; a duplicate,
     and of which event; rejected, and for what; still to be read; of a property, what superseded it. Finds what ingest

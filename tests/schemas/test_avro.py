@@ -155,7 +155,7 @@ def test_a_field_without_a_default_must_be_there(field: str) -> None:
         (b"\xc3\x01", "fingerprint"),
         (b"\xc3\x01\x00\x00\x00\x00\x00\x00\x00\x00", "0000000000000000"),
         (VALUES[0][:-1], "does not fit its schema TimelineInteraction"),
-        (VALUES[0] + b"\x00", "goes on"),
+        (VALUES[0] + b"\x00", "trailing bytes"),
         (b"\x00\x00\x00\x00\x03\x02", "Other"),
         (b"\x00\x00\x00\x00\x04\x02", "not a record"),
         (b"\x00\x00\x00\x00\x05\x02", "not a record"),
