@@ -53,10 +53,8 @@ def check(*, as_line: bool) -> None:
 
 
 @command.command()
-@click.option("--execute", is_flag=True, help="Write. Without it, only what is missing is said.")
-@click.option(
-    "--force", is_flag=True, help="Write to a store that knows nothing of this installation, but is not empty."
-)
+@click.option("--execute", is_flag=True, help="Write. Without it, only show what is missing.")
+@click.option("--force", is_flag=True, help="Write to a store that is not empty but has nothing of this installation.")
 @click.option("--json", "as_line", is_flag=True, help="One line of JSON.")
 def rebuild(*, execute: bool, force: bool, as_line: bool) -> None:
     """Set claims again from timeline.interactions and contact.traits, after the store has lost them.

@@ -62,13 +62,15 @@ def _places(_context: click.Context, _parameter: click.Parameter, words: tuple[s
 def _filters(command: F) -> F:
     reasons = click.Choice([reason.value for reason in Reason])
     for option in (
-        click.option("--until", type=Instant(), help="Rejected before."),
+        click.option("--until", type=Instant(), help="Only those rejected before this time."),
         click.option(
-            "--since", type=Instant(), help="Rejected since: 2026-11-24, 2026-11-24T12:00Z, -2h.  [default: -7d]"
+            "--since",
+            type=Instant(),
+            help="Only those rejected since 2026-11-24, 2026-11-24T12:00Z, -2h.  [default: -7d]",
         ),
-        click.option("--stage", type=click.Choice(["ingest", "processor"]), help="Rejected there only."),
-        click.option("--workspace", help="Of this workspace only."),
-        click.option("--reason", type=reasons, help="For this reason only."),
+        click.option("--stage", type=click.Choice(["ingest", "processor"]), help="Only those rejected there."),
+        click.option("--workspace", help="Only this workspace."),
+        click.option("--reason", type=reasons, help="Only this reason."),
     ):
         command = option(command)
     return command
@@ -103,8 +105,10 @@ def counts(**options: Any) -> None:
 
 @command.command("list")
 @_filters
-@click.option("--last", type=click.IntRange(1, 100_000), default=50, show_default=True, help="So many, the newest.")
-@click.option("--json", "as_lines", is_flag=True, help="A line of JSON each.")
+@click.option(
+    "--last", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most this many, the newest."
+)
+@click.option("--json", "as_lines", is_flag=True, help="One JSON object per line.")
 def listed(**options: Any) -> None:
     """List them, the newest last."""
     with _shelf(options) as shelf:
@@ -118,7 +122,7 @@ def listed(**options: Any) -> None:
 
 @command.command()
 @click.argument("places", metavar="PARTITION:OFFSET...", nargs=-1, required=True, callback=_places)
-@click.option("--json", "as_lines", is_flag=True, help="A line of JSON each.")
+@click.option("--json", "as_lines", is_flag=True, help="One JSON object per line.")
 def show(places: _Places, *, as_lines: bool) -> None:
     """Show some with their events, the fault marked, and whether they would be taken now.
 
@@ -143,7 +147,7 @@ def show(places: _Places, *, as_lines: bool) -> None:
 @command.command()
 @click.argument("places", metavar="[PARTITION:OFFSET]...", nargs=-1, callback=_places)
 @_filters
-@click.option("--execute", is_flag=True, help="Send. Without it, only what would be sent is said.")
+@click.option("--execute", is_flag=True, help="Send. Without it, only show what would be sent.")
 @click.option("--json", "as_line", is_flag=True, help="One line of JSON.")
 def resend(places: _Places, **options: Any) -> None:
     """Send them again after a fix, each at most once.

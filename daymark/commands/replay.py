@@ -36,11 +36,11 @@ _STILL_S: Final = 15.0  # without a step forward it is asked whether workers run
     required=True,
     help="earliest, an instant (2026-11-24T12:00Z, -2h), or PARTITION:OFFSET; the latter repeatable.",
 )
-@click.option("--group", help="Which group.  [default: DAYMARK_GROUP]")
-@click.option("--execute", is_flag=True, help="Do it. Without it, only what would be done is said.")
+@click.option("--group", help="Consumer group.  [default: DAYMARK_GROUP]")
+@click.option("--execute", is_flag=True, help="Reset the offsets. Without it, only show the plan.")
 @click.option("--wait", is_flag=True, help="Wait until all workers of the group have left, rather than refuse.")
-@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Events a second, to say how long it takes.")
-@click.option("--no-audit", is_flag=True, help="Do not audit what was read again.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Events per second, to estimate the duration.")
+@click.option("--no-audit", is_flag=True, help="Do not audit the replayed range.")
 @click.option("--json", "as_line", is_flag=True, help="A line of JSON: the plan; then the audit's.")
 def command(starts: tuple[Start, ...], **options: Any) -> None:
     """Replay events by resetting the consumer group's offsets.

@@ -23,16 +23,20 @@ _DEFAULT_MS: Final = 3 * 86_400_000
 
 @click.command()
 @click.argument("what", metavar="EMAIL|MESSAGE_ID")
-@click.option("--workspace", help="Of this workspace only.")
+@click.option("--workspace", help="Only this workspace.")
 @click.option(
-    "--since", type=Instant(), help="Events that came since: 2026-11-24, 2026-11-24T12:00Z or -2h.  [default: -3d]"
+    "--since", type=Instant(), help="Only events received since 2026-11-24, 2026-11-24T12:00Z or -2h.  [default: -3d]"
 )
-@click.option("--until", type=Instant(), help="Events that came before.")
+@click.option("--until", type=Instant(), help="Only events received before this time.")
 @click.option(
-    "--last", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Tell of so many, the newest."
+    "--last",
+    type=click.IntRange(1, 10_000),
+    default=20,
+    show_default=True,
+    help="At most this many events, the newest.",
 )
 @click.option("--everywhere", is_flag=True, help="Look for a contact in every partition, not only in that of its key.")
-@click.option("--group", help="Whose work it is.  [default: DAYMARK_GROUP]")
+@click.option("--group", help="Consumer group.  [default: DAYMARK_GROUP]")
 @click.option("--json", "as_line", is_flag=True, help="One line of JSON.")
 def command(what: str, **options: Any) -> None:
     """Show what became of an event, and which one won the day.
