@@ -180,7 +180,9 @@ class Claims:
         answers = iter(self._ask(days, times))
         holders = [held[day] if day in held else next(answers) for day in owners]
         before = [None if packed is None else Clock.unpacked(packed) for packed in answers]
-        return Claimed(holders, [_later(clock, newest.get(of)) for of, clock in zip(clocks, before, strict=True)])
+        if newest:
+            before = [_later(clock, newest.get(of)) for of, clock in zip(clocks, before, strict=True)]
+        return Claimed(holders, before)
 
     def holders(self, contact_days: Iterable[ContactDay]) -> list[bytes | None]:
         """Return who holds contact-days, without claiming any; None: nobody. Raises as `claim` does."""

@@ -17,7 +17,7 @@ from schemas.identify import Change, Identify
 _TIMESTAMP_BYTES, _INCARNATION_BYTES = 8, 4
 
 
-class Property(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class Property(msgspec.Struct, frozen=True, gc=False, array_like=True, cache_hash=True):
     """What has one newest value."""
 
     workspace: str
@@ -93,8 +93,10 @@ def newest(updates: Sequence[Update]) -> dict[Property, Clock]:
     """Return the clock that each property of a batch comes to."""
     clocks: dict[Property, Clock] = {}
     for update in updates:
-        if not update.clock.is_stale(clocks.get(update.of)):
-            clocks[update.of] = update.clock
+        of, clock = update.of, update.clock
+        before = clocks.get(of)
+        if before is None or not clock.is_stale(before):
+            clocks[of] = clock
     return clocks
 
 
@@ -107,7 +109,9 @@ def fresh(updates: Sequence[Update], before: Mapping[Property, Clock | None]) ->
     """
     clocks, emitted = dict(before), []
     for update in updates:
-        if not update.clock.is_stale(clocks[update.of]):
-            clocks[update.of] = update.clock
+        of, clock = update.of, update.clock
+        last = clocks[of]
+        if last is None or not clock.is_stale(last):
+            clocks[of] = clock
             emitted.append(update)
     return emitted
