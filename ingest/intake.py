@@ -124,7 +124,7 @@ class Intake(Request, kw_only=True, eq=False):
     def _whole(self) -> bytes:
         """Return the body, which is given away. A byte order mark at its head is none of it (RFC 8259, section 8.1)."""
         whole, self._body = self._body, b""
-        return bytes(whole.removeprefix(BOM_UTF8))
+        return bytes(whole).removeprefix(BOM_UTF8)  # copied once at most
 
     def _begin_work(self, whole: bytes) -> None:
         if len(whole) <= PIECE_BYTES and admission.is_single(self._call, whole):
@@ -259,8 +259,10 @@ class Intake(Request, kw_only=True, eq=False):
             self.refuse(answers.INTERNAL_ERROR)
 
 
-def _joined(body: bytes | bytearray, part: bytes) -> bytearray:
+def _joined(body: bytes | bytearray, part: bytes) -> bytes | bytearray:
     """Return a body with a part behind it. Parts are not kept: of two bytes each, they would take twenty times more."""
+    if isinstance(body, bytes) and len(body) <= PIECE_BYTES <= len(body) + len(part):
+        return body + part  # nearly always all of it: it is copied no more
     whole = body if isinstance(body, bytearray) else bytearray(body)
     whole += part
     return whole

@@ -95,7 +95,9 @@ def _contact(body: bytes, latest_ms: int) -> str | None:
     try:
         if not body.isascii() and _KELVIN in body.decode():  # msgspec does not look into what it skips
             return None
-        event = _event(body)
+        event = _decode_usual(body)
+    except msgspec.ValidationError:
+        event = _unusual(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if event is None or event.type != "identify":
@@ -108,12 +110,12 @@ def _contact(body: bytes, latest_ms: int) -> str | None:
     return _elsewhere(event, body) if email is None else email
 
 
-def _event(body: bytes) -> Any:
-    """Return an event's fields; None: an API key may be among them."""
+def _unusual(body: bytes) -> Any:
+    """Return the fields of an event that has others than the usual ones; None: an API key may be among them."""
     try:
-        return _decode_usual(body)
-    except msgspec.ValidationError:
         return None if _API_KEY in _folded(body) else _decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _original(event: Any, body: bytes) -> int | None:
