@@ -55,6 +55,7 @@ def sync(name: str, hour: int) -> list[tuple[str, bytes]]:
     return found
 
 
+@pytest.mark.timeout(300)  # many processes, one after the other
 def test_claims_that_the_store_lost_are_rebuilt(road: Road, valkey: Valkey) -> None:
     """Emptied, rebuilt, and the next sync finds every day taken; nothing is emitted, and no clock goes back."""
     road.send(sync("first", 12))
@@ -85,6 +86,7 @@ def test_claims_that_the_store_lost_are_rebuilt(road: Road, valkey: Valkey) -> N
     assert len(road.committed(road.topics.traits)) == 2 * CONTACTS  # the late ones are stale
 
 
+@pytest.mark.timeout(300)  # many processes, one after the other
 def test_a_claim_of_a_worker_is_left_alone(road: Road, valkey: Valkey) -> None:
     """Also where it is another event's, claimed since the loss; and a wrong secret is refused before it writes."""
     road.send(sync("first", 12))

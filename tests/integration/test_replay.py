@@ -41,6 +41,7 @@ def notes(road: Road) -> set[str | None]:
         consumer.close()
 
 
+@pytest.mark.timeout(300)  # many processes, one after the other
 def test_a_replay_of_everything_leaves_the_newest_records_as_they_were(road: Road) -> None:
     """Byte for byte, though begun twice: refused while workers run, it waits, is killed, and is run again."""
     assert road.start("simulate", *AUDIENCE, "--to", "topic", "--workspace", "w").wait(110) == 0
