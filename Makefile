@@ -1,6 +1,6 @@
 # Everything worth doing twice. `make help` lists it.
 
-# The newest Python here that everything locked has wheels for: newer ones are faster. PYTHON=… names another.
+# The newest Python here that everything locked has wheels for; PYTHON=… names another.
 PYTHON ?= $(or $(shell for python in python3.14 python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import ensurepip, venv' 2>/dev/null && echo $$python && break; done),python3)
 VENV := .venv
