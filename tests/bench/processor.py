@@ -68,7 +68,8 @@ def run(options: Options) -> list[Row]:
 
 def _cases(options: Options, workers: Sequence[Contender]) -> list[_Case]:
     events = _DEEP if options.deep else options.events
-    java, python, go = environment.streams(options), environment.quix(options), environment.compiled(options)
+    java, go = environment.streams(options), environment.compiled(options)
+    python = environment.quix(options) if options.deep else None  # the slowest by far
     rivals = [*([streams(java)] if java else []), *([compiled(go)] if go else [])]
     others = [AFTERNOON, *([quix(python)] if python else [])]
     shape = Shape(events, round(events * _FIRSTS / _DAYS), _DAYS)
