@@ -4,8 +4,7 @@ A day key is set once, by the record that owns its contact-day. A clock holds a 
 and only moves forward. One call per batch serves both, and leaves a mark that shows a loss to later calls (`sentinel`).
 
 A key is "d" or "t", a hash tag of one byte out of 64, and 16 bytes of keyed BLAKE2b: no personal data. An owner is a
-record's coordinates and its topic's incarnation: 12 bytes, so that key and owner fit the 64-byte allocation of an entry
-(84 to 103 bytes with the tables, measured; 14 bytes would add 15).
+record's coordinates and its topic's incarnation: 12 bytes, so that a claim takes 84 to 103 bytes (decision 1).
 """
 
 import hashlib
@@ -80,8 +79,7 @@ def bound(secret: bytes | None, installation: str) -> bytes:
 
     Args:
         secret: DAYMARK_CLAIM_KEY; None: a public one.
-        installation: what tells it from others on the same store, the prefix of its topics. Without one the keys are
-            those of versions that knew no installations.
+        installation: its topics' prefix. Without one the keys are those of versions that knew no installations.
     """
     plain = hashlib.sha256(secret or b"").digest()
     return hashlib.blake2b(installation.encode(), digest_size=32, key=plain).digest() if installation else plain
@@ -100,10 +98,10 @@ class Claims:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Make a client; nothing is connected yet.
+        """Create a client; nothing is connected yet.
 
         Args:
-            url: of the store; see `store.client`.
+            url: see `store.client`.
             secret: of the keyed hash; None: a public one.
             lifetimes: of claims and clocks.
             installation: whose claims they are; see `bound`.
