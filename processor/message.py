@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from processor.records import Record
 from schemas.reasons import UNREADABLE_HEADERS, UNREADABLE_RECORD, WORKSPACE_TOO_LONG, Rejection
-from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE
+from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE, headers_of
 from schemas.workspace import DEFAULT, NAME_LIMIT_BYTES
 
 _MOST_DIGITS: Final = 15  # of a received_at: no later than the year 33658
@@ -62,7 +62,7 @@ def to_record(message: Any, partition: int, offset: int) -> Record:
 def _told(message: Any) -> _Told:
     """Return what headers say: workspace, received_at, and why the record cannot be read."""
     try:
-        pairs = message.headers() or ()  # pairs of str and bytes; of several of one name the last counts
+        pairs = headers_of(message) or ()  # pairs of str and bytes; of several of one name the last counts
     except (SystemError, UnicodeDecodeError):  # the driver's answer to a name that is not UTF-8
         return DEFAULT, None, UNREADABLE_HEADERS
     workspace, received_at_ms, refusal = DEFAULT, None, None

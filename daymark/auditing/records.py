@@ -8,7 +8,7 @@ from confluent_kafka import Message
 
 from schemas import avro
 from schemas.reasons import UNREADABLE_HEADERS, WORKSPACE_TOO_LONG, Rejection
-from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE
+from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE, headers_of
 from schemas.workspace import DEFAULT, NAME_LIMIT_BYTES
 
 _EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
@@ -48,7 +48,7 @@ def raw(message: Message) -> Raw:
     workspace, received_at_ms, refusal = DEFAULT, None, None
     headers: Any = ()
     try:
-        headers = message.headers() or ()  # pairs of str and bytes
+        headers = headers_of(message) or ()  # pairs of str and bytes
     except (SystemError, UnicodeDecodeError):
         refusal = UNREADABLE_HEADERS
     for name, value in headers:

@@ -16,6 +16,7 @@ from daymark.auditing.reading import Bounds
 from daymark.auditing.records import ById, coordinates, output
 from daymark.bar import Bar
 from schemas import avro
+from schemas.topics import headers_of
 
 HEADER_RESENT: Final = "resent"
 _HOUR_MS: Final = 3_600_000
@@ -76,7 +77,7 @@ class Marks:
         if message.value() is not None:
             return
         with suppress(ValueError, SystemError):  # headers of somebody else's
-            headers: Any = message.headers() or ()  # pairs of str and bytes
+            headers: Any = headers_of(message) or ()  # pairs of str and bytes
             for name, text in headers:
                 if name == HEADER_RESENT and text:
                     self._offsets.setdefault(coordinates(message)[0], set()).add(int(text))
