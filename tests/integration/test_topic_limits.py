@@ -53,8 +53,10 @@ def test_a_limit_lowered_meanwhile(road: Road) -> None:
         limit(road, road.topics.interactions, 20_000)
         road.send(visit(contact) for contact in range(3000))
         road.wait_settled()
-        # Once when Kafka tells the new limit, and never more often than halving takes from the largest to the least.
-        assert 1 <= worker.said.count("batches.smaller") <= math.log2(BATCH_BYTES / LEAST_BATCH_BYTES) + 1
+        # By the refusal, or in a new session, where the driver had given up the transaction before it could be told.
+        assert "batches.smaller" in worker.said or "topic.limit_low" in worker.said
+        # Never more often than halving takes from the largest to the least.
+        assert worker.said.count("batches.smaller") <= math.log2(BATCH_BYTES / LEAST_BATCH_BYTES) + 1
     assert len(road.interactions()) == 3000
 
 
