@@ -19,6 +19,7 @@ from daymark.settings import PUBLISHED_CLAIM_KEY, Settings, SettingsFaults
 from daymark.workspaces_file import WorkspacesFile
 from ingest.port import CannotListen
 from processor import metrics
+from processor.aside import aside
 from processor.breaker import Breaker
 from processor.claims import Claims, Lifetimes
 from processor.errors import ClaimsAway, ClaimsFull, Fatal, KafkaAway, place, told
@@ -114,9 +115,10 @@ def transactional_id(settings: Settings) -> str:
 
 
 def _session(settings: Settings, claims: Claims, is_told: Callable[[], bool]) -> Session:
-    """Open a session: producer, look at the topics and the store, membership.
+    """Open a session: look at the topics and the store, then join the group.
 
-    Producer and membership go on in the background beside the next.
+    Producer, consumer and the question where claims were made connect at once, beside the looking: on a busy machine
+    each of them in turn would keep a restarted worker's partitions standing still.
     """
     config = client_config(settings)
     topics = _Topics(config, settings.topics, is_told)
@@ -128,15 +130,17 @@ def _session(settings: Settings, claims: Claims, is_told: Callable[[], bool]) ->
     }
     budget_s = timeouts.budget_ms(settings.transaction_timeout_ms) / 1000
     sink = Sink(producer, settings.topics.events, budget_s, note=claims.note, limit=topics.batch_bytes)
+    source = Source({**config, **_membership(settings)}, settings.topics.events, settings.batch_records, topics.mark)
+    asked = None if claims.met else aside(lambda: witness.ask(config, settings.group, settings.topics.events))
     try:
         topics.check()  # before the group is joined: a worker that is refused disturbs nobody
         sink.fit()
-        _meet(settings, claims, config)
+        if asked is not None:
+            _meet(settings, claims, asked.result())
         sink.poll()
-        source = Source(
-            {**config, **_membership(settings)}, settings.topics.events, settings.batch_records, topics.mark
-        )
+        source.join()
     except BaseException:
+        source.close()
         sink.close()
         raise
     return Session(source, sink, topics.room_bytes)
@@ -147,12 +151,9 @@ def _claims(settings: Settings) -> Claims:
     return Claims(settings.redis, settings.claim_key, lifetimes, settings.topics.prefix)
 
 
-def _meet(settings: Settings, claims: Claims, config: dict[str, Any]) -> None:
+def _meet(settings: Settings, claims: Claims, told: witness.Witness) -> None:
     """Look at the store, once. One that does not answer is met with the first claim."""
-    if claims.met:
-        return
-    kafka, last = witness.ask(config, settings.group, settings.topics.events)
-    claims.introduce(kafka, last, settings.claims_moved_from)
+    claims.introduce(told.kafka, told.last, settings.claims_moved_from)
     try:
         claims.meet()
     except ClaimsAway as error:

@@ -5,15 +5,14 @@ is; after `SessionLost` nobody knows, and only the committed offsets can tell. A
 transaction only while each of its connections has held (`connections`): a request of an older one may be on its way.
 """
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from typing import Any, Final
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from processor.aside import aside
 from processor.connections import Connections
 from processor.errors import Aborted, Fatal, Fault, KafkaAway, SessionLost, place, told
 from processor.records import Batch, Output
@@ -177,17 +176,8 @@ class Sink:
 
         What it would still do is void: the next producer of this transactional id fences this one.
         """
-        outcome: Future[None] = Future()
-
-        def call(send: Callable[..., None]) -> None:
-            try:
-                send(offsets, membership, wait_s)
-            except BaseException as error:  # noqa: BLE001  whatever it is, the waiting thread raises it
-                outcome.set_exception(error)
-            else:
-                outcome.set_result(None)
-
-        threading.Thread(target=call, args=[self._producer.send_offsets_to_transaction], daemon=True).start()
+        send = self._producer.send_offsets_to_transaction
+        outcome = aside(lambda: send(offsets, membership, wait_s))
         try:
             outcome.result(max(self._deadline - self._clock(), wait_s))
         except TimeoutError:

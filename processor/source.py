@@ -15,7 +15,9 @@ from typing import Any, Final
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from processor.consumer_config import CONFIG
 from processor.errors import Fatal, Fault, Retriable, SessionLost, place, told
+from processor.filling import FEW, Filling
 from processor.gaps import Gaps
 from processor.message import as_they_come, to_record, unreadable
 from processor.offsets import Offsets
@@ -23,25 +25,7 @@ from processor.progress import Progress
 from processor.records import Batch, Record, first_offsets
 from processor.troubles import Troubles
 
-# What the guarantee needs of a consumer, and what keeps it quick.
-CONFIG: Final[Mapping[str, Any]] = {
-    "enable.auto.commit": False,
-    "enable.auto.offset.store": False,
-    "auto.offset.reset": "earliest",
-    "isolation.level": "read_committed",
-    "fetch.queue.backoff.ms": 20,  # the default, 1000, stalls a partition whenever its queue is full
-    "fetch.wait.max.ms": 100,
-    "fetch.error.backoff.ms": 50,  # each record of a batch that cannot be decompressed costs as much
-    # A start waits for brokers, one after the other, and for its predecessor's transaction: look often at first.
-    "reconnect.backoff.ms": 20,
-    "retry.backoff.ms": 20,
-    "statistics.interval.ms": 1000,
-    "queued.max.messages.kbytes": 32768,
-    "max.poll.interval.ms": 300_000,
-}
-
 IDLE_S: Final = 0.25  # `consume` is deaf to signals: how long SIGTERM may wait
-_FILL_S, _FEW = 0.01, 100  # how long a batch of fewer records waits for more: a transaction costs as much as so many
 _UNREADABLE: Final = "_BAD_COMPRESSION"  # a batch that is longer, decompressed, than `receive.message.max.bytes`
 _ASK_EVERY_S = 1.0  # how often the topic's incarnation is looked at
 log = structlog.get_logger()
@@ -58,7 +42,7 @@ class Source:
         incarnation: Callable[[], bytes | None],
         consumer: Callable[..., Consumer] = Consumer,
     ) -> None:
-        """Join the group.
+        """Create a consumer, which connects in the background; `join` makes it a member of the group.
 
         Args:
             config: the consumer's, with group and assignor.
@@ -77,6 +61,7 @@ class Source:
         self._next: dict[int, int] = {}  # what this member has committed: nothing before it is handed out again
         self._due: dict[int, int] = {}  # after going back: the offset that must come next
         self._paused = False
+        self._filling = Filling()
         self._cooperative = (
             config.get("group.protocol") == "consumer"
             or config.get("partition.assignment.strategy") == "cooperative-sticky"
@@ -88,8 +73,13 @@ class Source:
         self._consumer = consumer({**CONFIG, **config, **callbacks})
         self._offsets = Offsets(self._consumer, topic)
         self._gaps = Gaps(self._offsets)
+
+    def join(self) -> None:
+        """Join the group."""
         went = {name: partial(self._leave, event=f"partitions.{name}") for name in ("revoked", "lost")}
-        self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=went["revoked"], on_lost=went["lost"])
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._on_assign, on_revoke=went["revoked"], on_lost=went["lost"]
+        )
 
     @property
     def assigned(self) -> frozenset[int]:
@@ -116,12 +106,14 @@ class Source:
             self._seek(first_offsets(records))
             return None
         self._progress.handed_out(records)
+        self._filling.handed_out()
         return Batch(records, membership, self._incarnation, self._assignments)
 
     def committed(self, batch: Batch) -> None:
         """Note that a batch is committed: none of its records is returned again."""
         self._next.update(batch.next_offsets())
         self._progress.committed(batch)
+        self._filling.committed()
 
     def rewind(self, batch: Batch) -> None:
         """Seek back to the first offsets of a failed batch."""
@@ -156,8 +148,8 @@ class Source:
     def _consume(self, most: int) -> list[Record]:
         self._revoked.clear()
         messages = self._consumer.consume(most, 0) or self._consumer.consume(1, IDLE_S)
-        if messages and len(messages) < min(most, _FEW):
-            messages += self._consumer.consume(most - len(messages), _FILL_S)
+        if messages and len(messages) < min(most, FEW):
+            messages += self._consumer.consume(most - len(messages), self._filling.wait_s)
         if self._fault is not None:
             raise self._fault
         ours = self._assigned - self._given_back(messages)

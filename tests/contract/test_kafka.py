@@ -79,6 +79,7 @@ class RealGround:
             "heartbeat.interval.ms": 300,
         }
         source = Source(config, self._road.topics.events, 100, lambda: b"mark")
+        source.join()
         self._parts.append(source)
         return source
 

@@ -56,7 +56,10 @@ def on_this_machine(folder: Path, session_s: float, *, straight: bool = False) -
         session_s: after how many seconds the brokers take a silent member of KIP-848 for dead: theirs to say.
         straight: workers go past the proxies, which take CPU that is theirs where no road is hurt.
     """
-    cluster = embedded.Cluster(prepare(_cache()), folder / "kafka", nodes=_NODES, settings=_settings(session_s))
+    compiled = ("-XX:TieredStopAtLevel=4",) if straight else ()  # minutes at half load, as servers run: see `kit`
+    cluster = embedded.Cluster(
+        prepare(_cache()), folder / "kafka", nodes=_NODES, settings=_settings(session_s), java_options=compiled
+    )
     return _own("embedded", cluster, embedded.Store(folder / "valkey"), straight=straight)
 
 

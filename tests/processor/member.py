@@ -33,6 +33,7 @@ class Member:
         self.mark: bytes | None = MARK
         self.asked = 0
         self.source = Source({**GROUP, **config}, TOPIC, most, self._ask, self.driver.made)
+        self.source.join()
 
     def _ask(self) -> bytes | None:
         self.asked += 1

@@ -1,0 +1,22 @@
+"""A blocking call made beside the caller, in a daemon thread: one that hangs keeps nobody, not even at exit."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def aside(call: Callable[[], T]) -> Future[T]:
+    """Begin a call in a thread of its own, and return what becomes of it."""
+    outcome: Future[T] = Future()
+
+    def make() -> None:
+        try:
+            outcome.set_result(call())
+        except BaseException as error:  # noqa: BLE001  whatever it is, the waiting thread raises it
+            outcome.set_exception(error)
+
+    threading.Thread(target=make, daemon=True).start()
+    return outcome

@@ -1,0 +1,20 @@
+"""What the guarantee needs of a consumer, and what keeps it quick: librdkafka's options."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+CONFIG: Final[Mapping[str, Any]] = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "earliest",
+    "isolation.level": "read_committed",
+    "fetch.queue.backoff.ms": 20,  # the default, 1000, stalls a partition whenever its queue is full
+    "fetch.wait.max.ms": 100,
+    "fetch.error.backoff.ms": 50,  # each record of a batch that cannot be decompressed costs as much
+    # A start waits for brokers, one after the other, and for its predecessor's transaction: look often at first.
+    "reconnect.backoff.ms": 20,
+    "retry.backoff.ms": 20,
+    "statistics.interval.ms": 1000,
+    "queued.max.messages.kbytes": 32768,
+    "max.poll.interval.ms": 300_000,
+}
