@@ -4,10 +4,10 @@ A request goes through these steps, and the order is the point: what is cheap to
 is answered 200 before Kafka has it.
 
 1. Path and method.
-2. Room: too many requests, too many bytes: 503 before memory grows.
+2. The quota: too many requests, too many bytes: 503 before memory grows.
 3. A key in the headers must be known. One in the body can be looked for only after step 5.
-4. Its workspace must be within its rate, else 429, and leave as much room as it holds, here and in Kafka's queue, else
-   503: a flood of one workspace is nobody else's. Strangers share one room until their key is known.
+4. Its workspace must be within its rate, else 429, and leave as much free as it holds, here and in Kafka's queue, else
+   503: a flood of one workspace is nobody else's. Strangers share one part of the quota until their key is known.
 5. The body is taken within its limits, inflated while it arrives.
 6. Its events, one or a batch, are counted, given room in Kafka's queue and taken from the rate; then they are admitted
    or rejected, each with its reason: a batch in slices of a few hundred events, between which others get their turn.
@@ -29,8 +29,8 @@ from ingest.exchange import Head, Reply
 from ingest.intake import Intake
 from ingest.keys import Keys
 from ingest.metrics import Metrics
+from ingest.quota import Quota
 from ingest.rate import Buckets
-from ingest.room import Room
 from ingest.routes import Call, call_of, methods
 from ingest.slices import Slices
 from schemas import avro
@@ -70,11 +70,11 @@ class App:
         rules: Rules,
         metrics: Metrics,
         *,
-        room: Room | None = None,
+        quota: Quota | None = None,
         buckets: Buckets | None = None,
     ) -> None:
         self.delivery, self.workspaces, self.rules, self.metrics = delivery, workspaces, rules, metrics
-        self.room = room or Room(MOST_REQUESTS, max(MOST_BYTES, 4 * rules.request_limit_bytes))
+        self.quota = quota or Quota(MOST_REQUESTS, max(MOST_BYTES, 4 * rules.request_limit_bytes))
         self.buckets = buckets or Buckets(rules.processes)
         self.keys, self.slices = Keys(), Slices()
         loop = asyncio.get_running_loop()
@@ -82,8 +82,8 @@ class App:
         self.answered = metrics.answered
         self.too_large = answers.too_large(rules.request_limit_bytes, rules.request_limit_events)
         self._browsers = Browsers(rules.allowed_origins, rules.allowed_headers)
-        metrics.requests_in_flight.set_function(lambda: self.room.count)
-        metrics.bytes_in_flight.set_function(lambda: self.room.size)
+        metrics.requests_in_flight.set_function(lambda: self.quota.count)
+        metrics.bytes_in_flight.set_function(lambda: self.quota.size)
 
     def begin(self, head: Head, reply: Reply) -> Intake | None:
         """As the port says (steps 1 to 4)."""

@@ -1,8 +1,8 @@
 """One request with a body, from its head to its answer: steps 2 to 7 of `app`.
 
 A single event is dealt with at once; a batch, and what is still compressed when it is whole, slice by slice.
-Meanwhile a request keeps what it holds (`request`): the workspaces of its first moment, its room, its one share of the
-rate. A client that leaves once its body is whole changes nothing: its events are not lost with it.
+Meanwhile a request keeps what it holds (`request`): the workspaces of its first moment, its part of the quota, its one
+share of the rate. A client that leaves once its body is whole changes nothing: its events are not lost with it.
 """
 
 import time
@@ -50,8 +50,8 @@ class Intake(Request, kw_only=True, eq=False):
 
     def begin(self, headers: Mapping[bytes, bytes]) -> bool:
         """Look at the head (steps 2 to 4); false when the request is refused."""
-        app, room = self.app, self.app.room
-        if room.count >= room.most or room.size >= room.most_size:
+        app, quota = self.app, self.app.quota
+        if quota.count >= quota.most or quota.size >= quota.most_size:
             return self.refuse(answers.OVERLOADED)
         owner = app.keys.owner(headers.get(b"authorization", b""), self.workspaces)
         if owner is None:
@@ -97,7 +97,7 @@ class Intake(Request, kw_only=True, eq=False):
                 return self._refuse_read(answers.REQUEST_TOO_LARGE, b"")
             self._limit = min(self._limit, SAMPLE_BYTES)
             return True
-        return self.app.room.fits(self.owner, 0, length) or self.refuse(answers.OVERLOADED)
+        return self.app.quota.fits(self.owner, 0, length) or self.refuse(answers.OVERLOADED)
 
     def _take(self, part: bytes) -> bool:
         """Add bytes to the body, if it may have them; false when the request is refused."""

@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from ingest.batch_size import BatchSize, Limits
 from ingest.delivery import Done, Headers, Outcome, Readiness, Record
 from ingest.metrics import Metrics
-from ingest.room import Room
+from ingest.quota import Quota
 from ingest.trouble import Trouble
 from schemas.topics import BATCH_BYTES, PARTITIONER, Topics
 
@@ -93,7 +93,7 @@ class Publisher:
         limits: Limits = lambda: (),
     ) -> None:
         self._topics, self._metrics = topics, metrics
-        self._queue = Room(most_messages, MOST_BYTES)
+        self._queue = Quota(most_messages, MOST_BYTES)
         self._loop = asyncio.get_running_loop()
         self._waiters: set[_Waiter] = set()
         self._ended: list[tuple[_Waiter, Outcome]] = []

@@ -1,6 +1,6 @@
 """What one request holds, how its response is sent, and what is recorded about it.
 
-Owns the request's place in the room, its reservation in Kafka's queue and its answer. Knows nothing of bodies and
+Owns the request's part of the quota, its reservation in Kafka's queue and its answer. Knows nothing of bodies and
 batches: `intake` does. Invariant: a request is answered once, and then holds nothing.
 """
 
@@ -27,10 +27,10 @@ class Request(msgspec.Struct, eq=False):
     """One request of a workspace, or of a stranger until its key is known.
 
     Attributes:
-        app: whose rules, rooms and counters it goes by.
+        app: whose rules, quota and counters it goes by.
         workspaces: as they were when it began.
         workspace: whose events they are, once that is known.
-        owner: for whom it is counted in the room, if it is.
+        owner: for whom it is counted in the quota, if it is.
         size: bytes that are counted for it.
         reserved: messages and bytes of Kafka's queue.
         received_at_ms: when its body was whole, in epoch milliseconds.
@@ -51,7 +51,7 @@ class Request(msgspec.Struct, eq=False):
         self.release()
         if self.is_counted:
             self.is_counted = False
-            self.app.room.give(self.owner, 1, self.size)
+            self.app.quota.give(self.owner, 1, self.size)
 
     def cut(self, answer: Answer) -> None:
         """Let go of what is held, and answer what will never be whole: a page may read that, too."""
@@ -62,7 +62,7 @@ class Request(msgspec.Struct, eq=False):
         """Count the request, and what it holds, for a workspace or for strangers (step 4); false when it is refused."""
         app = self.app
         self.owner, self.is_counted = owner, True
-        if not (app.room.take(owner, 1, self.size) and app.delivery.has_room(owner)):
+        if not (app.quota.take(owner, 1, self.size) and app.delivery.has_room(owner)):
             return self.refuse(answers.OVERLOADED)
         if owner == STRANGER:
             return True
@@ -72,7 +72,7 @@ class Request(msgspec.Struct, eq=False):
     def hold(self, size: int) -> bool:
         """Count this many more bytes; false when the quota is used up and the request refused."""
         grown, self.size = size - self.size, size
-        return self.app.room.take(self.owner, 0, grown) or self.refuse(answers.OVERLOADED)
+        return self.app.quota.take(self.owner, 0, grown) or self.refuse(answers.OVERLOADED)
 
     def reserve(self, messages: int, size: int) -> bool:
         """Reserve space in Kafka's queue for a batch before it is read; false when there is none and it is refused."""

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from ingest.delivery import Done, Headers, Outcome, Readiness, Record
-from ingest.room import Room
+from ingest.quota import Quota
 from schemas import avro
 
 SLOW_SECONDS = 0.5
@@ -20,7 +20,7 @@ class FakeDelivery:
         self.readiness = Readiness(ready=True, reason="")
         self.failure: str | None = None
         self.room = True
-        self.queue = Room(50_000, 64 << 20)  # of what is reserved, and of what waits at the gate
+        self.queue = Quota(50_000, 64 << 20)  # of what is reserved, and of what waits at the gate
         self.published: list[Record] = []
         self.headers: list[Headers] = []
         self.rejected: list[dict[str, Any]] = []

@@ -12,7 +12,7 @@ import pytest
 from ingest.app import App, Rules
 from ingest.delivery import Readiness
 from ingest.metrics import Metrics
-from ingest.room import Room
+from ingest.quota import Quota
 from schemas.format import compiled
 from schemas.workspace import Workspaces
 from tests.ingest.calls import call, count
@@ -26,10 +26,10 @@ HEADERS = {b"authorization": b"Bearer " + KEY.encode()}
 class Api:
     """The application with a fake delivery; one of its own for each call, unless calls are made at the same time."""
 
-    def __init__(self, room: Room | None = None, **rules: Any) -> None:
+    def __init__(self, quota: Quota | None = None, **rules: Any) -> None:
         self.delivery, self.metrics = FakeDelivery(), Metrics()
         self.workspaces = WORKSPACES
-        self._room, self._rules = room, Rules(**rules)
+        self._quota, self._rules = quota, Rules(**rules)
         self._app: App | None = None
 
     def post(self, body: bytes, path: str = "/v1/identify", **headers: str) -> dict[str, Any]:
@@ -38,7 +38,9 @@ class Api:
         return asyncio.run(self.send(body, path, headers))
 
     async def send(self, body: bytes, path: str = "/v1/identify", headers: dict[str, str] | None = None) -> Any:
-        self._app = self._app or App(self.delivery, lambda: self.workspaces, self._rules, self.metrics, room=self._room)
+        self._app = self._app or App(
+            self.delivery, lambda: self.workspaces, self._rules, self.metrics, quota=self._quota
+        )
         said = HEADERS | {name.encode(): text.encode() for name, text in (headers or {}).items()}
         answered = await call(self._app, body, said, path.encode())
         return {"status": answered.status, **answered.json}
@@ -187,7 +189,7 @@ def test_kafka_away() -> None:
 
 def test_too_many_requests() -> None:
     """Requests beyond the bound are refused while the others wait, and taken once those are done."""
-    api = Api(Room(4, 10**6))
+    api = Api(Quota(4, 10**6))
 
     async def scene() -> None:
         api.delivery.gated = True
@@ -203,7 +205,7 @@ def test_too_many_requests() -> None:
 
 def test_too_many_bytes() -> None:
     """Bodies beyond the bound of bytes are refused, and what a request held is free again when it ends."""
-    api = Api(Room(10, 2 * len(event())))
+    api = Api(Quota(10, 2 * len(event())))
 
     async def scene() -> None:
         api.delivery.gated = True

@@ -8,8 +8,8 @@ import pytest
 
 from ingest.app import MOST_BYTES, MOST_REQUESTS, App, Rules
 from ingest.metrics import Metrics
+from ingest.quota import Quota
 from ingest.rate import Buckets
-from ingest.room import Room
 from schemas.workspace import Workspace, Workspaces, digest
 from tests.ingest import wire
 from tests.ingest.calls import Answered, call, count
@@ -29,9 +29,9 @@ STRANGER = ""  # the key is in the body, or nowhere
 class Api:
     """The application with a fake delivery and a clock that stands still."""
 
-    def __init__(self, room: Room | None = None, workspaces: Callable[[], Workspaces] = lambda: WORKSPACES) -> None:
+    def __init__(self, quota: Quota | None = None, workspaces: Callable[[], Workspaces] = lambda: WORKSPACES) -> None:
         self.delivery, self.metrics, self.now = FakeDelivery(), Metrics(), 0.0
-        self.room, self.workspaces = room or Room(MOST_REQUESTS, MOST_BYTES), workspaces
+        self.quota, self.workspaces = quota or Quota(MOST_REQUESTS, MOST_BYTES), workspaces
         self._app: App | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._buckets = Buckets(1, lambda: self.now)
@@ -40,8 +40,8 @@ class Api:
         """Return the application, one for each loop."""
         if self._app is None or self._loop is not asyncio.get_running_loop():
             self._loop = asyncio.get_running_loop()
-            rooms: dict[str, Any] = {"room": self.room, "buckets": self._buckets}
-            self._app = App(self.delivery, self.workspaces, Rules(), self.metrics, **rooms)
+            extra: dict[str, Any] = {"quota": self.quota, "buckets": self._buckets}
+            self._app = App(self.delivery, self.workspaces, Rules(), self.metrics, **extra)
             self._app.now = lambda: 0.0
         return self._app
 
@@ -112,7 +112,7 @@ def test_a_refusal_is_cheap() -> None:
         gate = asyncio.Event()
         waiting = asyncio.create_task(api.send("flood", gate=gate))
         await asyncio.sleep(0)
-        assert api.room.count == 0  # it holds nothing while its body is thrown away
+        assert api.quota.count == 0  # it holds nothing while its body is thrown away
         gate.set()
         assert (await waiting).code == "rate_limited"
         keyed = event(writeKey="flood")
@@ -142,7 +142,7 @@ def test_a_flood_leaves_room_for_requests(body: bytes) -> None:
     """A workspace whose requests pile up is 503 alone at half of what there may be; another's are taken."""
 
     async def scene() -> None:
-        api = Api(Room(20, MOST_BYTES))
+        api = Api(Quota(20, MOST_BYTES))
         api.delivery.gated = True
         floods = [asyncio.create_task(api.send("calm", body)) for _ in range(40)]
         await asyncio.sleep(0)
@@ -162,7 +162,7 @@ def test_a_flood_leaves_room_for_bytes() -> None:
     large = event(pad="x" * 1000)
 
     async def scene() -> None:
-        api = Api(Room(MOST_REQUESTS, 10 * len(large)))
+        api = Api(Quota(MOST_REQUESTS, 10 * len(large)))
         api.delivery.gated = True
         floods = [asyncio.create_task(api.send("calm", large)) for _ in range(10)]
         await asyncio.sleep(0)
@@ -176,10 +176,10 @@ def test_a_flood_leaves_room_for_bytes() -> None:
 
 
 def test_strangers_leave_room_for_workspaces() -> None:
-    """Requests whose key must be looked for in their bodies share one room until it is found."""
+    """Requests whose key must be looked for in their bodies share one part of the quota until it is found."""
 
     async def scene() -> None:
-        api = Api(Room(10, MOST_BYTES))
+        api = Api(Quota(10, MOST_BYTES))
         gate = asyncio.Event()
         keyed = event(writeKey="calm")
         strangers = [asyncio.create_task(api.send(STRANGER, keyed, gate=gate)) for _ in range(20)]
@@ -188,7 +188,7 @@ def test_strangers_leave_room_for_workspaces() -> None:
         gate.set()
         found = [answered.code for answered in await asyncio.gather(*strangers)]
         assert (found.count(""), found.count("overloaded")) == (5, 15)
-        assert api.room.count == 0
+        assert api.quota.count == 0
 
     asyncio.run(scene())
 

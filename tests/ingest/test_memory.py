@@ -16,7 +16,7 @@ LARGE = [post(event(traits={"email": f"p{number}@example.com"}, pad="x" * 30_000
 
 
 def test_without_kafka(start: Start, kafka_cluster: Callable[..., Kafka]) -> None:
-    """Once all rooms are full, a flood of large events changes nothing: each is refused."""
+    """Once the quota is used up, a flood of large events changes nothing: each is refused."""
     cluster = kafka_cluster()
     make(cluster.bootstrap, Topics().all(), 1)
     server = started(start(DAYMARK_KAFKA=cluster.bootstrap))

@@ -102,7 +102,7 @@ def test_defaults_cannot_blow_a_request_up() -> None:
     assert api.delivery.published == []
 
 
-def test_what_defaults_add_counts_in_the_room() -> None:
+def test_what_defaults_add_counts_in_the_quota() -> None:
     """A workspace's batches hold what they grow to."""
     api = Api()
     body = b'{"batch":[%s],"context":{"x":"%s"}}' % (b",".join([event()] * 100), b"x" * 10_000)
@@ -201,9 +201,9 @@ def test_tiny_parts_take_their_size() -> None:
         for _ in range(50_000):
             intake.feed(b"  ")
         assert isinstance(intake._body, bytearray)
-        assert len(intake._body) == app.room.size == 100_000
+        assert len(intake._body) == app.quota.size == 100_000
         intake.leave()
-        assert app.room.size == 0
+        assert app.quota.size == 0
 
     asyncio.run(scene())
 

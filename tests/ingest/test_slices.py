@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ingest.room import Room
+from ingest.quota import Quota
 from ingest.slices import EVENTS_A_STEP, EVENTS_A_TURN, TURN_SECONDS, Slices
 from schemas import entry
 from schemas.workspace import Workspaces
@@ -85,14 +85,14 @@ def test_what_finds_no_room_is_refused_before_it_is_read(loop: Loop) -> None:
 
     async def scene() -> None:
         api = Api()
-        api.delivery.gated, api.delivery.queue = True, Room(6_250, 64 << 20)
+        api.delivery.gated, api.delivery.queue = True, Quota(6_250, 64 << 20)
         sending = [asyncio.create_task(api.send("calm", batch)) for _ in range(40)]
         await _until(lambda: len(api.delivery.published) + 500 * sum(task.done() for task in sending) == 40 * 500)
         assert loop.read == len(api.delivery.published) == 6 * 500
         api.delivery.open_gate()
         found = [answered.code for answered in await asyncio.gather(*sending)]
         assert (found.count(""), found.count("overloaded")) == (6, 34)
-        assert (api.room.count, api.room.size) == (0, 0)
+        assert (api.quota.count, api.quota.size) == (0, 0)
 
     asyncio.run(scene())
 
@@ -106,7 +106,7 @@ def test_a_batch_that_is_late_is_refused(loop: Loop) -> None:
         app.now = lambda: 5.0 if loop.read >= 2 * EVENTS_A_TURN else 0.0
         assert (await api.send("calm", BATCH, PATH)).code == "overloaded"
         assert loop.read == 2 * EVENTS_A_TURN
-        assert (api.room.count, api.delivery.queue.count, api.delivery.published) == (0, 0, [])
+        assert (api.quota.count, api.delivery.queue.count, api.delivery.published) == (0, 0, [])
 
     asyncio.run(scene())
 
@@ -134,7 +134,7 @@ def test_a_rate_is_taken_once(loop: Loop) -> None:
         first, second = await asyncio.gather(*[api.send("flood", BATCH, PATH) for _ in range(2)])
         assert (first.code, second.code, loop.read) == ("", "rate_limited", MOST)
         assert second.headers["retry-after"] == "399"
-        assert (api.room.count, api.delivery.queue.count) == (0, 0)
+        assert (api.quota.count, api.delivery.queue.count) == (0, 0)
 
     asyncio.run(scene())
 
@@ -155,7 +155,7 @@ def test_a_fault_ends_one_batch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
         api = Api()
         found = await asyncio.gather(*[api.send("calm", body) for body in (bad, b"[%s]" % event())])
         assert [answered.code for answered in found] == ["internal_error", ""]
-        assert (api.room.count, api.delivery.queue.count) == (0, 0)
+        assert (api.quota.count, api.delivery.queue.count) == (0, 0)
 
     asyncio.run(scene())
 

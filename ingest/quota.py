@@ -1,13 +1,13 @@
 """A shared quota: a limited number of things, such as requests or messages, and of their bytes. Pure.
 
 Invariant: none holds more than is left free. One flood so takes half and leaves half; two take a third each and leave a
-third; whoever asks for little finds room.
+third; whoever asks for little gets it.
 """
 
 from typing import Final
 
 
-class Room:
+class Quota:
     """What each owner holds of the quota: things and bytes."""
 
     __slots__ = ("_by_owner", "count", "most", "most_size", "size")
