@@ -35,6 +35,7 @@ _ONCE_S = 5.0  # how long one call may wait before we look whether to go on
 _LEAST_S = 0.1  # what a call gets at the very end of the budget
 _READY_S = 10.0  # how long a producer may take until it is ready
 _TOO_LARGE = "MSG_SIZE_TOO_LARGE"
+_FAILED = "_STATE"  # somebody else was told why
 _REFUSED = {"TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED"}
 
 log = structlog.get_logger()
@@ -210,8 +211,22 @@ class Sink:
             else:
                 return
 
+    def _cause(self, error: KafkaError) -> KafkaError:
+        """Return why a transaction failed.
+
+        Once it has, some calls say no more than _STATE, `produce` among them. To begin another is refused with the
+        error that the driver keeps, and changes nothing (librdkafka's rd_kafka_txn_require_state).
+        """
+        if error.name() == _FAILED:
+            try:
+                self._producer.begin_transaction()
+            except KafkaException as kept:
+                error = kept.args[0]
+        return error
+
     def _fault(self, error: KafkaError) -> Fault:
         """Return what an error of the driver means for the transaction at hand."""
+        error = self._cause(error)
         written = ", ".join(sorted({output.topic for output in self._outputs}))
         things = {"topic": written, "group": "DAYMARK_GROUP", "transactional_id": str(self._config["transactional.id"])}
         said = told(error.name(), error.str(), right="Write", **things)
