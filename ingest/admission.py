@@ -14,7 +14,7 @@ from ingest.batch import Defaults
 from ingest.delivery import Record
 from ingest.routes import Call
 from schemas import avro, credentials, entry
-from schemas.reasons import Reason, Rejection
+from schemas.rejections import Reason, Rejection
 from schemas.workspace import Workspace
 
 _UNREAD = {Reason.MALFORMED_JSON, Reason.NOT_AN_OBJECT, Reason.TOO_LARGE}  # nobody knows where its fields begin and end

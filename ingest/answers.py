@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from schemas import reasons
-from schemas.reasons import Reason, Rejection
+from schemas import rejections
+from schemas.rejections import Reason, Rejection
 
 Header = tuple[bytes, bytes]
 
@@ -63,15 +63,15 @@ _STATUS_OF_REASON: Final = {Reason.TOO_LARGE: 413, Reason.UNSUPPORTED_TYPE: 501}
 REASONS: Final = {
     rejection.reason: Refusal(rejection.reason.value, _STATUS_OF_REASON.get(rejection.reason, 400), rejection.message)
     for rejection in (
-        reasons.MALFORMED_JSON,
-        reasons.NOT_AN_OBJECT,
-        reasons.TOO_LARGE,
-        reasons.UNSUPPORTED_TYPE,
-        reasons.MISSING_EMAIL,
-        reasons.INVALID_EMAIL,
-        reasons.MISSING_TIMESTAMP,
-        reasons.INVALID_TIMESTAMP,
-        reasons.TIMESTAMP_IN_FUTURE,
+        rejections.MALFORMED_JSON,
+        rejections.NOT_AN_OBJECT,
+        rejections.TOO_LARGE,
+        rejections.UNSUPPORTED_TYPE,
+        rejections.MISSING_EMAIL,
+        rejections.INVALID_EMAIL,
+        rejections.MISSING_TIMESTAMP,
+        rejections.INVALID_TIMESTAMP,
+        rejections.TIMESTAMP_IN_FUTURE,
     )
 }
 

@@ -15,7 +15,7 @@ import msgspec
 from ingest import answers
 from ingest.answers import Refusal
 from ingest.counting import is_dense
-from schemas.reasons import Reason
+from schemas.rejections import Reason
 
 _DEFAULTS: Final = ("context", "integrations")
 

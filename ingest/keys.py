@@ -15,7 +15,7 @@ from ingest import answers
 from ingest.answers import Refusal
 from ingest.counting import is_dense
 from schemas import workspace
-from schemas.reasons import Reason
+from schemas.rejections import Reason
 from schemas.workspace import Workspaces
 
 STRANGER: Final = ""  # who sends a request whose key is not known yet

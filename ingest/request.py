@@ -14,7 +14,7 @@ from ingest import admission, answers
 from ingest.answers import Answer, Refusal
 from ingest.exchange import Reply
 from ingest.keys import STRANGER
-from schemas.reasons import Rejection
+from schemas.rejections import Rejection
 from schemas.workspace import PLAIN, Workspace, Workspaces
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
-EVENTS_A_STEP: Final = 250  # 15 ms of events that need the tolerant reader (60 µs each, measured), 2 ms of usual ones
+EVENTS_A_STEP: Final = 250  # 15 ms of events that need the tolerant path (60 µs each, measured), 2 ms of usual ones
 
 # Batches that came together are published together: fewer requests to Kafka, fewer turns (by a tenth of the CPU).
 EVENTS_A_TURN: Final = 1_000

@@ -7,7 +7,7 @@ from operator import itemgetter, methodcaller
 from typing import Any, Final
 
 from processor.records import Record
-from schemas.reasons import UNREADABLE_HEADERS, UNREADABLE_RECORD, WORKSPACE_TOO_LONG, Rejection
+from schemas.rejections import UNREADABLE_HEADERS, UNREADABLE_RECORD, WORKSPACE_TOO_LONG, Rejection
 from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE, headers_of
 from schemas.workspace import DEFAULT, NAME_LIMIT_BYTES
 

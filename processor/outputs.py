@@ -8,7 +8,7 @@ from processor.traits import Update
 from schemas import segment
 from schemas.avro import Codec
 from schemas.interaction import interaction_id
-from schemas.reasons import Rejection
+from schemas.rejections import Rejection
 from schemas.workspace import Workspace
 
 # What a rejection keeps of a record that ingest did not write, which publishes none over 32 KiB.

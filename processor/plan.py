@@ -17,7 +17,7 @@ from processor.records import Batch, Output, Record
 from processor.traits import Property, Update, Updates, fresh, newest
 from schemas import segment
 from schemas.identify import Identify
-from schemas.reasons import Rejection
+from schemas.rejections import Rejection
 from schemas.topics import Topics
 from schemas.workspace import DEFAULT, Workspace, Workspaces
 

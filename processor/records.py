@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.reasons import Rejection
+from schemas.rejections import Rejection
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):

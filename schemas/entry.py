@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from schemas import contact, credentials, segment, timestamps
 from schemas.identify import Identify
-from schemas.reasons import Rejection
+from schemas.rejections import Rejection
 from schemas.segment import DEPTH_LIMIT, EVENT_LIMIT_BYTES, FUTURE_MS
 from schemas.workspace import PLAIN, Workspace
 

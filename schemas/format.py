@@ -54,7 +54,7 @@ class Format:
 
         Args:
             field: one that the format replaces.
-            document: the event as wild's decoder gives it. It must not change: its plain form serves the next field.
+            document: the event as `tolerant` decodes it. It must not change: its plain form serves the next field.
 
         Returns:
             Any JSON value, numbers as int or float. Where the expression cannot be evaluated, one that no field takes.

@@ -33,7 +33,7 @@ def read(event: dict[str, object], audiences: tuple[str, ...]) -> tuple[Change, 
     """Return the properties that an event sets.
 
     Args:
-        event: numbers as `Number`, as wild's decoder gives them.
+        event: numbers as `Number`, as `tolerant` decodes them.
         audiences: the boolean properties of plain identifies that are memberships in this workspace.
     """
     computation = next(filter(None, map(_computation_class, present(event, _CLASS))), None)

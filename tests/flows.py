@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 from schemas import avro
-from schemas.reasons import Rejection
+from schemas.rejections import Rejection
 from schemas.topics import PARTITIONER, Topics
 from tests import discretion
 

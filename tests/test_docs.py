@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.reasons import Reason
+from schemas.rejections import Reason
 from tests import flow_picture
 from tests.docs import FLOW, PAGES, ROOT, TABLES, places, written
 

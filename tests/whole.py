@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from schemas import lenient, segment, wild
+from schemas import fast, segment, tolerant
 from schemas.identify import Change, Description, Identify
-from schemas.reasons import Rejection
+from schemas.rejections import Rejection
 from schemas.workspace import PLAIN, Workspace
 
 
@@ -30,16 +30,16 @@ def read(
 
 def reference(body: bytes, workspace: Workspace = PLAIN, *, type_required: bool = False) -> Whole | Rejection:
     """By the tolerant path alone."""
-    found = wild.read(body, workspace, type_required=type_required)
-    return found if isinstance(found, Rejection) else _whole(found, wild.describe(body, workspace))
+    found = tolerant.read(body, workspace, type_required=type_required)
+    return found if isinstance(found, Rejection) else _whole(found, tolerant.describe(body, workspace))
 
 
-def fast(body: bytes, workspace: Workspace = PLAIN, *, type_required: bool = False) -> Whole | Rejection | None:
-    """By the quick path alone; None where it leaves anything of the event to the tolerant one."""
-    found = lenient.read(body, workspace, type_required=type_required, published=False)
+def fast_path(body: bytes, workspace: Workspace = PLAIN, *, type_required: bool = False) -> Whole | Rejection | None:
+    """By the fast path alone; None where it leaves anything of the event to the tolerant one."""
+    found = fast.read(body, workspace, type_required=type_required, published=False)
     if not isinstance(found, Identify):
         return found
-    said = lenient.describe(body, workspace)
+    said = fast.describe(body, workspace)
     return None if said is None else _whole(found, said)
 
 

@@ -20,7 +20,7 @@ from daymark.auditing.reach import Reach, Stretch
 from daymark.auditing.records import ById, Output, Raw, coordinates, output, raw
 from schemas import avro
 from schemas.identify import Identify
-from schemas.reasons import Rejection
+from schemas.rejections import Rejection
 
 _LIMITS: Final = Limits()
 

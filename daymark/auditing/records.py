@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple, cast
 from confluent_kafka import Message
 
 from schemas import avro
-from schemas.reasons import UNREADABLE_HEADERS, WORKSPACE_TOO_LONG, Rejection
+from schemas.rejections import UNREADABLE_HEADERS, WORKSPACE_TOO_LONG, Rejection
 from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE, headers_of
 from schemas.workspace import DEFAULT, NAME_LIMIT_BYTES
 

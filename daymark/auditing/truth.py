@@ -12,7 +12,7 @@ from daymark.auditing.records import Output, Raw
 from schemas import segment, timestamps
 from schemas.identify import Change, Identify
 from schemas.interaction import interaction_id
-from schemas.reasons import Rejection
+from schemas.rejections import Rejection
 from schemas.workspace import Workspace, Workspaces
 
 _RAW_BYTES: Final = 512 * 1024  # of an event; a rejection holds no more of it

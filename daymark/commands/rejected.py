@@ -26,7 +26,7 @@ from daymark.resending.sending import BATCH, NotSent, Resend, Sender
 from daymark.settings import Settings
 from daymark.statuses import SomethingWrong
 from daymark.workspaces_file import WorkspacesFile
-from schemas.reasons import Reason
+from schemas.rejections import Reason
 from schemas.workspace import DEFAULT, Workspaces
 
 _DEFAULT_MS: Final = 7 * 86_400_000

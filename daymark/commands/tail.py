@@ -19,7 +19,7 @@ from daymark.kafka import client_config
 from daymark.shown import COLUMNS, Wanted, as_json, as_text, decode
 from daymark.statuses import SomethingWrong
 from schemas import contact
-from schemas.reasons import Reason
+from schemas.rejections import Reason
 from schemas.topics import Topics
 
 # Each kind of record, and the schema of its topic.

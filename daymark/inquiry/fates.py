@@ -13,7 +13,7 @@ import msgspec
 from daymark.auditing.records import Output, Raw
 from daymark.auditing.truth import Truth, trait_key
 from schemas.identify import Change, Identify
-from schemas.reasons import Rejection
+from schemas.rejections import Rejection
 
 
 class Verdict(StrEnum):

@@ -8,21 +8,21 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from schemas import wild
+from schemas import tolerant
 from schemas.lookup import Path, squash
-from schemas.reasons import Reason
+from schemas.rejections import Reason
 from schemas.workspace import Workspace
 
 _MARK, _PLAIN = "> ", "  "
 _AROUND: Final = 60  # characters shown before a fault
 
 _PLACES: Final[dict[str, tuple[str, tuple[Path, ...]]]] = {
-    Reason.MISSING_EMAIL: ("email", wild.EMAIL),
-    Reason.INVALID_EMAIL: ("email", wild.EMAIL),
-    Reason.MISSING_TIMESTAMP: ("timestamp", wild.TIMESTAMP + wild.ORIGINAL_TIMESTAMP),
-    Reason.INVALID_TIMESTAMP: ("timestamp", wild.TIMESTAMP + wild.ORIGINAL_TIMESTAMP),
-    Reason.TIMESTAMP_IN_FUTURE: ("timestamp", wild.TIMESTAMP + wild.ORIGINAL_TIMESTAMP),
-    Reason.UNSUPPORTED_TYPE: ("type", wild.TYPE),
+    Reason.MISSING_EMAIL: ("email", tolerant.EMAIL),
+    Reason.INVALID_EMAIL: ("email", tolerant.EMAIL),
+    Reason.MISSING_TIMESTAMP: ("timestamp", tolerant.TIMESTAMP + tolerant.ORIGINAL_TIMESTAMP),
+    Reason.INVALID_TIMESTAMP: ("timestamp", tolerant.TIMESTAMP + tolerant.ORIGINAL_TIMESTAMP),
+    Reason.TIMESTAMP_IN_FUTURE: ("timestamp", tolerant.TIMESTAMP + tolerant.ORIGINAL_TIMESTAMP),
+    Reason.UNSUPPORTED_TYPE: ("type", tolerant.TYPE),
 }
 
 

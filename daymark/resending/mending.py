@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from daymark.resending.letters import Letter
 from schemas import credentials, segment
 from schemas.identify import Identify
-from schemas.reasons import Reason, Rejection
+from schemas.rejections import Reason, Rejection
 from schemas.workspace import Workspaces
 
 # What the messages of rejections say of events that are not whole (contract, sections 2 and 7).

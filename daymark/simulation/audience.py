@@ -20,7 +20,7 @@ from msgspec import structs
 
 from daymark.simulation import faults, order, payload, people
 from schemas import timestamps
-from schemas.reasons import Reason
+from schemas.rejections import Reason
 
 # A retried call waits among this many others; which goes next is left to chance.
 _RETRIES_WAITING = 256

@@ -20,7 +20,7 @@ from daymark.simulation import computations, life, order, payload, people
 from daymark.simulation.audience import Event
 from daymark.simulation.life import Life, Notice
 from schemas import timestamps
-from schemas.reasons import Reason
+from schemas.rejections import Reason
 
 _MOST_HOURS_LATE = 12
 

@@ -7,7 +7,7 @@ in a batch or in the topic. Only a body that is not JSON cannot stand in a batch
 import re
 from typing import assert_never
 
-from schemas.reasons import Reason
+from schemas.rejections import Reason
 from schemas.segment import EVENT_LIMIT_BYTES
 
 # Where one way to break a call does not name the contact any more.

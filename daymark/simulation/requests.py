@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from daymark.simulation.audience import Event
-from schemas.reasons import Reason
+from schemas.rejections import Reason
 
 MOST_EVENTS = 4000  # of a batch (contract, section 2)
 

@@ -15,7 +15,7 @@ from daymark.simulation.computations import PROPERTIES, Value
 from daymark.simulation.delivery import Sending
 from daymark.simulation.life import Life
 from schemas import timestamps
-from schemas.reasons import Reason
+from schemas.rejections import Reason
 
 
 class Property(msgspec.Struct, frozen=True):

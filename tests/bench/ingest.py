@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from daymark.simulation.audience import Plan, events
 from ingest import answers
-from schemas.reasons import Reason
+from schemas.rejections import Reason
 from schemas.segment import EVENT_LIMIT_BYTES
 from schemas.workspace import digest
 from tests.bench import environment, ground

@@ -6,7 +6,7 @@ from itertools import islice
 import pytest
 
 from schemas import segment
-from schemas.reasons import Rejection
+from schemas.rejections import Rejection
 from tests.bench.mixed import FIRST_DAY_NUMBER, Mix, calls
 
 _EVENTS = 2000

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from schemas import segment
-from schemas.reasons import Rejection
+from schemas.rejections import Rejection
 
 NOW_MS = time.time_ns() // 1_000_000  # the commands that are tested take it from the clock
 

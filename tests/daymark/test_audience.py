@@ -12,7 +12,7 @@ from daymark.simulation import audience, faults, order, payload, people
 from daymark.simulation.audience import Event, Plan
 from schemas import contact, segment, timestamps, zones
 from schemas.identify import Identify
-from schemas.reasons import Reason, Rejection
+from schemas.rejections import Reason, Rejection
 
 NOW_MS = 1_795_562_040_000  # 2026-11-24T23:14Z
 TODAY = date(2026, 11, 24)

@@ -8,7 +8,7 @@ from daymark.simulation import delivery, life
 from daymark.simulation.life import Life
 from schemas import segment, timestamps
 from schemas.identify import Identify
-from schemas.reasons import Reason, Rejection
+from schemas.rejections import Reason, Rejection
 from tests.daymark.lives import START_MS, WHOLE, Property, Told, calls, lives, told
 
 REPLAYED = {"All": False, "Nat": True}

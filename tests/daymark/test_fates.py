@@ -8,7 +8,7 @@ from daymark.auditing.records import Output, Raw
 from daymark.auditing.truth import Truth, trait_key
 from daymark.inquiry.fates import Evidence, Found, Record, Standing, Verdict, fate
 from daymark.inquiry.search import Question
-from schemas import reasons
+from schemas import rejections
 from schemas.identify import Identify
 from schemas.workspace import Workspaces
 
@@ -78,7 +78,7 @@ def test_what_is_recorded_comes_before_what_the_rules_say_now() -> None:
     said = {"reason": "missing_email", "message": "Missing email address"}
     told = fate(found, evidence(9, rejections={(0, 1): Record(Output(2, 7, None, said), NOW_MS)}), TRUTH)
     assert (told.verdict, told.reason, told.rejected_at) == (Verdict.REJECTED, "missing_email", "2:7")
-    unrecorded = fate(Found(found.raw, reasons.MISSING_EMAIL), evidence(9), TRUTH)
+    unrecorded = fate(Found(found.raw, rejections.MISSING_EMAIL), evidence(9), TRUTH)
     assert (unrecorded.verdict, unrecorded.reason) == (Verdict.MISSING, "missing_email")
 
 

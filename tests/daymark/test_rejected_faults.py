@@ -7,8 +7,8 @@ import pytest
 from daymark.resending.faults import mark
 from daymark.resending.letters import Letter
 from daymark.resending.mending import Standing, judge
-from schemas import reasons
-from schemas.reasons import Rejection
+from schemas import rejections
+from schemas.rejections import Rejection
 from schemas.workspace import PLAIN, Workspaces, parse
 
 NOW_MS = 1_800_000_000_000
@@ -66,7 +66,7 @@ def test_a_formats_expression_is_named() -> None:
 def test_what_would_be_taken_now_is_ready_under_its_contacts_key() -> None:
     """An API key is cut out; the event's bytes are otherwise its own."""
     raw = json.dumps({**GOOD, "traits": {"email": " Ana@Example.org "}, "writeKey": "secret"}).encode()
-    found = judge(letter(raw, reasons.MISSING_EMAIL), Workspaces(), NOW_MS, is_sent=False)
+    found = judge(letter(raw, rejections.MISSING_EMAIL), Workspaces(), NOW_MS, is_sent=False)
     assert found.standing is Standing.READY
     assert found.event is not None
     assert (found.event.key, found.event.workspace) == (b"ana@example.org", "w")
@@ -77,16 +77,16 @@ def test_what_would_be_taken_now_is_ready_under_its_contacts_key() -> None:
 @pytest.mark.parametrize(
     ("given", "standing"),
     [
-        (letter(b"{}", reasons.MISSING_EMAIL), Standing.REFUSED),
-        (letter(json.dumps(GOOD).encode(), reasons.MISSING_EMAIL, workspace=None), Standing.PARTIAL),
-        (letter(json.dumps(GOOD).encode(), reasons.UNSUPPORTED_TYPE, "ingest"), Standing.REFUSED),
-        (letter(json.dumps(GOOD).encode(), reasons.UNSUPPORTED_TYPE), Standing.READY),
+        (letter(b"{}", rejections.MISSING_EMAIL), Standing.REFUSED),
+        (letter(json.dumps(GOOD).encode(), rejections.MISSING_EMAIL, workspace=None), Standing.PARTIAL),
+        (letter(json.dumps(GOOD).encode(), rejections.UNSUPPORTED_TYPE, "ingest"), Standing.REFUSED),
+        (letter(json.dumps(GOOD).encode(), rejections.UNSUPPORTED_TYPE), Standing.READY),
         (
-            letter(b"{}", Rejection(reasons.TOO_LARGE.reason, "The event is larger than 32 KiB (part 2 of 4)")),
+            letter(b"{}", Rejection(rejections.TOO_LARGE.reason, "The event is larger than 32 KiB (part 2 of 4)")),
             Standing.PARTIAL,
         ),
         (
-            letter(b"{}", Rejection(reasons.TOO_LARGE.reason, "x (the first 512 of 600 bytes are kept here)")),
+            letter(b"{}", Rejection(rejections.TOO_LARGE.reason, "x (the first 512 of 600 bytes are kept here)")),
             Standing.PARTIAL,
         ),
     ],

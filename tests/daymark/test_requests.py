@@ -10,7 +10,7 @@ import pytest
 from daymark.simulation import audience, requests
 from daymark.simulation.audience import Event, Plan
 from daymark.simulation.requests import Target
-from schemas.reasons import Reason
+from schemas.rejections import Reason
 
 TO = Target("127.0.0.1", 8080, tls=False, path="", key="a key")
 PLAN = Plan(300, date(2026, 11, 20), 1_795_562_040_000, invalid=0.1, retries=0.1)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from daymark.simulation import delivery
 from daymark.simulation.life import Life
 from daymark.simulation.truth import Property, Truth
-from schemas.reasons import Reason
+from schemas.rejections import Reason
 from tests.daymark import lives
 from tests.daymark.lives import Told, calls
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from ingest import answers, batch
 from ingest.answers import Refusal
-from schemas.reasons import Reason
+from schemas.rejections import Reason
 
 _MOST_BRACKETS = 500  # with more, how deep each reader goes is its own to say
 _NOTHING = object()

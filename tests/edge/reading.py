@@ -3,9 +3,9 @@
 import math
 from itertools import accumulate
 
-from schemas import contact, reasons, timestamps, workspace
+from schemas import contact, rejections, timestamps, workspace
 from schemas.identify import Change
-from schemas.reasons import Rejection
+from schemas.rejections import Rejection
 from schemas.workspace import PLAIN, Workspace
 from tests import whole
 from tests.whole import Whole
@@ -42,12 +42,12 @@ def check(body: bytes) -> Whole | Rejection:
 def _expected(body: bytes, owner: Workspace, *, type_required: bool) -> Whole | Rejection:
     """Read by the contract, without the fast path and without its cunning."""
     if len(body) > 32 * 1024:
-        return reasons.TOO_LARGE
+        return rejections.TOO_LARGE
     if body.count(b"{") + body.count(b"[") > 128 and _depth(body) > 128:
-        return reasons.MALFORMED_JSON
+        return rejections.MALFORMED_JSON
     found = whole.reference(body, owner, type_required=type_required)
     if isinstance(found, Whole) and found.timestamp_ms > NOW_MS + _AHEAD_MS:
-        return reasons.TIMESTAMP_IN_FUTURE
+        return rejections.TIMESTAMP_IN_FUTURE
     return found
 
 

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from schemas import avro, segment
 from schemas.identify import Identify
 from schemas.interaction import interaction_id
-from schemas.reasons import Rejection
+from schemas.rejections import Rejection
 from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE, Topics
 from schemas.workspace import DEFAULT
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ingest import answers, batch
 from ingest.answers import Refusal
 from ingest.batch import Parts
-from schemas.reasons import Reason
+from schemas.rejections import Reason
 from tests.edge import batching
 from tests.edge.batching import MOST_EVENTS, merged
 

@@ -16,7 +16,7 @@ from ingest.admission import RAW_LIMIT_BYTES, rejected_values
 from ingest.delivery import Delivery, Headers, Outcome, Record
 from ingest.metrics import Metrics
 from ingest.publisher import MOST_MESSAGES, BadOptions, Publisher
-from schemas import avro, reasons
+from schemas import avro, rejections
 from schemas.topics import Topics
 from tests.ingest.fakes import FakeDelivery
 from tests.made import make
@@ -73,7 +73,7 @@ def test_delivers_many_requests_at_once(stage: Open) -> None:
 
 def test_records_rejections(stage: Open) -> None:
     """Rejections are recorded without a wait."""
-    (value,) = rejected_values(avro.REJECTED, b"{", reasons.MALFORMED_JSON, "acme", 1_590_947_747_263)
+    (value,) = rejected_values(avro.REJECTED, b"{", rejections.MALFORMED_JSON, "acme", 1_590_947_747_263)
 
     async def scene() -> None:
         async with stage() as there:
@@ -90,14 +90,14 @@ def test_records_rejections(stage: Open) -> None:
 def test_records_what_is_larger_than_a_message(stage: Open) -> None:
     """In parts that a broker takes with its defaults; together they are all that was read."""
     raw = random.Random(5).randbytes(8 * RAW_LIMIT_BYTES + 1)  # lz4 cannot make it fit
-    values = list(rejected_values(avro.REJECTED, raw, reasons.TOO_LARGE, "acme", 1_590_947_747_263))
+    values = list(rejected_values(avro.REJECTED, raw, rejections.TOO_LARGE, "acme", 1_590_947_747_263))
 
     async def scene() -> None:
         async with stage() as there:
             there.delivery.reject("acme", values)
             found = await there.rejections()
             assert b"".join(record["raw"] for record in sorted(found, key=lambda record: record["message"])) == raw
-            assert {record["message"].partition("(")[0] for record in found} == {f"{reasons.TOO_LARGE.message} "}
+            assert {record["message"].partition("(")[0] for record in found} == {f"{rejections.TOO_LARGE.message} "}
 
     uvloop.run(scene())
 

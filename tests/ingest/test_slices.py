@@ -17,8 +17,8 @@ from tests.ingest.test_limits import Api
 from tests.ingest.wire import event, post
 
 MOST = 4_000
-WILD = event(plan="gold")  # a field that is not listed: the tolerant reader's
-BATCH = b'{"batch":[%s]}' % b",".join([WILD] * MOST)
+UNLISTED = event(plan="gold")  # a field that is not listed: the tolerant path's
+BATCH = b'{"batch":[%s]}' % b",".join([UNLISTED] * MOST)
 PATH = b"/v1/batch"
 
 
@@ -81,7 +81,7 @@ def test_many_batches_share_a_turn(loop: Loop, size: int) -> None:
 
 def test_what_finds_no_room_is_refused_before_it_is_read(loop: Loop) -> None:
     """Of forty batches at once those are read that Kafka's queue has room for, and none of the others."""
-    batch = b"[%s]" % b",".join([WILD] * 500)
+    batch = b"[%s]" % b",".join([UNLISTED] * 500)
 
     async def scene() -> None:
         api = Api()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ingest import answers
-from schemas.reasons import Reason
+from schemas.rejections import Reason
 from tests.ingest import wire
 from tests.ingest.conftest import Server
 from tests.ingest.fake_server import KEY

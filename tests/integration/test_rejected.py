@@ -17,7 +17,7 @@ from daymark.instant import shown
 from daymark.resending.letters import Letter, Marks, Reader, Wanted
 from daymark.resending.mending import Event
 from daymark.resending.sending import NotSent, Resend, Sender
-from schemas.reasons import MISSING_TIMESTAMP, UNSUPPORTED_TYPE, Rejection
+from schemas.rejections import MISSING_TIMESTAMP, UNSUPPORTED_TYPE, Rejection
 from schemas.topics import Topics
 from tests.flows import Road, visit, wait_until
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from daymark.commands import why
 from daymark.inquiry.partitions import partition_of
-from schemas.reasons import MISSING_TIMESTAMP
+from schemas.rejections import MISSING_TIMESTAMP
 from schemas.topics import Topics
 from tests.flows import Road
 from tests.made import PARTITIONS

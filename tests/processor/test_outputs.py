@@ -16,7 +16,7 @@ from processor.traits import Clock, Property, Update
 from schemas import avro
 from schemas.identify import Change, Identify, Value
 from schemas.interaction import interaction_id
-from schemas.reasons import Reason, Rejection
+from schemas.rejections import Reason, Rejection
 from schemas.topics import Topics
 from schemas.workspace import Workspace
 

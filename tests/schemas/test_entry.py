@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from schemas import credentials, entry, segment, workspace
 from schemas.identify import Identify
-from schemas.reasons import Reason, Rejection
+from schemas.rejections import Reason, Rejection
 from schemas.segment import DEPTH_LIMIT, EVENT_LIMIT_BYTES
 from schemas.workspace import PLAIN, Workspace
 from tests import strategies

@@ -9,7 +9,7 @@ import fastavro
 import pytest
 
 from schemas import avro
-from schemas.reasons import Reason
+from schemas.rejections import Reason
 
 FOLDER = Path(avro.__file__).parent
 NAMES = ["TimelineInteraction", "ContactTrait", "RejectedEvent"]

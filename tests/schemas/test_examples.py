@@ -7,7 +7,7 @@ import pytest
 
 from schemas import timestamps
 from schemas.identify import Change
-from schemas.reasons import Reason, Rejection
+from schemas.rejections import Reason, Rejection
 from schemas.workspace import STANDARD_MESSAGE
 from tests import examples
 from tests.examples import Example

@@ -9,10 +9,10 @@ from hypothesis import Phase, event, given, seed, settings
 from hypothesis import strategies as st
 
 from schemas import contact, timestamps
-from schemas.reasons import Reason, Rejection
+from schemas.rejections import Reason, Rejection
 from schemas.workspace import PLAIN, Workspace
 from tests import examples, strategies
-from tests.whole import Whole, fast, read, reference
+from tests.whole import Whole, fast_path, read, reference
 
 # Audiences that a search of bytes can find, and some that it cannot.
 WORKSPACES = [PLAIN, Workspace("w", audiences=("vip", "Total Spent")), Workspace("w", audiences=("gr\u00f6\u00dfe",))]
@@ -24,7 +24,7 @@ DAY_MS = 1_590_883_200_000  # 2020-05-31
 def test_the_fast_path_is_the_tolerant_one_on_every_example() -> None:
     """Where the fast path answers, it gives the tolerant path's answer."""
     for example in examples.load():
-        _is_same(fast(example.body, PLAIN), reference(example.body, PLAIN, type_required=False))
+        _is_same(fast_path(example.body, PLAIN), reference(example.body, PLAIN, type_required=False))
 
 
 @pytest.mark.parametrize(
@@ -83,13 +83,13 @@ def test_the_original_timestamp_stands_in_for_none(fields: bytes, expected: int 
     body = b'{"type":"identify","traits":{"email":"a@b"},%s}' % fields
     found = read(body, NOW_MS)
     assert (found.reason if isinstance(found, Rejection) else found.timestamp_ms) == expected
-    _is_same(fast(body, PLAIN), reference(body, PLAIN, type_required=False))
+    _is_same(fast_path(body, PLAIN), reference(body, PLAIN, type_required=False))
 
 
 @given(strategies.events(), st.sampled_from(WORKSPACES))
 def test_the_fast_path_is_the_tolerant_one_on_any_event(body: bytes, workspace: Workspace) -> None:
     """Any casing, place, duplicate, escape, order, white space or type: the same answer, properties included."""
-    found, expected = fast(body, workspace), reference(body, workspace, type_required=False)
+    found, expected = fast_path(body, workspace), reference(body, workspace, type_required=False)
     event(_told(found))
     _is_same(found, expected)
 
@@ -97,7 +97,7 @@ def test_the_fast_path_is_the_tolerant_one_on_any_event(body: bytes, workspace: 
 @given(strategies.mutated_examples())
 def test_the_fast_path_is_the_tolerant_one_on_damaged_events(body: bytes) -> None:
     """Damage that the typed decode does not see, in fields that it skips, is seen all the same."""
-    found, expected = fast(body, PLAIN), reference(body, PLAIN, type_required=False)
+    found, expected = fast_path(body, PLAIN), reference(body, PLAIN, type_required=False)
     event(_told(found))
     _is_same(found, expected)
 
@@ -110,7 +110,7 @@ def test_the_fast_path_is_taken_often() -> None:
     @settings(max_examples=300, database=None, phases=[Phase.generate])
     @given(strategies.events())
     def sample(body: bytes) -> None:
-        found = fast(body, PLAIN)
+        found = fast_path(body, PLAIN)
         taken["tolerant" if found is None else "refused" if isinstance(found, Rejection) else "fast"] += 1
         if isinstance(found, Whole):
             taken[_url_place(body) if found.url else "no url"] += 1
@@ -139,7 +139,7 @@ def test_the_fast_path_is_taken_often() -> None:
 def test_the_fast_path_tells_why_an_event_is_refused(more: bytes, reason: Reason) -> None:
     """What senders get wrong most is told without the tolerant path, with its words."""
     body = b"{%s}" % more
-    found = fast(body, PLAIN)
+    found = fast_path(body, PLAIN)
     assert isinstance(found, Rejection)
     assert found.reason is reason
     _is_same(found, reference(body, PLAIN, type_required=False))
@@ -190,7 +190,7 @@ def test_an_address_in_the_context_is_looked_for() -> None:
 )
 def test_the_fast_path_answers_for_what_is_sent_most(event_in: bytes) -> None:
     """The recommended format, and what SDKs and Engage send, take the fast path."""
-    found = fast(event_in, PLAIN)
+    found = fast_path(event_in, PLAIN)
     assert found is not None
     assert found == reference(event_in, PLAIN)
 
@@ -207,7 +207,7 @@ def test_the_fast_path_answers_for_what_is_sent_most(event_in: bytes) -> None:
 )
 def test_the_fast_path_refuses_what_is_refused_most(event_in: bytes, reason: str) -> None:
     """A refusal is told without the tolerant path, and is the one that it would tell."""
-    found = fast(event_in, PLAIN)
+    found = fast_path(event_in, PLAIN)
     assert isinstance(found, Rejection)
     assert found == reference(event_in, PLAIN, type_required=True)
     assert found.reason == reason
@@ -217,7 +217,7 @@ def test_the_fast_path_refuses_what_is_refused_most(event_in: bytes, reason: str
 def test_the_fast_path_answers_for_real_senders(name: str) -> None:
     """SDKs and Engage take the fast path."""
     [body] = [example.body for example in examples.load() if example.name == name]
-    assert fast(body, PLAIN) is not None
+    assert fast_path(body, PLAIN) is not None
 
 
 @given(st.binary(max_size=300))

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import format as formats
-from schemas import segment, timestamps, wild
+from schemas import segment, timestamps, tolerant
 from schemas.expression import MOST_CHARACTERS, MOST_WORK, Expression, NoAnswer
 from schemas.format import FIELDS, Format, FormatFaults
-from schemas.reasons import Reason, Rejection
+from schemas.rejections import Reason, Rejection
 from schemas.workspace import Workspace
 from tests import strategies, whole
 from tests.whole import Whole
@@ -48,8 +48,8 @@ def reason(event: object, /, **texts: str) -> Reason:
 
 
 def document(text: str) -> dict[str, object]:
-    """Return an event as wild's decoder gives it."""
-    found: dict[str, object] = wild._JSON.decode(text)
+    """Return an event as `tolerant` decodes it."""
+    found: dict[str, object] = tolerant._JSON.decode(text)
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas import segment
-from schemas.reasons import Reason, Rejection
+from schemas.rejections import Reason, Rejection
 from tests import whole
 from tests.whole import Whole
 

@@ -8,12 +8,12 @@ import json
 from collections.abc import Iterator
 from typing import NoReturn
 
-from schemas import contact, properties, reasons, timestamps
+from schemas import contact, properties, rejections, timestamps
 from schemas.credentials import KEY
 from schemas.format import Format
 from schemas.identify import Description, Identify, is_text
 from schemas.lookup import Path, present, squash, tidy
-from schemas.reasons import Rejection
+from schemas.rejections import Rejection
 from schemas.timestamps import Number
 from schemas.workspace import Workspace
 
@@ -32,17 +32,17 @@ def read(body: bytes, workspace: Workspace, *, type_required: bool) -> Identify 
     try:
         event = _JSON.decode(body.decode())
     except (ValueError, RecursionError):
-        return reasons.MALFORMED_JSON
+        return rejections.MALFORMED_JSON
     if not isinstance(event, dict):
-        return reasons.NOT_AN_OBJECT
+        return rejections.NOT_AN_OBJECT
     if not _is_identify(event, type_required=type_required):
-        return reasons.UNSUPPORTED_TYPE
+        return rejections.UNSUPPORTED_TYPE
     fields = _Fields(event, workspace.format)
     email = _email(fields.values("email", EMAIL))
     if isinstance(email, Rejection):
         return email
     timestamp_ms = _timestamp(fields.values("timestamp", TIMESTAMP))
-    if timestamp_ms is reasons.MISSING_TIMESTAMP:
+    if timestamp_ms is rejections.MISSING_TIMESTAMP:
         timestamp_ms = _timestamp(fields.values("timestamp", ORIGINAL_TIMESTAMP))
     if isinstance(timestamp_ms, Rejection):
         return timestamp_ms
@@ -89,22 +89,22 @@ def _is_identify(event: dict[str, object], *, type_required: bool) -> bool:
 
 
 def _email(values: Iterator[object]) -> str | Rejection:
-    refused = reasons.MISSING_EMAIL
+    refused = rejections.MISSING_EMAIL
     for value in values:
         email = contact.normalise(value) if type(value) is str else None
         if email is not None:
             return email
-        refused = reasons.INVALID_EMAIL
+        refused = rejections.INVALID_EMAIL
     return refused
 
 
 def _timestamp(values: Iterator[object]) -> int | Rejection:
-    refused = reasons.MISSING_TIMESTAMP
+    refused = rejections.MISSING_TIMESTAMP
     for value in values:
         timestamp_ms = timestamps.parse(value)
         if timestamp_ms is not None:
             return timestamp_ms
-        refused = reasons.INVALID_TIMESTAMP
+        refused = rejections.INVALID_TIMESTAMP
     return refused
 
 

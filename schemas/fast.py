@@ -1,4 +1,4 @@
-"""Events of any fields, read quickly: what counts at its exact place, and proof that the rest is nowhere else.
+"""The fast parser: events of any fields, with what counts at its exact place, and proof that the rest is nowhere else.
 
 Where it answers, it gives the tolerant path's answer: tests/schemas/test_fast_path.py holds it to that. A field at its
 exact place and spelling is the first there is. Where it says nothing, `Keys` shows that no other spelling of it is
@@ -13,12 +13,12 @@ from typing import Any, Final, cast
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from schemas import contact, properties, reasons, timestamps, wild
+from schemas import contact, properties, rejections, timestamps, tolerant
 from schemas.credentials import KEY
 from schemas.identify import Change, Description, Identify, Value, is_text
 from schemas.keys import Keys
 from schemas.lookup import at
-from schemas.reasons import Rejection
+from schemas.rejections import Rejection
 from schemas.workspace import Workspace
 
 
@@ -103,7 +103,7 @@ def describe(body: bytes, workspace: Workspace) -> Description | None:
         event = _decode_described(body)
         name, url = _text(event.event, b'"event":', keys), _url(event, keys)
         if name is _UNSETTLED or url is _UNSETTLED:
-            return wild.described(_decode_object(body), workspace)
+            return tolerant.described(_decode_object(body), workspace)
     except _UNREADABLE:
         return None
     return Description(name, url)
@@ -142,9 +142,9 @@ def _identify(
 def _type(kind: Any, keys: Keys, *, type_required: bool) -> Rejection | _Unsettled | None:
     """Return why an event is not an identify call; None if it is one."""
     if type(kind) is str:
-        return None if kind.lower() == "identify" else reasons.UNSUPPORTED_TYPE
+        return None if kind.lower() == "identify" else rejections.UNSUPPORTED_TYPE
     if (kind is None or kind is UNSET) and keys.times(b'"type":') == (kind is not UNSET):
-        return reasons.UNSUPPORTED_TYPE if type_required else None
+        return rejections.UNSUPPORTED_TYPE if type_required else None
     return _UNSETTLED
 
 
@@ -163,7 +163,7 @@ def _email(event: _Event, keys: Keys) -> str | _Refused:
     found = next(filter(None, addresses), None)
     if found is not None:
         return found
-    return reasons.MISSING_EMAIL if all(each is None for each in places) else reasons.INVALID_EMAIL
+    return rejections.MISSING_EMAIL if all(each is None for each in places) else rejections.INVALID_EMAIL
 
 
 def _exact(traits: Any) -> Iterable[object]:
@@ -186,8 +186,8 @@ def _timestamp(event: _Event, keys: Keys) -> int | _Refused:
         if keys.times(b'"originaltimestamp":') != (said is not UNSET):
             return _UNSETTLED
     if said is None or said is UNSET:
-        return reasons.MISSING_TIMESTAMP
-    return reasons.INVALID_TIMESTAMP if type(said) is str else _UNSETTLED
+        return rejections.MISSING_TIMESTAMP
+    return rejections.INVALID_TIMESTAMP if type(said) is str else _UNSETTLED
 
 
 def _text(said: Any, quoted: bytes, keys: Keys) -> str | _Unsettled | None:
@@ -263,7 +263,7 @@ def _unreadable(body: bytes, error: Exception) -> Rejection | None:
     try:
         _skip(body)
     except msgspec.DecodeError:
-        return reasons.MALFORMED_JSON
+        return rejections.MALFORMED_JSON
     except RecursionError:
         pass
     return None
