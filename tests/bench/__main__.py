@@ -20,9 +20,9 @@ from redis import RedisError
 from rich.console import Console
 
 from daymark.local.faults import LocalFault
-from tests.bench import ground, mixed, plot, report
+from tests.bench import ground, mixed, plot, report, targets
 from tests.bench.contenders import Wrong
-from tests.bench.figures import Row, sheets, shown
+from tests.bench.figures import Row, drawn, sheets, shown
 from tests.bench.options import MIXED, PARTS, Options
 
 _FAULTS = (AssertionError, ImportError, Wrong, LocalFault, KafkaException, RedisError, OSError, ValueError)
@@ -90,6 +90,8 @@ def _measure(arguments: argparse.Namespace) -> int:
                     console.print(shown(sheet))
                 console.print(report.machine_line(machine), highlight=False, soft_wrap=True)
             _note(f"{part} took {time.monotonic() - began:.0f} s")
+    if not arguments.json and (made := targets.table(report.all_rows(found))):
+        console.print(drawn("Targets", *made))
     if arguments.json:
         sys.stdout.write(json.dumps(found, indent=1) + "\n")
     _note(f"figures and plot: {file}, {file.with_suffix('.svg')}")

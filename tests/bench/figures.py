@@ -118,6 +118,16 @@ def _column(row: Row) -> str:
     return f"{row.measure}, {row.unit}" if row.unit else row.measure
 
 
+def drawn(title: str, head: Sequence[str], lines: Iterable[Sequence[str]]) -> Table:
+    """Return a table of text for a terminal."""
+    made = Table(title=title, title_justify="left")
+    for number, column in enumerate(head):
+        made.add_column(column, justify="right" if number else "left")
+    for line in lines:
+        made.add_row(*line)
+    return made
+
+
 def shown(sheet: Sheet) -> Table:
     """Return a table for a terminal."""
     drawn = Table(title=f"{sheet.title}: median, and minimum to maximum", title_justify="left", show_lines=False)

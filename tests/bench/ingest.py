@@ -23,7 +23,7 @@ from ingest import answers
 from schemas.rejections import Reason
 from schemas.segment import EVENT_LIMIT_BYTES
 from schemas.workspace import digest
-from tests.bench import environment, ground
+from tests.bench import base, environment, ground
 from tests.bench.figures import Row, ratios
 from tests.bench.ground import Ground
 from tests.bench.ingest_client import Address, Client, Driven, Load
@@ -58,7 +58,9 @@ class Run:
 class Rig:
     """The servers side by side, and a client."""
 
-    def __init__(self, stack: ExitStack, here: Ground, go: list[str] | None) -> None:
+    def __init__(
+        self, stack: ExitStack, here: Ground, go: list[str] | None, daymarks: Mapping[str, tuple[str, ...]]
+    ) -> None:
         road = here.road("ingest", PARTITIONS)
         kafka, self._events = here.kafka, road.topics.events
         self._consumer = Consumer({"bootstrap.servers": kafka, "group.id": "bench-ingest"})
@@ -69,15 +71,18 @@ class Rig:
         file.write_text("".join(tables) + "rate_per_second = 0.001\n")
         settings = {"DAYMARK_HTTP": "127.0.0.1:0", "DAYMARK_WORKSPACES": str(file)}
         servers = {
-            INGEST: road.start("ingest", **settings),
             CONSTANT: Process([sys.executable, "-m", "tests.bench.ingest_constant"], road.environment),
         }
+        for named, command in daymarks.items():
+            road.daymark = command
+            servers[INGEST + named] = road.start("ingest", **settings)
         if go:
             servers[GO] = Process([*go, "shim", kafka, self._events, f"{KEY}={KEY}"], road.environment)
         self._client = Client(stack)
         for process in servers.values():
             stack.callback(process.end)
-        servers[INGEST].wait_for("kafka.reached")
+        for named in daymarks:
+            servers[INGEST + named].wait_for("kafka.reached")
         wait_until(self._has_leaders, "the topics made just now have leaders")
         self._servers = {name: (process.pid, _address(process)) for name, process in servers.items()}
 
@@ -113,7 +118,9 @@ def run(options: Options) -> list[Row]:
     found: dict[tuple[str, str], list[Run]] = {}
     go, seconds = environment.compiled(options), min(_SECONDS, options.seconds)
     with ground.opened() as here, ExitStack() as stack:
-        rig = Rig(stack, here, go)
+        daymarks = stack.enter_context(base.unpacked(options.base))
+        ours = [INGEST + named for named in reversed(daymarks)]  # the last one's rate is the measure of others
+        rig = Rig(stack, here, go, daymarks)
 
         def measure(case: str, load: Load, records: int, *servers: str) -> float:
             """Return what the last server answered a second."""
@@ -124,18 +131,19 @@ def run(options: Options) -> list[Row]:
             return one.per_second
 
         spent = _request(b"[%s]" % b",".join(bodies[:BATCH]), LIMITED)  # on credit, for a day
-        rig.run(INGEST, Load([spent], *_TAKEN, 1, 0), BATCH)
+        for server in ours:
+            rig.run(server, Load([spent], *_TAKEN, 1, 0), BATCH)
         for _ in range(2):
-            for server in (CONSTANT, GO, INGEST):
+            for server in (CONSTANT, GO, *ours):
                 measure("", Load(singles, *_ACCEPTED, 256, seconds / 2), 1, server)
         found.clear()
         for _ in range(options.runs):
             load = Load(singles, *_ACCEPTED, 256, seconds)
-            rate = measure("one event, 256 connections", load, 1, CONSTANT, GO, INGEST)
+            rate = measure("one event, 256 connections", load, 1, CONSTANT, GO, *ours)
             half = Load(singles, *_ACCEPTED, 256, seconds, rate / 2)
-            measure("one event, half of that rate", half, 1, INGEST)
-            measure("one event of our own load", replace(load, requests=_singles(own)), 1, INGEST)
-            measure(f"batches of {BATCH}, an event", Load(batches, *_TAKEN, 32, seconds), BATCH, GO, INGEST)
+            measure("one event, half of that rate", half, 1, *ours)
+            measure("one event of our own load", replace(load, requests=_singles(own)), 1, *ours)
+            measure(f"batches of {BATCH}, an event", Load(batches, *_TAKEN, 32, seconds), BATCH, GO, *ours)
             for name, refused in _refusals(own, seconds / 4).items():
                 measure(name, refused, 0, INGEST)
     return list(_rows(found))

@@ -67,6 +67,11 @@ def rows(report: Report, part: str) -> list[Row]:
     return unpacked(report.get("parts", {}).get(part, {}).get("rows", ()))
 
 
+def all_rows(report: Report) -> list[Row]:
+    """Return the figures of all parts that were measured."""
+    return [row for part in report.get("parts", {}) for row in rows(report, part)]
+
+
 def read(file: Path) -> Report:
     """Return what was left before, an empty report where nothing was."""
     return dict(json.loads(file.read_text())) if file.exists() else {}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from tests.bench import report
+from tests.bench import report, targets
 from tests.bench.figures import Sheet, sheets
 from tests.bench.options import PARTS
 
@@ -11,12 +11,13 @@ Table = Callable[[Sequence[str], Iterable[Sequence[str]]], str]
 
 
 def tables(table: Table) -> dict[str, Callable[[], str]]:
-    """Return for each part the name of its place in docs/performance.md and what makes its tables there.
+    """Return for each part, and for the targets, the name of its place in docs/performance.md and what fills it.
 
     Args:
         table: writes a table in Markdown, given its head and its lines.
     """
-    return {f"speed of {part}": partial(_written, part, table) for part in PARTS}
+    found = {f"speed of {part}": partial(_written, part, table) for part in PARTS}
+    return {**found, "targets": partial(_targets, table)}
 
 
 def _written(part: str, table: Table) -> str:
@@ -26,6 +27,11 @@ def _written(part: str, table: Table) -> str:
         return f"Not measured yet: `make bench PART={part}`.\n"
     written = "\n".join(_sheet(sheet, table) for sheet in sheets(part, rows))
     return f"{written}\nMedian (minimum to maximum). {report.machine_line(found['parts'][part])}.\n"
+
+
+def _targets(table: Table) -> str:
+    made = targets.table(report.all_rows(report.read(report.PUBLISHED)))
+    return table(*made) if made else "Not measured yet: `make bench BASE=<git ref>`.\n"
 
 
 def _sheet(sheet: Sheet, table: Table) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import base, plot, report
+from tests.bench import base, plot, report, targets
 from tests.bench.contenders import AFTERNOON, PASS_THROUGH, PASSED, WRITTEN, Contender, Wrong, take, worker
 from tests.bench.figures import Row, Spread, ratios, sheets
 from tests.bench.ground import Ground
@@ -26,6 +26,21 @@ ROWS = [
     Row("processor", "worker", "own CPU, warm half", "µs an event", (5.5, 5.0, 6.0), "our own load"),
     Row("processor", "worker", "rate", "events/s", (90_000.0,), "our own load"),
 ]
+
+
+def test_a_target_stands_beside_what_was_measured_now_and_of_a_base() -> None:
+    rows = [
+        Row("processor", name, "own CPU, warm half", "µs an event", values, "mixed load")
+        for name, values in (("worker", (14.0, 28.0)), ("worker of v1", (40.0, 40.0)))
+    ]
+    assert targets.table(rows) is None  # there is nothing that a target is about
+    rows.append(
+        Row("processor", "Kafka Streams, 2 threads", "own CPU, warm half", "µs an event", (20.0, 20.0), "mixed load")
+    )
+    assert targets.table(rows) == (
+        [targets.TITLE, "v1", "now", "wanted"],
+        [["worker beside Kafka Streams' warm half, own CPU, times", "2.00", "1.05 (0.70 to 1.40)", "at most 0.7"]],
+    )
 
 
 @pytest.fixture
