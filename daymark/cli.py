@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "rejected": "Count, list, show and resend rejected events (dead letters).",
     "replay": "Replay events by resetting the consumer group's offsets.",
     "claims": "Count the store's claims, and restore those that it lost.",
+    "forget": "Erase a contact's interactions and properties.",
     "doctor": "Check settings, Kafka, the group and the store; say what to do.",
     "completion": "Print the completion script of bash, zsh or fish.",
 }

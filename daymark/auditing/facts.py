@@ -37,13 +37,14 @@ _MOST_FIELDS = max(map(len, (INTERACTION_FIELDS, REJECTION_FIELDS, TRAIT_FIELDS)
 
 
 class Kind(IntEnum):
-    """What a fact is of: an event that can be taken, one that cannot, or a record that came of one."""
+    """What a fact is of: an event that can be taken, one that cannot, a record that came of one, or its erasure."""
 
     EVENT = 0
     REJECTION = 1
     INTERACTION = 2
     REJECTED = 3
     TRAIT = 4
+    FORGOTTEN = 5  # `at` is where the tombstone lies; `offset` that after the newest event whose record was erased
 
 
 class DayFact(NamedTuple):

@@ -25,6 +25,7 @@ class Finding(StrEnum):
     TRAIT_STALE = "trait_stale"
     TRAIT_WRONG = "trait_wrong"
     TRAIT_UNKNOWN = "trait_unknown"
+    RETURNED = "returned"
     UNREADABLE = "unreadable"
 
 
@@ -43,6 +44,7 @@ MEANINGS: Final[Mapping[Finding, str]] = {
     Finding.TRAIT_STALE: "a property whose last record is not its newest change",
     Finding.TRAIT_WRONG: "a property whose last record differs from its event",
     Finding.TRAIT_UNKNOWN: "a property that no event sets",
+    Finding.RETURNED: "a forgotten contact-day or property that was emitted again",
     Finding.UNREADABLE: "a value that does not have its topic's schema",
 }
 
@@ -78,6 +80,7 @@ class Count(StrEnum):
     REJECTIONS_AGAIN = "rejections_emitted_again"
     REJECTIONS_OF_INGEST = "rejections_of_ingest"
     PROPERTIES = "properties"
+    FORGOTTEN = "forgotten"
     OUT_OF_REACH = "records_out_of_reach"
     NOT_YET = "records_not_yet_judged"
 

@@ -35,6 +35,14 @@ def day(facts: Sequence[DayFact], *, replays: bool) -> Iterator[Note]:
     identity = str(UUID(bytes=facts[0].identity))
     if firsts:
         yield Counted(Count.CONTACT_DAYS)
+    erased = _erased(facts)
+    if back := [fact for fact in interactions if fact.at_partition in erased and _is_back(fact, erased)]:
+        yield Fault(Finding.RETURNED, _example(back[-1], identity=identity))
+        return
+    if erased:
+        yield Counted(Count.FORGOTTEN)
+    if not interactions and erased:
+        return
     if not interactions:
         yield Fault(Finding.LOST, Example(place(*min(firsts.items())), interaction_id=identity))
         return
@@ -70,7 +78,8 @@ def property_(facts: Sequence[PropertyFact], reach: Reach) -> Iterator[Note]:
         facts: at least the newest change of each partition, and the last record of each.
         reach: tells whether the event of the last record could be read.
     """
-    changes = [fact for fact in facts if fact.kind == Kind.EVENT]
+    erased = _erased(facts)
+    changes = [fact for fact in facts if fact.kind == Kind.EVENT and not _is_forgotten(fact, facts)]
     lasts = {fact.at_partition: fact for fact in sorted(facts, key=_written) if fact.kind == Kind.TRAIT}
     newest = {
         change.partition: change
@@ -78,6 +87,14 @@ def property_(facts: Sequence[PropertyFact], reach: Reach) -> Iterator[Note]:
         if change.timestamp_ms == max(each.timestamp_ms for each in changes)
     }
     yield Counted(Count.PROPERTIES)
+    if erased:
+        yield Counted(Count.FORGOTTEN)
+        lasts = {number: last for number, last in lasts.items() if number not in erased or _is_back(last, erased)}
+        if back := [last for last in lasts.values() if _is_forgotten(last, facts)]:
+            yield Fault(Finding.RETURNED, _example(back[0]))
+            return
+        if not changes and not lasts:
+            return
     if not lasts:
         change = next(iter(newest.values()))
         yield Fault(Finding.TRAIT_MISSING, Example(place(change.partition, change.offset)))
@@ -89,6 +106,29 @@ def property_(facts: Sequence[PropertyFact], reach: Reach) -> Iterator[Note]:
         yield wrong[0]
     else:
         yield from (verdict for verdict in verdicts if isinstance(verdict, Counted))
+
+
+def _erased(facts: Sequence[DayFact] | Sequence[PropertyFact]) -> dict[int, int]:
+    """Return where the last tombstone of each partition lies."""
+    erased: dict[int, int] = {}
+    for fact in facts:
+        if fact.kind == Kind.FORGOTTEN:
+            erased[fact.at_partition] = max(fact.at_offset, erased.get(fact.at_partition, -1))
+    return erased
+
+
+def _is_back(fact: DayFact | PropertyFact, erased: dict[int, int]) -> bool:
+    """Whether a record was written after the tombstone of its partition."""
+    return fact.at_offset > erased[fact.at_partition]
+
+
+def _is_forgotten(change: PropertyFact, facts: Sequence[PropertyFact]) -> bool:
+    """Whether a change, or a record of one, is no newer than what was erased: nothing may come of it any more."""
+    return any(
+        (change.partition == mark.partition and change.offset < mark.offset) or change.timestamp_ms < mark.timestamp_ms
+        for mark in facts
+        if mark.kind == Kind.FORGOTTEN
+    )
 
 
 def _once(interactions: Sequence[DayFact], identity: str, *, replays: bool) -> Iterator[Note]:

@@ -6,7 +6,6 @@ bounded: facts are on disk, of the events only one bit each is in memory, and th
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,8 +16,9 @@ from daymark.auditing.buckets import Buckets, Limits
 from daymark.auditing.facts import DAYS, PROPERTIES, SOURCES, DayFact, Kind, PropertyFact, SourceFact, content, prints
 from daymark.auditing.findings import Count, Counted, Example, Fault, Finding, Note, Tally, place
 from daymark.auditing.reach import Reach, Stretch
-from daymark.auditing.records import ById, Output, Raw, coordinates, output, raw
+from daymark.auditing.records import ById, Output, Raw, coordinates, forgotten, output, raw
 from schemas import avro
+from schemas.forgotten import Thing, property_identity
 from schemas.identify import Identify
 from schemas.rejections import Rejection
 
@@ -70,7 +70,10 @@ class Ledger:
             self._marks.add(*source)
 
     def rejection(self, message: Message) -> None:
-        """Take a record of segment.rejected; what ingest refused never was an event."""
+        """Take a record of segment.rejected; what ingest refused never was an event, and marks are of the forgotten."""
+        if message.value() is None:
+            self._forgotten(message)
+            return
         found = self._output(message, avro.REJECTED)
         if found is None:
             return
@@ -90,7 +93,7 @@ class Ledger:
         found = self._output(message, avro.TRAIT)
         if found is not None:
             fields, at = found.fields, (found.partition, found.offset)
-            identity = _property(truth.trait_key(fields["workspace"], fields["email"], fields["name"]))
+            identity = property_identity(truth.trait_key(fields["workspace"], fields["email"], fields["name"]))
             printed = prints(truth.trait_found(found))
             fact = PropertyFact(identity, Kind.TRAIT, *_source(found), fields["timestamp"], printed, *at)
             self._last.keep((identity, found.partition), (found.offset, 0), fact)
@@ -106,7 +109,7 @@ class Ledger:
         self._contact_day(record, found)
         for change in found.changes:
             values = truth.trait(record, found, change)
-            identity, at = _property(values[-1]), (record.partition, record.offset)
+            identity, at = property_identity(values[-1]), (record.partition, record.offset)
             fact = PropertyFact(identity, Kind.EVENT, *at, found.timestamp_ms, prints(values))
             self._changed.keep((identity, record.partition), (found.timestamp_ms, record.offset), fact)
 
@@ -142,6 +145,16 @@ class Ledger:
         if at in self._marks:
             printed = prints(self._truth.interaction(record, identify, identity, day))
             self._sources.add(*at, Kind.EVENT, printed, 0, 0)
+
+    def _forgotten(self, message: Message) -> None:
+        at, found = coordinates(message)[0], forgotten(message)
+        if found is None:
+            return
+        if found.thing is Thing.INTERACTION:
+            self._days.add(found.identity, Kind.FORGOTTEN, at, found.next_event, 0, at, found.tombstone)
+        else:
+            told = found.next_event, found.timestamp_ms, b"", at, found.tombstone
+            self._properties.add(found.identity, Kind.FORGOTTEN, at, *told)
 
     def _output(self, message: Message, codec: avro.Codec) -> Output | None:
         if message.value() is None:
@@ -196,7 +209,3 @@ def _source(found: Output) -> tuple[int, int]:
 
 def _id_bytes(identity: str) -> bytes:
     return bytes.fromhex(identity.replace("-", ""))
-
-
-def _property(key: bytes) -> bytes:
-    return blake2b(key, digest_size=16).digest()

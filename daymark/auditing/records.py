@@ -1,12 +1,14 @@
 """Kafka's messages as values: raw events with their headers, and the records of the output topics. Decides nothing."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple, cast
 
 from confluent_kafka import Message
 
 from schemas import avro
+from schemas.forgotten import HEADER_FORGOTTEN, Forgotten
 from schemas.rejections import UNREADABLE_HEADERS, WORKSPACE_TOO_LONG, Rejection
 from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE, headers_of
 from schemas.workspace import DEFAULT, NAME_LIMIT_BYTES
@@ -81,6 +83,16 @@ def output(message: Message, codec: avro.Codec, by_id: ById | None) -> Output:
         if value is not None:
             fields[name] = plain(value)
     return Output(*coordinates(message), message.key(), fields)
+
+
+def forgotten(message: Message) -> Forgotten | None:
+    """Return what a record of segment.rejected without value says was forgotten; None: it marks something else."""
+    with suppress(SystemError, UnicodeDecodeError):  # headers of somebody else's
+        headers: Any = headers_of(message) or ()  # pairs of str and bytes
+        for name, value in headers:
+            if name == HEADER_FORGOTTEN and value:
+                return Forgotten.unpacked(value)
+    return None
 
 
 def coordinates(message: Message) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from daymark.auditing.reach import Reach
 _LABELS: Final[Mapping[Count, str]] = {
     Count.CONTACT_DAYS: "Contact-days",
     Count.PROPERTIES: "Properties",
+    Count.FORGOTTEN: "Contact-days and properties forgotten",
     Count.INTERACTIONS_AGAIN: "Interactions emitted again",
     Count.REJECTIONS_AGAIN: "Rejections emitted again",
     Count.REJECTIONS_OF_INGEST: "Rejections by ingest, not judged",

@@ -4,14 +4,16 @@ What is recorded comes before what the workspaces file demands now: an event tha
 today's format would take it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import msgspec
 
 from daymark.auditing.records import Output, Raw
 from daymark.auditing.truth import Truth, trait_key
+from schemas.forgotten import property_identity
 from schemas.identify import Change, Identify
 from schemas.rejections import Rejection
 
@@ -23,6 +25,7 @@ class Verdict(StrEnum):
     DUPLICATE = "duplicate"  # another event won the day
     REJECTED = "rejected"
     UNREAD = "unread"  # the group has not committed it yet
+    FORGOTTEN = "forgotten"  # `daymark forget` has erased what came of its contact-day
     MISSING = "missing"  # committed, and nothing came of it that can still be found
 
 
@@ -32,6 +35,7 @@ class Standing(StrEnum):
     CURRENT = "current"  # it is the property's newest record
     SUPERSEDED = "superseded"  # a newer change is
     UNREAD = "unread"
+    FORGOTTEN = "forgotten"
     MISSING = "missing"
 
 
@@ -101,13 +105,14 @@ class Evidence(NamedTuple):
     """What the topics hold: where the group stands in each partition, and the records that may have come of the events.
 
     Interactions and traits are by their keys, each in the order of their partition; rejections by the event that they
-    name.
+    name. What was erased is none of them: its identities are `forgotten`.
     """
 
     stands: Mapping[int, int]
     interactions: Mapping[bytes, Sequence[Record]]
     traits: Mapping[bytes, Sequence[Record]]
     rejections: Mapping[tuple[int, int], Record]
+    forgotten: Container[bytes] = ()
 
 
 def fate(found: Found, evidence: Evidence, truth: Truth) -> Fate:
@@ -132,6 +137,8 @@ def fate(found: Found, evidence: Evidence, truth: Truth) -> Fate:
             own = next((record for record in records if _source(record) == at), None)
             verdict = Verdict.TAKEN if own else Verdict.UNREAD if ahead else Verdict.DUPLICATE
             return msgspec.structs.replace(known, verdict=verdict, winner=emitted(own or records[0]), ahead=ahead)
+        if UUID(identity).bytes in evidence.forgotten:
+            return msgspec.structs.replace(known, verdict=Verdict.FORGOTTEN, ahead=ahead)
     return _without_interaction(known, read, evidence.rejections.get(at), ahead)
 
 
@@ -170,9 +177,11 @@ def _without_interaction(known: Fate, read: Identify | Rejection, rejection: Rec
 
 
 def _property(raw: Raw, identify: Identify, change: Change, evidence: Evidence, *, unread: bool) -> Property:
-    records = evidence.traits.get(trait_key(raw.workspace, identify.email, change.name), ())
+    key = trait_key(raw.workspace, identify.email, change.name)
+    records = evidence.traits.get(key, ())
     if not records:
-        return Property(change.name, change.value, Standing.UNREAD if unread else Standing.MISSING)
+        absent = Standing.FORGOTTEN if property_identity(key) in evidence.forgotten else Standing.MISSING
+        return Property(change.name, change.value, Standing.UNREAD if unread else absent)
     last = records[-1]
     newest = emitted(last)
     if _source(last) == (raw.partition, raw.offset):

@@ -63,6 +63,8 @@ def _verdict(fate: Fate, group: str) -> str:
             foreseen = f"; it will be rejected: {fate.reason}: {fate.message}" if fate.reason else ""
             foreseen = f"; {_winner(winner)} has won {day} already" if winner else foreseen
             return f"still to be read: {group} has {fate.ahead:,} events to commit up to it{foreseen}"
+        case Verdict.FORGOTTEN:
+            return f"forgotten: what came of {day} was erased by `daymark forget`"
         case _:
             what = f"it reads as {fate.reason} now, and no rejection" if fate.reason else f"no interaction of {day}"
             return f"missing: {group} has committed it, but {what} is found; `daymark audit` tells more"
@@ -77,6 +79,8 @@ def _property(each: Property, group: str) -> str:
             return f"{said}superseded by {_winner(each.newest)}, {_record('contact.traits', each.newest)}"
         case Standing.UNREAD:
             return f"{said}still to be read by {group}"
+        case Standing.FORGOTTEN:
+            return f"{said}forgotten: it was erased by `daymark forget`"
         case _:
             return f"{said}missing: no record of it is found; `daymark audit` tells more"
 

@@ -16,7 +16,7 @@ from confluent_kafka import Message
 
 from daymark.auditing import reading
 from daymark.auditing.reading import Bounds
-from daymark.auditing.records import ById, output, raw
+from daymark.auditing.records import ById, forgotten, output, raw
 from daymark.auditing.scope import Clients, Period
 from daymark.auditing.truth import Truth, trait_key
 from daymark.bar import Bar
@@ -104,6 +104,7 @@ class Search:
         self._truth, self._by_id, self._bar = truth, by_id, bar or Bar()
         self._lifetime_ms = (lifetime_days + 1) * _DAY_MS
         self._read: dict[str, int] = defaultdict(int)
+        self._forgotten: set[bytes] = set()
 
     def ask(self, question: Question, period: Period, most: int, *, everywhere: bool = False) -> Answer:
         """Return what became of an event, or of all of a contact's.
@@ -137,7 +138,8 @@ class Search:
             found,
             reading.between(self._clients.uncommitted, topics.rejected, ends[topics.rejected], since_ms),
         )
-        evidence = Evidence(stands, *self._outputs(found, ends, since_ms - self._lifetime_ms), rejections)
+        outputs = self._outputs(found, ends, since_ms - self._lifetime_ms)
+        evidence = Evidence(stands, *outputs, rejections, self._forgotten)
         lag = sum(max(0, end - max(first, stands[number])) for number, (first, end) in there.items())
         fates = tuple(fate(each, evidence, self._truth) for each in found)
         return Answer(fates, older, tuple(refused), dict(self._read), lag, tuple(sorted(there)), since_ms)
@@ -163,10 +165,15 @@ class Search:
     def _rejections(
         self, question: Question, found: Iterable[Found], wanted: Bounds
     ) -> tuple[dict[tuple[int, int], Record], list[Refused]]:
-        """Return what was rejected of the events, and what ingest refused that names what is asked for."""
+        """Return what was rejected of the events, and what ingest refused that names what is asked for.
+
+        Marks of what was forgotten, which lie there too, are taken note of.
+        """
         sources = {(each.raw.partition, each.raw.offset) for each in found}
         rejected, refused = {}, []
         for message in self._messages(self._topics.rejected, wanted):
+            if message.value() is None and (mark := forgotten(message)):
+                self._forgotten.add(mark.identity)
             record = self._output(message, avro.REJECTED)
             if record is None:
                 continue
@@ -217,7 +224,11 @@ class Search:
             )
             for message in self._messages(topic, stretch):
                 key = message.key()
-                if isinstance(key, bytes) and key in wanted and (record := self._output(message, codec)):
+                if not isinstance(key, bytes) or key not in wanted:
+                    continue
+                if message.value() is None:
+                    kept.pop(key, None)
+                elif record := self._output(message, codec):
                     kept[key].append(record)
         return kept
 

@@ -32,6 +32,10 @@ def made(partition: int, offset: int, content: int = 1, at: int = 0) -> DayFact:
     return DayFact(ID, Kind.INTERACTION, partition, offset, content, 0, at)
 
 
+def gone(partition: int, tombstone: int) -> DayFact:
+    return DayFact(ID, Kind.FORGOTTEN, partition, 12, 0, partition, tombstone)
+
+
 def said(notes: Iterable[Note]) -> list[Finding | Count]:
     return [note.finding if isinstance(note, Fault) else note.count for note in notes]
 
@@ -70,6 +74,24 @@ def test_without_replays_what_is_there_twice_is_doubled() -> None:
     assert said(judging.day(facts, replays=False)) == [Count.CONTACT_DAYS, Finding.DOUBLED]
     twice = [what(Kind.REJECTION), what(Kind.REJECTED), what(Kind.REJECTED)]
     assert said(judging.source(twice, REACH, replays=False)) == [Finding.REJECTION_DOUBLED]
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ([seen(0, 11), made(0, 11), gone(0, 7)], [Count.FORGOTTEN]),
+        ([seen(0, 11), gone(0, 7)], [Count.FORGOTTEN]),  # compaction has removed the interaction
+        ([gone(0, 7)], [Count.FORGOTTEN]),
+        ([seen(0, 11), made(0, 11), made(0, 11, at=8), gone(0, 7)], [Finding.RETURNED]),
+        ([seen(0, 11), made(0, 11, at=8), gone(0, 7)], [Finding.RETURNED]),
+        ([seen(0, 11), made(0, 11, at=8), gone(0, 7), gone(0, 9)], [Count.FORGOTTEN]),  # forgotten once more
+        ([seen(0, 11), made(0, 11), made(0, 12), gone(0, 7)], [Count.FORGOTTEN, Finding.DOUBLED]),
+    ],
+)
+def test_forgotten_days(facts: Sequence[DayFact], expected: list[Finding | Count]) -> None:
+    """What was erased is not lost, whether compaction has come or not; what comes again after it is found."""
+    found = said(judging.day(facts, replays=True))
+    assert [note for note in found if note is not Count.CONTACT_DAYS] == expected
 
 
 def what(kind: Kind, offset: int = 11, partition: int = 0, **changed: object) -> SourceFact:
@@ -147,6 +169,30 @@ def told(offset: int, at_ms: int, partition: int = 0, *, at: int = 0, **changed:
 def test_properties(facts: Sequence[PropertyFact], expected: list[Finding]) -> None:
     """The last record of a property is its newest change; what came before it is history."""
     assert said(judging.property_(facts, REACH)) == [Count.PROPERTIES, *expected]
+
+
+def erased(tombstone: int, offset: int, at_ms: int, partition: int = 0) -> PropertyFact:
+    return PropertyFact(ID, Kind.FORGOTTEN, partition, offset + 1, at_ms, b"", partition, tombstone)
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ([change(11, 5), told(11, 5), erased(7, 11, 5)], []),
+        ([change(11, 5), erased(7, 11, 5)], []),  # compaction has removed the record
+        ([erased(7, 11, 5)], []),
+        ([change(12, 4), erased(7, 11, 5)], []),  # came later, and was stale
+        ([change(12, 4, 1), change(11, 5), erased(7, 11, 5)], []),
+        ([change(11, 5), told(11, 5, at=8), erased(7, 11, 5)], [Finding.RETURNED]),
+        ([change(11, 5), change(12, 6), told(11, 5), told(12, 6, at=8), erased(7, 11, 5)], []),  # new data
+        ([change(11, 5), change(12, 6), told(11, 5), erased(7, 11, 5)], [Finding.TRAIT_MISSING]),
+        ([change(12, 6), told(12, 6, at=8), erased(7, 11, 5), erased(9, 12, 6)], []),
+        ([told(20, 6, at=8), erased(7, 11, 5)], [Count.NOT_YET]),
+    ],
+)
+def test_forgotten_properties(facts: Sequence[PropertyFact], expected: list[Finding | Count]) -> None:
+    """Nothing need come of changes up to the erased one; a newer one counts, and an older one must not come back."""
+    assert said(judging.property_(facts, REACH)) == [Count.PROPERTIES, Count.FORGOTTEN, *expected]
 
 
 def test_fields_are_told_apart() -> None:

@@ -200,6 +200,7 @@ def test_what_an_operator_does(parts: Secured) -> None:
     for user, command in (
         ("claims", ("claims", "rebuild", "--execute", "--force")),
         ("rejected", ("rejected", "resend", "--execute")),
+        ("forget", ("forget", "peter@example.com", "--execute")),
     ):
         process = parts.start(user, *command)
         assert process.wait() == 0, process.said

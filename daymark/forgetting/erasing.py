@@ -1,0 +1,119 @@
+"""Erases what is held of a contact: tombstones, and a mark of each for the audit, in one transaction.
+
+Invariant: a tombstone is committed if and only if its mark is. To make the producer ends what a killed run, or one
+beside this one, has left open; only then is it read what is held. So a run after a kill does what is left: all, or
+nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from daymark.forgetting.holdings import Holding, Holdings
+from schemas.forgotten import HEADER_FORGOTTEN, Forgotten, Thing
+from schemas.topics import Topics
+
+# Readers of committed records stand still behind an open transaction: this long, where a run was killed.
+_TRANSACTION_MS: Final = 10_000
+_CALL_S: Final = 30.0
+_ABORT_S: Final = 5.0
+
+
+class NotErased(Exception):
+    """The transaction was not committed, or nobody knows; running again tells, and does it."""
+
+
+class Eraser:
+    """Forgets one contact."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        topics: Topics,
+        find: Callable[[], Holdings],
+        step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Prepare; nothing is connected yet.
+
+        Args:
+            config: of the connection.
+            topics: their names.
+            find: tells what is held of the contact, now.
+            step: told each step before it is taken.
+        """
+        self._config = {
+            **config,
+            "transactional.id": transactional_id(topics),
+            "transaction.timeout.ms": _TRANSACTION_MS,
+        }
+        self._topics, self._find, self._step = topics, find, step
+
+    def erase(self) -> Holdings:
+        """Erase all that is held, or nothing; return what it was.
+
+        Raises:
+            NotErased: it may not have been.
+            KafkaException: it cannot be read what is held.
+        """
+        try:
+            producer = Producer(self._config)
+            producer.init_transactions(_CALL_S)
+        except KafkaException as error:
+            raise _not_erased(error) from None
+        self._step("find")
+        found = self._find()
+        if not found.held:
+            return found
+        try:
+            producer.begin_transaction()
+            self._write(producer, found.held)
+            self._step("commit")
+            producer.commit_transaction(_CALL_S)
+        except (KafkaException, KeyboardInterrupt) as error:
+            with suppress(KafkaException):  # fenced: the one that fenced us has ended it
+                producer.abort_transaction(_ABORT_S)
+            if isinstance(error, KafkaException):
+                raise _not_erased(error) from None
+            raise
+        return found
+
+    def _write(self, producer: Producer, held: Sequence[Holding]) -> None:
+        """Write the tombstones, and, knowing where they lie, the marks."""
+        self._step("tombstones")
+        written: dict[tuple[str, int, bytes], int] = {}
+
+        def noted(error: KafkaError | None, message: Message) -> None:
+            if error is None:  # a fault comes out of the commit
+                place: Any = message.topic(), message.partition(), message.key()
+                written[place] = int(message.offset() or 0)
+
+        for each in held:
+            producer.produce(self._topic(each), None, each.key, each.partition, on_delivery=noted)
+            producer.poll(0)
+        producer.flush(_CALL_S)
+        self._step("marks")
+        for each in held:
+            at = written.get((self._topic(each), each.partition, each.key))
+            if at is None:
+                raise KafkaException(KafkaError(KafkaError._FAIL, "a tombstone was not taken"))  # noqa: SLF001
+            mark = Forgotten(each.thing, each.identity, at, each.next_event, each.timestamp_ms)
+            headers: Any = [(HEADER_FORGOTTEN, mark.packed())]
+            producer.produce(self._topics.rejected, None, None, each.partition, headers=headers)
+            producer.poll(0)
+
+    def _topic(self, held: Holding) -> str:
+        return self._topics.interactions if held.thing is Thing.INTERACTION else self._topics.traits
+
+
+def transactional_id(topics: Topics) -> str:
+    """Return the name under which one run fences another."""
+    return f"daymark-{topics.prefix}forget"
+
+
+def _not_erased(error: KafkaException) -> NotErased:
+    fault = error.args[0]
+    if fault.name() in {"_FENCED", "INVALID_PRODUCER_EPOCH", "PRODUCER_FENCED"}:
+        return NotErased("another `daymark forget` has begun; when it has ended, run this one again")
+    return NotErased(f"{fault.str()}; run it again: it erases all that is left, or finds that it is done")

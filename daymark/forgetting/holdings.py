@@ -1,0 +1,159 @@
+"""What the output topics hold of a contact: the newest record under each of its keys. Reads, and writes nothing.
+
+Every partition is read: after a change of their number a contact's records lie in several. Memory holds one contact's
+keys, whatever the topics hold.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from confluent_kafka import Message
+
+from daymark.auditing import reading
+from daymark.auditing.records import ById, coordinates, output
+from daymark.auditing.scope import Clients
+from daymark.bar import Bar
+from schemas import avro
+from schemas.forgotten import Thing, property_identity
+from schemas.topics import Topics
+
+_PARTS_OF_A_KEY: Final = 3
+
+
+class Holding(NamedTuple):
+    """A key under which a partition holds something of the contact: whose it is, and the newest of its events.
+
+    `next_event` is the offset after that event, `timestamp_ms` what it says; `records` counts how often it was written.
+    """
+
+    thing: Thing
+    partition: int
+    key: bytes
+    identity: bytes
+    workspace: str
+    next_event: int
+    timestamp_ms: int
+    records: int = 1
+
+    def followed(self, later: "Holding") -> "Holding":
+        """Return this key with a record that comes after it."""
+        if later.timestamp_ms < self.timestamp_ms:
+            later = later._replace(timestamp_ms=self.timestamp_ms)
+        return later._replace(next_event=max(self.next_event, later.next_event), records=self.records + 1)
+
+
+class Holdings(NamedTuple):
+    """All that is held, and how many records under the contact's keys could not be decoded."""
+
+    held: Sequence[Holding]
+    unreadable: int
+
+    def of(self, thing: Thing) -> list[Holding]:
+        """Return those of one kind."""
+        return [each for each in self.held if each.thing is thing]
+
+
+class Search:
+    """Looks for one contact."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        topics: Topics,
+        partitions: Mapping[str, Sequence[int]],
+        email: str,
+        workspace: str | None = None,
+        *,
+        by_id: ById | None = None,
+        bar: Bar | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            clients: of one cluster.
+            topics: their names.
+            partitions: of each topic.
+            email: of the contact, normalised.
+            workspace: the only one to look in; None: all.
+            by_id: looks up a registry's schema.
+            bar: told what is read.
+        """
+        self._clients, self._topics, self._partitions = clients, topics, partitions
+        self._email, self._workspace = email, workspace
+        self._by_id, self._bar, self._unreadable = by_id, bar or Bar(), 0
+
+    def find(self) -> Holdings:
+        """Return what is held now, up to the ends of the topics; transactions that are open are waited for.
+
+        Raises:
+            KafkaException: a topic cannot be read.
+        """
+        self._unreadable = 0
+        held = [*self._held(self._topics.interactions, self._interaction)]
+        held += self._held(self._topics.traits, self._property)
+        return Holdings(held, self._unreadable)
+
+    def _held(self, topic: str, read: Any) -> Iterator[Holding]:
+        """Yield what is held in a topic: the last record of a key is the one that counts, and a tombstone is none."""
+        ends = reading.bounds(self._clients.uncommitted, topic, self._partitions[topic])
+        self._bar.expect(sum(end - first for first, end in ends.values()))
+        held: dict[tuple[int, bytes], Holding] = {}
+        for batch in reading.records(self._clients.committed, topic, ends):
+            for message in batch:
+                key = coordinates(message)[0], _key(message)
+                if message.value() is None:
+                    held.pop(key, None)
+                elif found := read(message, *key):
+                    before = held.get(key)
+                    held[key] = found if before is None else before.followed(found)
+            self._bar.advance(f"Reading {topic}", len(batch))
+        yield from held.values()
+
+    def _interaction(self, message: Message, partition: int, key: bytes) -> Holding | None:
+        if self._email.encode() not in (message.value() or b""):  # Avro writes text as it is: most are told apart here
+            return None
+        fields = self._fields(message, avro.INTERACTION)
+        if fields is None or not self._is_meant(fields["workspace"], fields["email"]):
+            return None
+        return _holding(Thing.INTERACTION, partition, key, UUID(fields["interaction_id"]).bytes, fields)
+
+    def _property(self, message: Message, partition: int, key: bytes) -> Holding | None:
+        if not self._is_meant(*_named(key)):
+            return None
+        fields = self._fields(message, avro.TRAIT)
+        if fields is None:
+            fields = {"workspace": _named(key)[0], "source_offset": -1, "timestamp": 0}  # its key tells whose it is
+        return _holding(Thing.PROPERTY, partition, key, property_identity(key), fields)
+
+    def _is_meant(self, workspace: str | None, email: str | None) -> bool:
+        return email == self._email and self._workspace in {None, workspace}
+
+    def _fields(self, message: Message, codec: avro.Codec) -> dict[str, Any] | None:
+        try:
+            return output(message, codec, self._by_id).fields
+        except avro.UnreadableValue:
+            self._unreadable += 1
+            return None
+
+
+def _key(message: Message) -> bytes:
+    key = message.key()
+    return key.encode() if isinstance(key, str) else key or b""
+
+
+def _named(key: bytes) -> tuple[str | None, str | None]:
+    """Return whose property a key is of: workspace and e-mail."""
+    with suppress(ValueError):
+        parts = json.loads(key)
+        if isinstance(parts, list) and len(parts) == _PARTS_OF_A_KEY:
+            return parts[0], parts[1]
+    return None, None
+
+
+def _holding(thing: Thing, partition: int, key: bytes, identity: bytes, fields: Mapping[str, Any]) -> Holding:
+    return Holding(
+        thing, partition, key, identity, fields["workspace"], fields["source_offset"] + 1, fields["timestamp"]
+    )
