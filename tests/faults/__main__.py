@@ -14,9 +14,9 @@ from rich.console import Console
 
 from tests.faults import capacity, ground
 from tests.faults.breaks import BREAKS
-from tests.faults.cast import MODES, Options
+from tests.faults.forkserver import ForkServer
 from tests.faults.ground import Ground
-from tests.faults.nursery import Nursery
+from tests.faults.processes import MODES, Options
 from tests.faults.run import Run
 from tests.faults.tally import Tally
 
@@ -36,15 +36,15 @@ def main() -> None:
     folder = Path(arguments.keep or tempfile.mkdtemp(prefix="daymark-faults-"))
     folder.mkdir(parents=True, exist_ok=True)
     total = Tally()
-    with _ground(arguments, folder) as where, Nursery.running() as nursery:
+    with _ground(arguments, folder) as where, ForkServer.running() as forkserver:
         _say(f"runs on {where.says}; logs in {folder}")
         for wanted in _runs(arguments):
-            options = wanted if arguments.rate else _at_half_load(wanted, where, nursery, folder)
+            options = wanted if arguments.rate else _at_half_load(wanted, where, forkserver, folder)
             own = Path(tempfile.mkdtemp(prefix=f"seed-{options.seed}-", dir=folder))
             _say(
                 f"seed {options.seed}, {options.mode} membership, {options.seconds:.0f} s, {options.rate:,.0f} events/s"
             )
-            tally = Run(options, where, nursery, own, _say).make()
+            tally = Run(options, where, forkserver, own, _say).make()
             total.add(tally)
             found, kills = tally.found, tally.kills
             doubled = "emitted again under their id, since the store came back empty" if options.empties else "doubled"
@@ -129,10 +129,10 @@ def _runs(arguments: argparse.Namespace) -> Iterator[Options]:
         number += 1
 
 
-def _at_half_load(options: Options, where: Ground, nursery: Nursery, folder: Path) -> Options:
+def _at_half_load(options: Options, where: Ground, forkserver: ForkServer, folder: Path) -> Options:
     """Return options with half of the rate that the fleet is seen to take."""
     own = Path(tempfile.mkdtemp(prefix="capacity-", dir=folder))
-    found = capacity.measure(options, where, nursery, own)
+    found = capacity.measure(options, where, forkserver, own)
     _say(f"{options.workers} workers that are not hurt take {found:,.0f} events/s: half of that is the load")
     return options._replace(rate=round(found / 2))
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from schemas.topics import PARTITIONS, Topics
 from tests.faults import ground, load
-from tests.faults.cast import Cast, Options
+from tests.faults.forkserver import ForkServer
 from tests.faults.ground import Ground
-from tests.faults.nursery import Nursery
+from tests.faults.processes import Options, Processes
 from tests.faults.recovery import Watch
 from tests.flows import Road
 from tests.made import make
@@ -20,13 +20,13 @@ _WARM_S, _SECONDS, _WITHIN_S = 45.0, 20.0, 300.0  # until the brokers are compil
 _LOOK_S = 0.02
 
 
-def measure(options: Options, where: Ground, nursery: Nursery, folder: Path) -> float:
+def measure(options: Options, where: Ground, forkserver: ForkServer, folder: Path) -> float:
     """Return how many events a second go through, sent and committed, when as many are sent as the fleet takes."""
     topics = Topics(f"capacity-{secrets.token_hex(3)}.")
     road = Road(where.kafka, where.redis, topics, secrets.token_bytes(16))
     make(where.kafka, topics.all(), PARTITIONS)
     watch = Watch(where.kafka, topics, road.group, PARTITIONS)
-    workers = Cast(options, where, nursery, road, folder).workers
+    workers = Processes(options, where, forkserver, road, folder).workers
     stream = load.Stream(where.kafka, topics.events, float(_EVENTS), load.plan(options.seed, _EVENTS, invalid=0.02))
 
     def keep_up() -> None:

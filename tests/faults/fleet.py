@@ -1,6 +1,6 @@
 """The processes under test: started, hurt, and started again when they have ended.
 
-Every process dies with the run (`daymark.local.children`, `nursery`). Use it from the main thread.
+Every process dies with the run (`daymark.local.children`, `forkserver`). Use it from the main thread.
 """
 
 import os

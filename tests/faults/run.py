@@ -18,13 +18,13 @@ from confluent_kafka import KafkaException
 from daymark.cli import COMMANDS
 from schemas.topics import PARTITIONS, Topics
 from tests.faults import ground, judge, load, recovery, schedule
-from tests.faults.books import Books
 from tests.faults.breaks import BREAKS
-from tests.faults.cast import Cast, Options, shots_file
+from tests.faults.coordinator import Coordinator
 from tests.faults.fleet import Member
+from tests.faults.forkserver import ForkServer
 from tests.faults.ground import Ground
 from tests.faults.injection import Injector, Undo, aim_file
-from tests.faults.nursery import Nursery
+from tests.faults.processes import Options, Processes, shots_file
 from tests.faults.recovery import Killed, Watch, held
 from tests.faults.schedule import Fault, Kind, Scope
 from tests.faults.tally import Tally
@@ -44,7 +44,7 @@ class Run:
     """One run on parts that stand."""
 
     def __init__(
-        self, options: Options, where: Ground, nursery: Nursery, folder: Path, say: Callable[[str], None]
+        self, options: Options, where: Ground, forkserver: ForkServer, folder: Path, say: Callable[[str], None]
     ) -> None:
         self._options, self._where, self._folder, self._say = options, where, folder, say
         self._topics = Topics(f"faults{options.seed}-{secrets.token_hex(3)}.")
@@ -57,10 +57,14 @@ class Run:
         self._shots.touch()
         self._shots_read = 0
         self._stops: dict[str, float] = {}  # how long an aimed stop of a worker lasts
-        self._cast = Cast(options, where, nursery, self._road, folder)
-        self._workers, self._ingests, self._guest = self._cast.workers, self._cast.ingests, self._cast.guest
+        self._processes = Processes(options, where, forkserver, self._road, folder)
+        self._workers, self._ingests, self._guest = (
+            self._processes.workers,
+            self._processes.ingests,
+            self._processes.guest,
+        )
         self._injector = Injector(
-            where, self._workers, self._ingests, self._guest, coordinated=self._cast.coordinated, folder=folder
+            where, self._workers, self._ingests, self._guest, coordinated=self._processes.coordinated, folder=folder
         )
 
     def make(self) -> Tally:
@@ -68,14 +72,14 @@ class Run:
         options, where, topics = self._options, self._where, self._topics
         make(where.kafka, topics.all(), PARTITIONS)
         watch = Watch(where.kafka, topics, self._road.group, PARTITIONS)
-        books = Books(where.kafka, self._road.group, topics.events)
+        coordinator = Coordinator(where.kafka, self._road.group, topics.events)
         # A storm begins when the workers keep up: until then the stream flows, and it must outlast the last kill.
         events = round(options.rate * (options.seconds + (_SETTLE_S if options.storm else 0)))
         self._workers.start()
         self._ingests.start()
         stream = load.Stream(where.kafka, topics.events, options.rate, load.plan(options.seed, events, invalid=0.02))
         sender = load.Sender(
-            self._cast.addresses, load.plan(-options.seed, events, invalid=0), 4 if options.ingests else 0, 0.2
+            self._processes.addresses, load.plan(-options.seed, events, invalid=0), 4 if options.ingests else 0, 0.2
         )
         try:
             if options.storm:
@@ -93,12 +97,12 @@ class Run:
         finally:
             sender.give_up()
             watch.end()
-            books.end()
+            coordinator.end()
             self._workers.end()
             self._ingests.end()
             self._guest.ask_to_end()
             self._guest.wait_ended()
-        self._conclude(watch, books, sender)
+        self._conclude(watch, coordinator, sender)
         ground.remove_topics(where, topics)
         return self._tally
 
@@ -185,13 +189,13 @@ class Run:
             self._look(time.monotonic())
             time.sleep(0.2)
 
-    def _conclude(self, watch: Watch, books: Books, sender: load.Sender) -> None:
+    def _conclude(self, watch: Watch, coordinator: Coordinator, sender: load.Sender) -> None:
         tally, options = self._tally, self._options
         tally.faults.update({str(kind): count for kind, count in self._injector.done.items()})
         tally.links.update({f"{kind}: {name}": count for (kind, name), count in self._injector.links.items()})
         tally.answers.update(sender.answers)
         self._note_words()
-        self._judge_recovery(watch, books)
+        self._judge_recovery(watch, coordinator)
         tally.longest_gap_s = watch.longest_gap()
         truth, finding = judge.judge(self._where.kafka, self._topics)
         tally.note(finding)
@@ -204,9 +208,11 @@ class Run:
         if "audit" in COMMANDS and not options.empties:
             self._audit()
 
-    def _judge_recovery(self, watch: Watch, books: Books) -> None:
+    def _judge_recovery(self, watch: Watch, coordinator: Coordinator) -> None:
         tally, options = self._tally, self._options
-        kills = [Killed(kill.at, {**books.given(client, kill.at), **kill.partitions}) for client, kill in self._killed]
+        kills = [
+            Killed(kill.at, {**coordinator.given(client, kill.at), **kill.partitions}) for client, kill in self._killed
+        ]
         found = recovery.judge(kills, watch.advances, options.limit_s)
         tally.recovery_s = [seconds for seconds in found.seconds if seconds < math.inf]
         tally.late, tally.cut_short, tally.empty_handed = len(found.late), found.cut_short, found.empty

@@ -1,4 +1,4 @@
-"""Whose the coordinator says each partition is: also of members that are dead and never learned of it.
+"""Which member the coordinator assigns each partition to, dead members that never learned of it included.
 
 Asked from a process of its own, which may die: librdkafka aborts when an answer of the admin's comes too late
 (librdkafka issue 4605).
@@ -19,8 +19,8 @@ from confluent_kafka.admin import AdminClient, MemberDescription  # type: ignore
 _EVERY_S, _ANSWER_S = 0.25, 5.0
 
 
-class Books:
-    """Keeps what the coordinator says of a group. Clients are told apart by `client.id`, a new one each life."""
+class Coordinator:
+    """The assignment as a group's coordinator reports it. A client is known by its `client.id`, a new one each life."""
 
     def __init__(self, kafka: str, group: str, topic: str) -> None:
         self._entries: dict[str, list[tuple[float, list[int]]]] = defaultdict(list)

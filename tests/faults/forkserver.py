@@ -4,8 +4,8 @@ Starting Python and its drivers takes most of a second of CPU; a fork takes hund
 nothing. What runs in the fork is `aimed.main`, `daymark process` or `daymark ingest`, in an environment and with a log
 of its own.
 
-`Nursery` is the asking side. `python -m tests.faults.nursery` is the other: a line of JSON asks for a worker, "born
-PID" and "ended PID STATUS" are the answers; it ends with its standard input, and its workers with it.
+`ForkServer` is the asking side. `python -m tests.faults.forkserver` is the other: a line of JSON asks for a worker,
+"forked PID" and "ended PID STATUS" are the answers; it ends with its standard input, and its workers with it.
 """
 
 import ctypes
@@ -26,11 +26,11 @@ from queue import SimpleQueue
 from typing import Any, Self
 
 _ROOT = Path(__file__).parents[2]
-_BORN_S = 60.0
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h; elsewhere the nursery's own end is what ends them
+_FORK_S = 60.0
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h; elsewhere the fork server's own end is what ends them
 
 
-class Infant:
+class Forked:
     """A worker that was forked; the same to its owner as `daymark.local.children.Child`."""
 
     def __init__(self, pid: int) -> None:
@@ -64,13 +64,13 @@ class Infant:
         return self.status
 
 
-class Nursery:
-    """A running nursery."""
+class ForkServer:
+    """A running fork server."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        self._born: SimpleQueue[int] = SimpleQueue()
-        self._infants: dict[int, Infant] = {}
+        self._pids: SimpleQueue[int] = SimpleQueue()
+        self._forked: dict[int, Forked] = {}
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
@@ -78,46 +78,46 @@ class Nursery:
     @contextmanager
     def running(cls) -> Iterator[Self]:
         """Run one; its workers end with it."""
-        command = [sys.executable, "-m", "tests.faults.nursery"]
+        command = [sys.executable, "-m", "tests.faults.forkserver"]
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, cwd=_ROOT
         ) as process:
-            nursery = cls(process)
+            forkserver = cls(process)
             try:
-                yield nursery
+                yield forkserver
             finally:
                 assert process.stdin is not None
                 process.stdin.close()
                 process.wait(30)
-                nursery._thread.join(10)
+                forkserver._thread.join(10)
 
-    def bear_aimed(self, environ: Mapping[str, str], log: Path) -> Infant:
+    def fork_aimed(self, environ: Mapping[str, str], log: Path) -> Forked:
         """Start a worker that can be aimed at in an environment; what it says is appended to a log."""
-        return self._bear("aimed", environ, log)
+        return self._fork_one("aimed", environ, log)
 
-    def bear_worker(self, environ: Mapping[str, str], log: Path) -> Infant:
+    def fork_worker(self, environ: Mapping[str, str], log: Path) -> Forked:
         """Start a worker as released likewise."""
-        return self._bear("process", environ, log)
+        return self._fork_one("process", environ, log)
 
-    def bear_ingest(self, environ: Mapping[str, str], log: Path) -> Infant:
+    def fork_ingest(self, environ: Mapping[str, str], log: Path) -> Forked:
         """Start an ingest likewise."""
-        return self._bear("ingest", environ, log)
+        return self._fork_one("ingest", environ, log)
 
-    def _bear(self, name: str, environ: Mapping[str, str], log: Path) -> Infant:
+    def _fork_one(self, name: str, environ: Mapping[str, str], log: Path) -> Forked:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"name": name, "environ": dict(environ), "log": str(log)}) + "\n")
         self._process.stdin.flush()
-        return self._infants[self._born.get(timeout=_BORN_S)]
+        return self._forked[self._pids.get(timeout=_FORK_S)]
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             word, pid, *status = line.split()
-            if word == "born":
-                self._infants[int(pid)] = Infant(int(pid))
-                self._born.put(int(pid))
+            if word == "forked":
+                self._forked[int(pid)] = Forked(int(pid))
+                self._pids.put(int(pid))
             else:
-                self._infants[int(pid)].status = int(status[0])
+                self._forked[int(pid)].status = int(status[0])
 
 
 def main() -> None:
@@ -140,7 +140,7 @@ def main() -> None:
             for line in lines:
                 pid = _fork(json.loads(line))
                 alive.add(pid)
-                _answer(f"born {pid}")
+                _answer(f"forked {pid}")
         alive -= _reap()
     for pid in alive:
         os.kill(pid, signal.SIGKILL)
@@ -169,7 +169,7 @@ def _fork(asked: dict[str, Any]) -> int:
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else bool(end.code)
-    except BaseException:  # noqa: BLE001  the fork must not go on as a second nursery
+    except BaseException:  # noqa: BLE001  the fork must not go on as a second fork server
         traceback.print_exc()
     finally:
         sys.stdout.flush()

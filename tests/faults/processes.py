@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 from daymark.local import ports
 from tests.faults import load
 from tests.faults.fleet import Fleet, Member, Start, program
+from tests.faults.forkserver import ForkServer
 from tests.faults.ground import Ground
 from tests.faults.injection import aim_file
-from tests.faults.nursery import Nursery
 from tests.flows import Road
 
 MODES: Final = ("classic", "static", "consumer")
@@ -50,14 +50,20 @@ class Options(NamedTuple):
         return _STATIC_S if self.mode == "static" else self.session_s + _TAKEN_OVER_S
 
 
-class Cast:
+class Processes:
     """The processes of one run.
 
     All workers but the last can be aimed at; the last and the guest are as released, and so are all of a storm.
     """
 
-    def __init__(self, options: Options, where: Ground, nursery: Nursery, road: Road, folder: Path) -> None:
-        self._options, self._where, self._nursery, self._road, self._folder = options, where, nursery, road, folder
+    def __init__(self, options: Options, where: Ground, forkserver: ForkServer, road: Road, folder: Path) -> None:
+        self._options, self._where, self._forkserver, self._road, self._folder = (
+            options,
+            where,
+            forkserver,
+            road,
+            folder,
+        )
         slots = [f"{road.topics.prefix}{number}" for number in range(options.workers)]
         self.workers = Fleet([self._worker(number, slot) for number, slot in enumerate(slots)])
         self.guest = self._member("guest", _PROCESS, self._slot_environ("guest", is_static=False))
@@ -74,9 +80,9 @@ class Cast:
             "FAULTS_WORKER": name,
             "FAULTS_BREAK": self._options.broken,
         }
-        start: Start = self._nursery.bear_aimed
+        start: Start = self._forkserver.fork_aimed
         if self._options.storm:  # a start of Python each second would take CPU that is the load's
-            start = self._nursery.bear_worker
+            start = self._forkserver.fork_worker
         elif number == self._options.workers - 1 > 0 and not self._options.broken:
             start = _PROCESS
         return self._member(name, start, {**self._slot_environ(slot), **aims})
@@ -109,7 +115,7 @@ class Cast:
             "DAYMARK_WORKSPACES": str(file),
             "DAYMARK_HTTP": self.addresses[number],
         }
-        return self._member(f"ingest-{number}", self._nursery.bear_ingest, environ)
+        return self._member(f"ingest-{number}", self._forkserver.fork_ingest, environ)
 
     def _member(self, name: str, start: Start, environ: dict[str, str]) -> Member:
         own = {variable: text for variable, text in self._road.environment.items() if variable.startswith("DAYMARK_")}
