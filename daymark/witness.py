@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from processor.errors import Fatal, Fault, KafkaAway, place, told
+from processor.errors import Fatal, Fault, KafkaAway, classify, describe
 from processor.sentinel import Note, newest
 
 _ANSWER_S: Final = 3.0
@@ -73,6 +73,6 @@ def _committed(reader: Consumer, partitions: list[TopicPartition]) -> list[Topic
 
 
 def _fault(error: KafkaError, group: str) -> Fault:
-    if place(error.name()) is Fatal:
-        return Fatal(told(error.name(), error.str(), group=group))
+    if classify(error.name()) is Fatal:
+        return Fatal(describe(error.name(), error.str(), group=group))
     return KafkaAway(f"the offsets of group {group} cannot be read: {error.str()}")

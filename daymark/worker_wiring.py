@@ -22,7 +22,7 @@ from processor import metrics
 from processor.aside import aside
 from processor.breaker import Breaker
 from processor.claims import Claims, Lifetimes
-from processor.errors import ClaimsAway, ClaimsFull, Fatal, KafkaAway, place, told
+from processor.errors import ClaimsAway, ClaimsFull, Fatal, KafkaAway, classify, describe
 from processor.outputs import ROOM_BYTES, Codecs
 from processor.ports import Session
 from processor.sink import Sink
@@ -237,16 +237,16 @@ class _Topics:
             self._troubles.note(fault)
         finally:
             self._admin.poll(0)  # serves `_on_error`
-        if self._refusal is not None or place(fault.name()) is Fatal:
+        if self._refusal is not None or classify(fault.name()) is Fatal:
             refusal = self._refusal or fault
             right = "Read" if name == self._topics.events else "Write"
-            raise Fatal(told(refusal.name(), refusal.str(), topic=name, right=right))
+            raise Fatal(describe(refusal.name(), refusal.str(), topic=name, right=right))
         advice = "; `daymark topics` creates it" if fault.code() == KafkaError.UNKNOWN_TOPIC_OR_PART else ""
         raise KafkaAway(f"{name} cannot be checked: {fault.str()}{advice}")
 
     def _on_error(self, error: KafkaError) -> None:
         self._troubles.note(error)
-        if place(error.name()) is Fatal:
+        if classify(error.name()) is Fatal:
             self._refusal = error
 
 

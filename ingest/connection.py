@@ -126,7 +126,7 @@ class Connection(asyncio.Protocol):
             self._framing.head_bytes = 0  # line breaks, at most
         self._go_on()
 
-    def look(self, now: float) -> None:
+    def check_deadlines(self, now: float) -> None:
         """Close connections and fail requests whose deadline has passed."""
         unsent = self._transport.get_write_buffer_size()
         if not unsent:

@@ -79,7 +79,7 @@ class Connections:
         self.heads.forget(now)
         for connection in (*self.open, *self._evicted):
             try:
-                connection.look(now)
+                connection.check_deadlines(now)
             except Exception:  # the clocks of the others go on
                 log.exception("connection.failed")
                 connection.abort()

@@ -9,7 +9,7 @@
     │   └── KafkaAway      the same, for want of an answer: as often as it takes
     └── Fatal          nothing a worker can mend: say so, exit non-zero
 
-Expected outcomes (a duplicate, a rejection) are values, never exceptions. Kafka's codes are placed here, by their
+Expected outcomes (a duplicate, a rejection) are values, never exceptions. Kafka's codes are classified here, by their
 names; Redis's errors in `store_errors`.
 """
 
@@ -120,7 +120,7 @@ _ADVICE: Final = {
 }
 
 
-def told(name: str, said: str, **things: str) -> str:
+def describe(name: str, said: str, **things: str) -> str:
     """Return Kafka's words about an error and, where a person can mend it, what to do.
 
     Args:
@@ -132,7 +132,7 @@ def told(name: str, said: str, **things: str) -> str:
     return f"Kafka: {said.rstrip('.')}; {advice.format(**things)}" if advice else f"Kafka: {said}"
 
 
-def place(name: str) -> type[Fault]:
+def classify(name: str) -> type[Fault]:
     """Map a Kafka error code, given by name, to a fault."""
     if name in RETRIABLE:
         return Retriable

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from processor import metrics, outputs
 from processor.breaker import Breaker
 from processor.claims import owner
-from processor.committed import Committed
 from processor.decide import Candidate, ContactDay, collapse, winners
 from processor.outputs import Codecs
 from processor.ports import ClaimsPort
+from processor.recent_winners import RecentWinners
 from processor.records import Batch, Output, Record
 from processor.traits import Property, Update, Updates, fresh, newest
 from schemas import segment
@@ -66,7 +66,7 @@ class Planner:
         """Take the dependencies, which `Worker` describes."""
         self._claims, self._workspaces = claims, workspaces
         self._topics, self._codecs, self._breaker = topics, codecs, breaker
-        self._committed = Committed()
+        self._winners = RecentWinners()
         self._room_bytes = outputs.ROOM_BYTES
 
     def plan(self, batch: Batch) -> Plan:
@@ -77,15 +77,15 @@ class Planner:
             Fatal: it refuses us, or nearly everything would be rejected.
         """
         workspaces = self._workspaces()
-        self._committed.keep_for((batch.assignment, batch.incarnation))
+        self._winners.keep_for((batch.assignment, batch.incarnation))
 
         def owner_of(record: Record) -> bytes:
             return owner(batch.incarnation, record)
 
         with metrics.STEP_SECONDS.labels("read").time():
-            read = _read(batch, workspaces, self._committed, owner_of)  # 2
+            read = _read(batch, workspaces, self._winners, owner_of)  # 2
         self._breaker.check(len(batch.records), len(read.rejections))
-        candidates = collapse(read.records, read.identifies, read.workspaces, self._committed.contacts)  # 3
+        candidates = collapse(read.records, read.identifies, read.workspaces, self._winners.contacts)  # 3
         updates = read.updates.updates
         clocks = newest(updates)
         with metrics.STEP_SECONDS.labels("claim").time():
@@ -103,12 +103,12 @@ class Planner:
 
     def committed(self, plan: Plan) -> None:
         """Take note that a plan is committed."""
-        self._committed.add(plan.emitted)
-        self._committed.changed(plan.newest_ms)
+        self._winners.add(plan.emitted)
+        self._winners.changed(plan.newest_ms)
 
     def begin(self, room_bytes: int) -> None:
         """Begin a session: forget what was committed, and let a rejection take so many bytes, its key included."""
-        self._committed = Committed()
+        self._winners = RecentWinners()
         self._room_bytes = room_bytes
 
     def _written(self, read: _Read, decision: _Decision) -> list[Output]:
@@ -134,8 +134,8 @@ def _counted(read: _Read, decision: _Decision) -> tuple[dict[str, int], dict[str
     return results, {"emitted": changed, "stale": read.updates.stale + len(read.updates.updates) - changed}
 
 
-def _read(batch: Batch, workspaces: Workspaces, committed: Committed, owner_of: Callable[[Record], bytes]) -> _Read:
-    updates = Updates(committed.newest_ms)
+def _read(batch: Batch, workspaces: Workspaces, winners: RecentWinners, owner_of: Callable[[Record], bytes]) -> _Read:
+    updates = Updates(winners.newest_ms)
     read = _Read([], [], [], updates, {}, [])
     known, records, identifies, judge = read.workspaces, read.records, read.identifies, segment.read
     for record in batch.records:

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from processor.aside import aside
 from processor.connections import Connections
-from processor.errors import Aborted, Fatal, Fault, KafkaAway, SessionLost, place, told
+from processor.errors import Aborted, Fatal, Fault, KafkaAway, SessionLost, classify, describe
 from processor.records import Batch, Output
 from processor.troubles import Troubles
 from schemas.topics import BATCH_BYTES, LEAST_BATCH_BYTES, MESSAGE_LIMIT, PARTITIONER
@@ -229,7 +229,7 @@ class Sink:
         error = self._cause(error)
         written = ", ".join(sorted({output.topic for output in self._outputs}))
         things = {"topic": written, "group": "DAYMARK_GROUP", "transactional_id": str(self._config["transactional.id"])}
-        said = told(error.name(), error.str(), right="Write", **things)
+        said = describe(error.name(), error.str(), right="Write", **things)
         if error.name() in _REFUSED:
             return Fatal(said)
         if error.txn_requires_abort():
@@ -238,7 +238,7 @@ class Sink:
             # The driver's own verdict, a time-out say, is no answer: the request may still be on its way.
             self._connections.failed |= error.name().startswith("_")
             return Aborted(said)
-        return Fatal(said) if place(error.name()) is Fatal and not error.fatal() else SessionLost(said)
+        return Fatal(said) if classify(error.name()) is Fatal and not error.fatal() else SessionLost(said)
 
     def _shrink(self, said: str) -> Fault:
         """Make smaller batches from the next transaction on: a topic's limit was lowered, or nobody says what it is."""

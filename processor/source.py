@@ -16,7 +16,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from processor.consumer_config import CONFIG
-from processor.errors import Fatal, Fault, Retriable, SessionLost, place, told
+from processor.errors import Fatal, Fault, Retriable, SessionLost, classify, describe
 from processor.filling import FEW, Filling
 from processor.gaps import Gaps
 from processor.message import as_they_come, to_record, unreadable
@@ -213,9 +213,9 @@ class Source:
         return unreadable(message, partition, offset)
 
     def _meet(self, error: KafkaError) -> None:
-        fault = place(error.name())
+        fault = classify(error.name())
         if fault is not Retriable:
-            raise fault(told(error.name(), error.str(), **self._names))
+            raise fault(describe(error.name(), error.str(), **self._names))
         self._troubles.note(error)
 
     def _look_at_topic(self) -> None:
@@ -287,6 +287,6 @@ class Source:
 
     def _on_error(self, error: KafkaError) -> None:
         self._troubles.note(error)
-        fault = place(error.name())
+        fault = classify(error.name())
         if fault is not Retriable and not isinstance(self._fault, Fatal):
-            self._fault = fault(told(error.name(), error.str(), **self._names))
+            self._fault = fault(describe(error.name(), error.str(), **self._names))

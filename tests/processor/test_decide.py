@@ -2,8 +2,8 @@
 
 import pytest
 
-from processor.committed import Committed
 from processor.decide import Candidate, Candidates, ContactDay, collapse, winners
+from processor.recent_winners import RecentWinners
 from processor.records import Record
 from schemas import zones
 from schemas.identify import Identify
@@ -20,17 +20,17 @@ def mark(record: Record) -> bytes:
     return b"%d" % record.offset
 
 
-def collapsed(candidates: list[Candidate], committed: Committed) -> Candidates:
+def collapsed(candidates: list[Candidate], winners: RecentWinners) -> Candidates:
     workspaces = {"w": Workspace("w"), "late riser": Workspace("late riser", zone=zones.find("Pacific/Honolulu"))}
     records = [each.record for each in candidates]
-    return collapse(records, [each.identify for each in candidates], workspaces, committed.contacts)
+    return collapse(records, [each.identify for each in candidates], workspaces, winners.contacts)
 
 
 def test_events_of_one_contact_day_are_asked_for_once() -> None:
     """In the order of the batch; the workspace says which day it is, and one contact in two of them is two."""
     first, again, other, late = candidate(0, "a"), candidate(1, "a", 5), candidate(2, "b"), candidate(3, "a", DAY_MS)
     elsewhere = candidate(4, "a", 5, "late riser")
-    assert list(collapsed([first, other, again, late, elsewhere], Committed()).items()) == [
+    assert list(collapsed([first, other, again, late, elsewhere], RecentWinners()).items()) == [
         (ContactDay("w", "a", 0), [first, again]),
         (ContactDay("w", "b", 0), [other]),
         (ContactDay("w", "a", 1), [late]),
@@ -40,10 +40,10 @@ def test_events_of_one_contact_day_are_asked_for_once() -> None:
 
 def test_events_of_a_committed_contact_day_are_no_candidates() -> None:
     """Only those of that very workspace, contact and day."""
-    committed = Committed()
-    committed.add([ContactDay("w", "a", 0)])
+    winners = RecentWinners()
+    winners.add([ContactDay("w", "a", 0)])
     others = [candidate(1, "b"), candidate(2, "a", DAY_MS), candidate(3, "a", 0, "late riser")]
-    assert list(collapsed([candidate(0, "a"), *others], committed).values()) == [[each] for each in others]
+    assert list(collapsed([candidate(0, "a"), *others], winners).values()) == [[each] for each in others]
 
 
 @pytest.mark.parametrize(("holder", "winner"), [(None, 5), (b"5", 5), (b"6", 6), (b"7", 7), (b"4", None)])

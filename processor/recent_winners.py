@@ -18,7 +18,7 @@ UNKNOWN_MS: Final = -(1 << 63)
 _Days = defaultdict[tuple[str, int], set[str]]
 
 
-class Committed:
+class RecentWinners:
     """Contacts, by workspace and day; and instants, by property."""
 
     def __init__(self, most: int = MOST, most_properties: int = MOST_PROPERTIES) -> None:
