@@ -17,7 +17,6 @@ from schemas import contact, properties, rejections, timestamps, tolerant
 from schemas.credentials import KEY
 from schemas.identify import Change, Description, Identify, Value, is_text
 from schemas.keys import Keys
-from schemas.lookup import at
 from schemas.rejections import Rejection
 from schemas.workspace import Workspace
 
@@ -74,7 +73,6 @@ _decode_traits = msgspec.json.Decoder(dict[str, Any] | None).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 _skip = msgspec.json.Decoder(msgspec.Raw).decode
 _NOTHING_SAID: Final = Description(None, None)  # as most events of an audience
-_EMAIL: Final = ("email",)
 _API_KEY: Final = b'"%s":' % KEY.encode()
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -154,11 +152,8 @@ def _email(event: _Event, keys: Keys) -> str | _Refused:
     more = _decode_traits(context.traits) if context is not None and context.traits else None
     top = () if event.email is UNSET else (event.email,)
     places = [*_exact(event.traits), *_exact(more), *top]
-    times = keys.times(b'"email":')
-    if times != len(places):
-        places = [*at(event.traits, _EMAIL), *at(more, _EMAIL), *top]
-        if times != len(places):
-            return _UNSETTLED
+    if keys.times(b'"email":') != len(places):
+        return tolerant.email(_decode_object(keys.body))  # of text, of which any decoder reads the same
     addresses = (contact.normalise(each) for each in places if type(each) is str)
     found = next(filter(None, addresses), None)
     if found is not None:

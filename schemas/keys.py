@@ -21,7 +21,7 @@ _KELVIN: Final = "\u212a".encode()
 class Keys(msgspec.Struct, gc=False):
     """The keys of one event, which is JSON in UTF-8; folded when they are first asked for."""
 
-    _body: bytes
+    body: bytes
     _folded: bytes | None = None
 
     def times(self, quoted: bytes) -> int:
@@ -33,7 +33,7 @@ class Keys(msgspec.Struct, gc=False):
         """
         folded = self._folded
         if folded is None:
-            folded = self._folded = _folded(self._body)
+            folded = self._folded = _folded(self.body)
         return folded.count(quoted) if folded else -1
 
 

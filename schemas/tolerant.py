@@ -67,6 +67,11 @@ def described(event: dict[str, object], workspace: Workspace) -> Description:
     return Description(_text(fields.values("event", EVENT)), _text(fields.values("url", URL)))
 
 
+def email(event: dict[str, object]) -> str | Rejection:
+    """Return the contact of an event that any decoder decoded: a number, which some round, is no address."""
+    return _email(present(event, EMAIL))
+
+
 class _Fields:
     """The fields of an event, where its workspace's format or else the contract says that they are."""
 
