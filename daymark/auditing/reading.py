@@ -19,6 +19,7 @@ CONFIG: Final[Mapping[str, Any]] = {
     "auto.offset.reset": "earliest",  # what was to be read next is deleted: go on with what there is
     "fetch.queue.backoff.ms": 20,  # the default, 1000, stalls a partition whenever the queue is full
     "fetch.wait.max.ms": 100,
+    "fetch.error.backoff.ms": 50,  # each record of a batch that cannot be decompressed costs as much
     # Enough to keep the disk busy; the defaults take hundreds of megabytes.
     "fetch.max.bytes": 8 << 20,
     "queued.max.messages.kbytes": 16384,
@@ -34,8 +35,9 @@ _HOPELESS = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError._BAD_COMPRESSION,  # noqa: SLF001  public, in spite of its name
 }
+# Of a record in a batch that is longer, decompressed, than `receive.message.max.bytes`.
+UNREADABLE: Final = KafkaError._BAD_COMPRESSION  # noqa: SLF001  public, in spite of its name
 
 Bounds = Mapping[int, tuple[int, int]]
 T = TypeVar("T")
@@ -113,6 +115,8 @@ def between(
 def records(consumer: Consumer, topic: str, wanted: Bounds) -> Iterator[list[Message]]:
     """Yield the records of a topic in batches, each partition's in order.
 
+    In place of a record that cannot be decompressed comes a message with that error, at its offset and without content.
+
     Args:
         consumer: made with `CONFIG`; its assignment is replaced.
         topic: its name.
@@ -122,38 +126,69 @@ def records(consumer: Consumer, topic: str, wanted: Bounds) -> Iterator[list[Mes
         KafkaException: the topic cannot be read.
         ClickException: a partition does not come to its end.
     """
-    unfinished = {partition: upto for partition, (first, upto) in wanted.items() if first < upto}
-    places = [TopicPartition(topic, partition, wanted[partition][0]) for partition in unfinished]
-    consumer.assign(places)
-    consumer.resume(places)  # the driver keeps the pause of an earlier assignment
+    course = _Course(consumer, topic, wanted)
     heard = time.monotonic()
-    while unfinished:
+    while course.unfinished:
         batch = consumer.consume(_MOST, _AGAIN_S)
         heard = time.monotonic() if batch else heard
         if time.monotonic() - heard > _STALLED_S:
-            partition, upto = next(iter(unfinished.items()))
+            partition, upto = next(iter(course.unfinished.items()))
             raise click.ClickException(
                 f"{topic} cannot be read to its end (partition {partition} to {upto}); is there a hanging transaction?"
             )
-        yield [message for message in batch if _is_wanted(message, unfinished, consumer)]
+        yield [found for message in batch if (found := course.take(message)) is not None]
     consumer.unassign()
 
 
-def _is_wanted(message: Message, unfinished: dict[int, int], consumer: Consumer) -> bool:
-    """Whether a message is a record before its partition's end; notes when the end is reached."""
-    error, partition, offset = message.error(), message.partition(), message.offset()
-    if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  public, in spite of its name
-        if error.fatal() or error.code() in _HOPELESS:
+class _Course:
+    """How far a topic has been read: `unfinished` has the partitions that are not at their end, and where that is."""
+
+    def __init__(self, consumer: Consumer, topic: str, wanted: Bounds) -> None:
+        self._consumer, self._topic = consumer, topic
+        self.unfinished = {partition: upto for partition, (first, upto) in wanted.items() if first < upto}
+        self._next = {partition: wanted[partition][0] for partition in self.unfinished}
+        places = [TopicPartition(topic, partition, offset) for partition, offset in self._next.items()]
+        consumer.assign(places)
+        consumer.resume(places)  # the driver keeps the pause of an earlier assignment
+
+    def take(self, message: Message) -> Message | None:
+        """Return a message that is a record before its partition's end, or stands for one; note where reading is."""
+        error, partition, offset = message.error(), message.partition(), message.offset()
+        if error is not None and (error.fatal() or error.code() in _HOPELESS):
             raise KafkaException(error)
-        return False
-    if partition not in unfinished or offset is None:
-        return False
-    upto = unfinished[partition]
-    wanted = error is None and offset < upto
-    if (offset + 1 if wanted else offset) >= upto:
-        del unfinished[partition]
-        consumer.pause([TopicPartition(str(message.topic()), partition)])
-    return wanted
+        if partition not in self.unfinished or offset is None:
+            return None
+        if error is not None and error.code() == UNREADABLE:
+            return self._pass_over(message, partition, max(offset, self._next[partition]))
+        if error is not None:
+            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  public, in spite of its name
+                self._reach(partition, offset)
+            return None
+        if offset < self._next[partition]:  # on its way when reading went on behind it
+            return None
+        is_wanted = offset < self.unfinished[partition]
+        self._reach(partition, offset + 1)
+        return message if is_wanted else None
+
+    def _reach(self, partition: int, upto: int) -> None:
+        self._next[partition] = upto
+        if upto >= self.unfinished[partition]:
+            del self.unfinished[partition]
+            self._consumer.pause([TopicPartition(self._topic, partition)])
+
+    def _pass_over(self, message: Message, partition: int, offset: int) -> Message | None:
+        """Go on behind a record that cannot be decompressed, and return what stands for it.
+
+        The driver names the first offset of the record's batch, each time: they are passed over one after the other.
+        """
+        is_wanted = offset < self.unfinished[partition]
+        self._reach(partition, offset + 1)
+        if partition in self.unfinished:
+            self._consumer.seek(TopicPartition(self._topic, partition, offset + 1))
+        if not is_wanted:
+            return None
+        at = message.timestamp()
+        return Message(self._topic, partition=partition, offset=offset, value=b"", error=message.error(), timestamp=at)
 
 
 def _whole(places: list[TopicPartition]) -> list[TopicPartition]:

@@ -9,7 +9,7 @@ from confluent_kafka import Message
 
 from schemas import avro
 from schemas.forgotten import HEADER_FORGOTTEN, Forgotten
-from schemas.rejections import UNREADABLE_HEADERS, WORKSPACE_TOO_LONG, Rejection
+from schemas.rejections import UNREADABLE_HEADERS, UNREADABLE_RECORD, WORKSPACE_TOO_LONG, Rejection
 from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE, headers_of
 from schemas.workspace import DEFAULT, NAME_LIMIT_BYTES
 
@@ -48,6 +48,8 @@ class Output(NamedTuple):
 def raw(message: Message) -> Raw:
     """Return a raw record's parts; one without the header `workspace` belongs to the default one (contract, 6)."""
     workspace, received_at_ms, refusal = DEFAULT, None, None
+    if message.error() is not None:  # there is nothing of it but its place
+        return Raw(*coordinates(message), None, b"", DEFAULT, None, message.timestamp()[1], UNREADABLE_RECORD)
     headers: Any = ()
     try:
         headers = headers_of(message) or ()  # pairs of str and bytes
@@ -73,8 +75,10 @@ def output(message: Message, codec: avro.Codec, by_id: ById | None) -> Output:
         by_id: looks up a registry's schema.
 
     Raises:
-        UnreadableValue: it is not of that schema.
+        UnreadableValue: it is not of that schema, or cannot be decompressed.
     """
+    if message.error() is not None:
+        raise avro.UnreadableValue("it cannot be decompressed")
     schema, fields = avro.decode(message.value() or b"", by_id)
     if schema != codec.name:
         raise avro.UnreadableValue(f"expected a {codec.name}, found a {schema}")

@@ -14,6 +14,8 @@ from daymark.replaying.start import Since, Start
 
 _DAY_MS: Final = 86_400_000
 _FIRST_S: Final = 10.0
+# There is no record to read again, or it cannot be decompressed.
+_DATELESS: Final = {KafkaError._PARTITION_EOF, reading.UNREADABLE}  # noqa: SLF001  public, in spite of its name
 
 
 def survey(clients: Clients, topic: str, partitions: Sequence[int], starts: Sequence[Start], claim_days: int) -> Plan:
@@ -58,7 +60,7 @@ def _dated(consumer: Consumer, topic: str, parts: Sequence[Part]) -> tuple[Part,
         error, number = message.error(), message.partition()
         if error is None and number in waiting:
             found[number] = message.timestamp()[1]
-        elif error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  public, in spite of its name
+        elif error is not None and error.code() not in _DATELESS:
             raise KafkaException(error)
         if number is not None and waiting.pop(number, None) is not None:
             consumer.pause([TopicPartition(topic, number)])

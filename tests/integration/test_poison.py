@@ -1,7 +1,15 @@
-"""No record of segment.events stops a partition, whatever somebody has written there."""
+"""No record of segment.events stops a partition, or a command that reads it, whatever somebody has written there."""
 
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
 import pytest
+from click.testing import CliRunner
+from confluent_kafka import Producer
 
+from daymark.commands import audit, claims, rejected, replay, why
 from schemas.topics import Topics
 from tests import foreign
 from tests.flows import Road, visit
@@ -36,3 +44,40 @@ def test_poison_messages_are_rejected(road: Road) -> None:
         ("too_large", True),
         ("too_large", True),
     ]
+
+    assert said(road, audit.command, "--no-replays")["sound"]
+    asked = said(road, why.command, "contact-2@example.org", "--since", "-1h", "--everywhere")
+    assert len(asked["events"]) == 4
+    letters = said(road, rejected.command, "resend")["letters"]
+    assert sum(sum(reasons.values()) for reasons in letters.values()) == 5
+    assert said(road, claims.command, "check")["days"]
+    assert said(road, replay.command, "--from", "earliest")["again"] == 14
+
+
+def write_one_batch(road: Road, partition: int, values: Sequence[bytes]) -> None:
+    config = {"bootstrap.servers": road.kafka, "compression.type": "zstd", "linger.ms": 5000, "log_level": 0}
+    sizes = dict.fromkeys(("message.max.bytes", "batch.size"), 1_000_000_000)
+    producer = Producer({**config, **sizes, "queue.buffering.max.kbytes": 2_000_000})
+    for value in values:
+        producer.produce(road.topics.events, value, partition=partition)
+    assert producer.flush(60) == 0
+
+
+def said(road: Road, command: click.Command, *arguments: str) -> dict[str, Any]:
+    result = CliRunner().invoke(command, [*arguments, "--json"], env=road.environment)
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_a_batch_of_several_records_that_cannot_be_decompressed(road: Road) -> None:
+    """Worker and audit take them one by one, and agree; what is before and behind them in the partition counts."""
+    road.send([("bomb", visit(1)[1])])
+    [first] = road.committed(road.topics.events)
+    write_one_batch(road, first.partition, [b"\0" * (foreign.BOMB_BYTES // 3)] * 4)
+    road.send([("bomb", visit(2)[1])])
+    with road.worker():
+        road.wait_settled()
+    assert [rejection["reason"] for rejection in road.rejections()] == ["too_large"] * 4
+    judged = said(road, audit.command, "--no-replays")
+    assert (judged["sound"], judged["counts"]["contact_days"]) == (True, 2)
