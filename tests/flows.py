@@ -281,6 +281,7 @@ def _read(kafka: str, topic: str) -> Iterator[Committed]:
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 10,  # how long the end of a partition takes to be told
             "auto.offset.reset": "earliest",
         }
     )
@@ -290,7 +291,7 @@ def _read(kafka: str, topic: str) -> Iterator[Committed]:
         unfinished, deadline = set(partitions), time.monotonic() + DEADLINE_S
         while unfinished:
             assert time.monotonic() < deadline, f"{topic} could not be read to its end"
-            for message in consumer.consume(5000, 0.2):
+            for message in consumer.consume(5000, 0.02):
                 if message.error():
                     unfinished.discard(message.partition())
                 else:

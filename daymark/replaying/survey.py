@@ -51,7 +51,9 @@ def _dated(consumer: Consumer, topic: str, parts: Sequence[Part]) -> tuple[Part,
     """Return parts with the instant of the first record that each reads again."""
     found: dict[int, int] = {}
     waiting = {part.partition: part.target for part in parts if part.target is not None}
-    consumer.assign([TopicPartition(topic, number, target) for number, target in waiting.items()])
+    places = [TopicPartition(topic, number, target) for number, target in waiting.items()]
+    consumer.assign(places)
+    consumer.resume(places)  # the driver keeps the pause of an earlier look
     until = time.monotonic() + _FIRST_S
     while waiting and time.monotonic() < until:
         message = consumer.poll(0.2)

@@ -8,7 +8,11 @@ import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Consumer, TopicPartition
 
+from daymark import settings
+from daymark.clients import opened
 from daymark.commands import replay
+from daymark.replaying.start import Earliest
+from daymark.replaying.survey import survey
 from schemas.topics import Topics
 from tests.flows import Road, visit, wait_until
 from tests.made import PARTITIONS
@@ -94,3 +98,8 @@ def test_it_begins_where_it_is_told(road: Road) -> None:
     assert (ahead.exit_code, "events would be skipped" in ahead.output) == (2, True)
     assert run(road, "--from", "0:0", "--from", "earliest").exit_code == 2
     assert run(road, "--from", "0:0", "--from", "0:1").exit_code == 2
+    found = settings.load(road.environment)
+    with opened(found, road.group) as there:
+        looks = [survey(there.clients, road.topics.events, range(PARTITIONS), [Earliest()], 8) for _ in range(2)]
+    assert looks[0] == looks[1]
+    assert all(part.oldest_ms for part in looks[1].parts if part.again)  # an audit of the replay begins there
