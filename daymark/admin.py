@@ -1,4 +1,4 @@
-"""A worker's admin port: the pages of `ingest.admin` on ingest's HTTP server, in a thread of its own.
+"""A worker's admin port: the pages of `ingest.http.admin` on ingest's HTTP server, in a thread of its own.
 
 One implementation for both parts, while `processor` knows nothing of HTTP (decision 22). The thread touches no client
 of Kafka or Redis: health is answered whatever a batch waits for.
@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 from prometheus_client import REGISTRY
 
 from daymark.setting_types import Address
-from ingest.admin import Admin
-from ingest.port import Port, bind
+from ingest.http.admin import Admin
+from ingest.http.listener import Listener, bind
 from processor import health
 
 _MOST_CONNECTIONS: Final = 256  # probes and scrapers
@@ -51,7 +51,7 @@ def serve(address: Address) -> Served:
 async def _serve(bound: socket.socket, opened: Future[Served]) -> None:
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     try:
-        port = Port(bound, Admin(lambda: health.alive(time.time()), health.ready, REGISTRY), _MOST_CONNECTIONS)
+        port = Listener(bound, Admin(lambda: health.alive(time.time()), health.ready, REGISTRY), _MOST_CONNECTIONS)
         await port.open()
     except Exception as error:  # noqa: BLE001  raised to who waits for it
         opened.set_exception(error)

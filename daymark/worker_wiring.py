@@ -17,7 +17,7 @@ from daymark.kafka import client_config
 from daymark.setting_types import Address
 from daymark.settings import PUBLISHED_CLAIM_KEY, Settings, SettingsFaults
 from daymark.workspaces_file import WorkspacesFile
-from ingest.port import CannotListen
+from ingest.http.listener import CannotListen
 from processor import metrics
 from processor.aside import aside
 from processor.breaker import Breaker

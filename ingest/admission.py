@@ -8,10 +8,11 @@ from typing import Final
 
 import msgspec
 
-from ingest import answers, batch
-from ingest.answers import Refusal
+from ingest import batch
 from ingest.batch import Defaults
 from ingest.delivery import Record
+from ingest.http import response
+from ingest.http.response import Refusal
 from ingest.routes import Call
 from schemas import avro, credentials, entry
 from schemas.rejections import Reason, Rejection
@@ -92,7 +93,7 @@ def admit(events: Events, start: int, stop: int, received_at_ms: int, workspace:
             events.refused.append(event)
         else:
             publish(found)
-    return answers.REQUEST_TOO_LARGE if events.may_add < 0 else None
+    return response.REQUEST_TOO_LARGE if events.may_add < 0 else None
 
 
 def rejected_values(

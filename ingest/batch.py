@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ingest import answers
-from ingest.answers import Refusal
 from ingest.counting import is_dense
+from ingest.http.response import Refusal
 from schemas.rejections import Reason
 
 _DEFAULTS: Final = ("context", "integrations")

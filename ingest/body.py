@@ -8,7 +8,8 @@ import zlib
 from typing import Final
 
 from ingest import answers
-from ingest.answers import Refusal
+from ingest.http import response
+from ingest.http.response import Refusal
 
 PIECE_BYTES: Final = 64 * 1024  # 0.2 ms
 
@@ -40,7 +41,7 @@ class Gzip:
         """Take a chunk; return at most a piece of what was not returned yet, or why the body is refused."""
         self._wire_left -= len(data)
         if self._wire_left < 0:
-            return answers.REQUEST_TOO_LARGE
+            return response.REQUEST_TOO_LARGE
         self._wire = self._wire + data if self._wire else data
         return self.inflate()
 
@@ -62,7 +63,7 @@ class Gzip:
                 return answers.MALFORMED_ENCODING
             self._left -= len(part)
             if self._left < 0:
-                return answers.REQUEST_TOO_LARGE
+                return response.REQUEST_TOO_LARGE
             left -= len(part)
             parts.append(part)
             is_full = len(part) == most and not self._inflater.eof

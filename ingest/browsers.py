@@ -7,8 +7,8 @@ what a page may read. They are no access control: other clients send any `Origin
 from collections.abc import Iterable
 from typing import Final
 
-from ingest import answers
-from ingest.answers import Answer
+from ingest.http import response
+from ingest.http.response import Response
 
 ANY_ORIGIN: Final = b"*"
 
@@ -40,9 +40,9 @@ class Browsers:
         exposed = (b"access-control-expose-headers", b"retry-after")
         any_origin = (b"access-control-allow-origin", ANY_ORIGIN)
         others = [any_origin, exposed] if ANY_ORIGIN in listed else []
-        self._others = answers.lines([*others, vary] if listed - {ANY_ORIGIN} else others)
+        self._others = response.lines([*others, vary] if listed - {ANY_ORIGIN} else others)
         self._lines = {
-            origin: answers.lines(
+            origin: response.lines(
                 [
                     (b"access-control-allow-origin", origin),
                     (b"access-control-allow-credentials", b"true"),
@@ -53,7 +53,7 @@ class Browsers:
             for origin in listed - {ANY_ORIGIN}
         }
 
-    def readable(self, answer: Answer, origin: bytes) -> Answer:
+    def readable(self, answer: Response, origin: bytes) -> Response:
         """Return an answer that a page of an allowed origin may read.
 
         Args:
@@ -62,7 +62,7 @@ class Browsers:
         """
         return answer._replace(head=answer.head + self._lines.get(origin, self._others))
 
-    def preflight(self, asked: bytes) -> Answer:
+    def preflight(self, asked: bytes) -> Response:
         """Return the answer to a preflight: of the request headers that it asks for, those that are allowed.
 
         Args:
@@ -74,11 +74,10 @@ class Browsers:
         return _PREFLIGHT.bearing(*said)
 
 
-_PREFLIGHT: Final = answers.made(
+_PREFLIGHT: Final = response.build(
     204,
-    "",
     (
-        answers.JSON,
+        response.JSON,
         (b"access-control-allow-methods", b"POST"),
         (b"access-control-max-age", b"%d" % _MAX_AGE_SECONDS),
     ),

@@ -14,15 +14,18 @@ import structlog
 
 from ingest import admission, answers, keys
 from ingest.admission import Events
-from ingest.answers import Refusal
 from ingest.body import INFLATERS, PIECE_BYTES, Gzip
 from ingest.counting import has_more, is_dense
-from ingest.delivery import Headers, Outcome
+from ingest.delivery import Headers, Outcome, Record
+from ingest.http import response
+from ingest.http.response import Refusal
 from ingest.keys import STRANGER
 from ingest.metrics import ACCEPTED, FAILED
 from ingest.request import Request
 from ingest.routes import Call
 from ingest.slices import EVENTS_A_STEP, Work
+from schemas import entry
+from schemas.rejections import Rejection
 from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE
 
 log = structlog.get_logger()
@@ -44,16 +47,16 @@ class Intake(Request, kw_only=True, eq=False):
     _limit: int  # bytes of the body
     _inflater: Gzip | None = None
     _body: bytes | bytearray = b""  # so far, inflated
-    _events: Events | None = None
+    _events: Events | None = None  # of a batch, or of an event that was taken in slices
     _accepted: int = 0
     _deadline: float = 0
 
     def begin(self, headers: Mapping[bytes, bytes]) -> bool:
         """Look at the head (steps 2 to 4); false when the request is refused."""
-        app, quota = self.app, self.app.quota
+        resources, quota = self.resources, self.resources.quota
         if quota.count >= quota.most or quota.size >= quota.most_size:
-            return self.refuse(answers.OVERLOADED)
-        owner = app.keys.owner(headers.get(b"authorization", b""), self.workspaces)
+            return self.refuse(response.OVERLOADED)
+        owner = resources.keys.owner(headers.get(b"authorization", b""), self.workspaces)
         if owner is None:
             return self.refuse(answers.UNKNOWN_KEY)
         if not self.count_for(owner):
@@ -80,11 +83,11 @@ class Intake(Request, kw_only=True, eq=False):
     def end(self) -> None:
         """Take the whole body (steps 3 to 7)."""
         inflater = self._inflater
-        self._deadline = self.app.now() + ANSWER_SECONDS
+        self._deadline = self.resources.now() + ANSWER_SECONDS
         if inflater is None:
             self._begin_work(self._whole())
         elif inflater.is_behind:
-            self.app.slices.add(self.owner, self._guarded(self._inflate(inflater)))
+            self.resources.slices.add(self.owner, self._guarded(self._inflate(inflater)))
         elif (fault := inflater.fault()) is not None:
             self.refuse(fault)
         else:
@@ -94,10 +97,10 @@ class Intake(Request, kw_only=True, eq=False):
         """Look at the length of a long body; false when the request is refused."""
         if self._inflater is None and length > self._limit:
             if awaits_word:  # it is told before it sends anything
-                return self._refuse_read(answers.REQUEST_TOO_LARGE, b"")
+                return self._refuse_read(response.REQUEST_TOO_LARGE, b"")
             self._limit = min(self._limit, SAMPLE_BYTES)
             return True
-        return self.app.quota.fits(self.owner, 0, length) or self.refuse(answers.OVERLOADED)
+        return self.resources.quota.fits(self.owner, 0, length) or self.refuse(response.OVERLOADED)
 
     def _take(self, part: bytes) -> bool:
         """Add bytes to the body, if it may have them; false when the request is refused."""
@@ -110,12 +113,12 @@ class Intake(Request, kw_only=True, eq=False):
     def _take_inflated(self, part: bytes | Refusal) -> bool:
         if not isinstance(part, Refusal):
             return self._take(part)
-        return self._refuse_size() if part is answers.REQUEST_TOO_LARGE else self.refuse(part)
+        return self._refuse_size() if part is response.REQUEST_TOO_LARGE else self.refuse(part)
 
     def _refuse_size(self) -> bool:
         """Refuse a request for its size while it arrives, and record as much of it as was read."""
         read, self._body = bytes(self._body), b""
-        return self._refuse_read(answers.REQUEST_TOO_LARGE, read)
+        return self._refuse_read(response.REQUEST_TOO_LARGE, read)
 
     def _refuse_read(self, refusal: Refusal, raw: bytes) -> bool:
         """Refuse what was read but not taken apart: it costs what an event costs."""
@@ -131,18 +134,23 @@ class Intake(Request, kw_only=True, eq=False):
             self._take_single(whole)
         else:
             known = self.owner != STRANGER
-            self.app.slices.add(self.owner, self._guarded(self._take_batch(whole) if known else self._find_out(whole)))
+            self.resources.slices.add(
+                self.owner, self._guarded(self._take_batch(whole) if known else self._find_out(whole))
+            )
 
     def _take_single(self, whole: bytes) -> None:
         try:
             if (self.owner != STRANGER or self._know(whole)) and self.is_within_rate(1):
                 self.received_at_ms = time.time_ns() // 1_000_000
-                self._events = events = Events((whole,), in_batch=False, type_required=False)
-                admission.admit(events, 0, 1, self.received_at_ms, self.workspace)
-                self._publish(events)
+                found = entry.admit(whole, self.received_at_ms, self.workspace, type_required=False)
+                if isinstance(found, Rejection):
+                    # Behind what the loop has at hand, like the admitted: sent alone, it would wake its client alone.
+                    self.resources.call_soon(self._refuse_single, found, whole)
+                else:
+                    self._publish([found])
         except Exception:
             log.exception("request.failed")
-            self.refuse(answers.INTERNAL_ERROR)
+            self.refuse(response.INTERNAL_ERROR)
 
     def _guarded(self, work: Work) -> Work:
         """Do work until the request is answered. Too late, or a fault, is an answer, too."""
@@ -151,12 +159,12 @@ class Intake(Request, kw_only=True, eq=False):
                 yield cost
                 if not self.is_counted:
                     return
-                if self.app.now() >= self._deadline:
-                    self.refuse(answers.OVERLOADED)
+                if self.resources.now() >= self._deadline:
+                    self.refuse(response.OVERLOADED)
                     return
         except Exception:
             log.exception("request.failed")
-            self.refuse(answers.INTERNAL_ERROR)
+            self.refuse(response.INTERNAL_ERROR)
 
     def _inflate(self, inflater: Gzip) -> Work:
         """Inflate the backlog of received bytes."""
@@ -173,11 +181,11 @@ class Intake(Request, kw_only=True, eq=False):
         """Find a batch's workspace; the rest queues behind the work that this workspace has waiting."""
         yield _cost(len(whole))
         if self._know(whole):
-            self.app.slices.add(self.owner, self._guarded(self._take_batch(whole)))
+            self.resources.slices.add(self.owner, self._guarded(self._take_batch(whole)))
 
     def _take_batch(self, whole: bytes) -> Work:
         """Count the events, and admit them slice by slice (steps 6 and 7)."""
-        rules = self.app.rules
+        rules = self.resources.rules
         most = rules.request_limit_events
         if is_dense(whole, most) and (yield from has_more(whole, most)):
             self._refuse_read(answers.TOO_MANY_EVENTS, whole)
@@ -201,49 +209,50 @@ class Intake(Request, kw_only=True, eq=False):
                 return
             if may_add > events.may_add and not self.hold(self.size + may_add - events.may_add):
                 return
-        self._publish(events)
+        records, events.events, events.records = events.records, (), []
+        self._publish(records)
 
     def _know(self, whole: bytes) -> bool:
         """Look for a key in the body (step 3); false when the request is refused."""
-        owner = keys.workspace_in_body(whole, self.workspaces, self.app.rules.request_limit_events)
+        owner = keys.workspace_in_body(whole, self.workspaces, self.resources.rules.request_limit_events)
         if isinstance(owner, Refusal):
             return self.refuse(owner)
         self.leave()
         return self.count_for(owner)
 
-    def _publish(self, events: Events) -> None:
+    def _publish(self, records: list[Record]) -> None:
         """Publish the admitted (step 7)."""
-        app, name = self.app, self.workspace.name
+        resources, name = self.resources, self.workspace.name
         self.release()
-        records, events.events, events.records = events.records, (), []
         self._accepted = len(records)
         if records:
             headers: Headers = [(HEADER_WORKSPACE, name.encode()), (HEADER_RECEIVED_AT, b"%d" % self.received_at_ms)]
-            app.delivery.publish(name, records, headers, self._deadline, self._delivered)
+            resources.delivery.publish(name, records, headers, self._deadline, self._delivered)
         else:
-            # Behind what the loop has at hand, like the admitted: an answer that goes alone wakes its client alone.
-            app.call_soon(self._delivered, Outcome.DELIVERED)
+            resources.call_soon(self._delivered, Outcome.DELIVERED)
 
     def _delivered(self, outcome: Outcome) -> None:
         """Answer once it is known what became of the admitted, if there were any."""
         events, delivered = self._events, outcome is Outcome.DELIVERED
-        assert events is not None  # noqa: S101  they were looked at
-        self.app.metrics.events[ACCEPTED if delivered else FAILED,] += self._accepted
+        self.resources.metrics.events[ACCEPTED if delivered else FAILED,] += self._accepted
         if not delivered:
-            self.refuse(answers.OVERLOADED if outcome is Outcome.FULL else answers.UNAVAILABLE)
+            self.refuse(response.OVERLOADED if outcome is Outcome.FULL else answers.UNAVAILABLE)
+        elif events is None or not (events.in_batch or events.rejected):
+            self.answer(answers.ACCEPTED)
         elif not events.rejected:
-            self.answer(answers.batch_answer(self._accepted, ()) if events.in_batch else answers.ACCEPTED)
+            self.answer(answers.batch_answer(self._accepted, ()))
         elif events.in_batch:
-            self.app.slices.add(self.owner, self._conclude(events))
+            self.resources.slices.add(self.owner, self._conclude(events))
         else:
-            self._refuse_single(events)
+            self._refuse_single(events.rejected[0][1], events.refused[0])
 
-    def _refuse_single(self, events: Events) -> None:
+    def _refuse_single(self, rejection: Rejection, raw: bytes) -> None:
+        """Refuse a request of one event, and record the event."""
         try:
-            self.refuse_recorded(answers.REASONS[events.rejected[0][1].reason], events.refused[0])
+            self.refuse_recorded(answers.REASONS[rejection.reason], raw)
         except Exception:
             log.exception("request.failed")
-            self.refuse(answers.INTERNAL_ERROR)
+            self.refuse(response.INTERNAL_ERROR)
 
     def _conclude(self, events: Events) -> Work:
         """Record what was rejected of a batch, and answer, however late: its other events are stored."""
@@ -256,7 +265,7 @@ class Intake(Request, kw_only=True, eq=False):
             self.answer(answers.batch_answer(self._accepted, events.rejected))
         except Exception:
             log.exception("request.failed")
-            self.refuse(answers.INTERNAL_ERROR)
+            self.refuse(response.INTERNAL_ERROR)
 
 
 def _joined(body: bytes | bytearray, part: bytes) -> bytes | bytearray:

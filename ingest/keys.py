@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 
 from ingest import answers
-from ingest.answers import Refusal
 from ingest.counting import is_dense
+from ingest.http.response import Refusal
 from schemas import workspace
 from schemas.rejections import Reason
 from schemas.workspace import Workspaces

@@ -18,7 +18,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.utils import floatToGoString
 
 from ingest import answers
-from ingest.answers import Answer
+from ingest.http.response import Response
 
 
 class Metric(NamedTuple):
@@ -154,7 +154,7 @@ class Metrics:
         self.workspaces_refused = self._gauge(WORKSPACES_REFUSED)
         self.build = self._gauge(BUILD)
 
-    def answered(self, answer: Answer, seconds: float, received: int) -> None:
+    def answered(self, answer: Response, seconds: float, received: int) -> None:
         """Count an answer: how long it took, and the bytes of the request's body."""
         self.requests[answer.status, answer.code] += 1
         self.request_bytes += received

@@ -5,7 +5,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from ingest import answers
-from ingest.answers import Answer, Refusal
+from ingest.http import response
+from ingest.http.response import Refusal, Response
 from ingest.routes import ROUTES, Call
 from schemas.segment import EVENT_LIMIT_BYTES
 
@@ -182,7 +183,7 @@ def _path(path: str, call: Call) -> dict[str, Any]:
 
 
 def _responses(call: Call) -> dict[str, Any]:
-    refusals = [answers.UNSUPPORTED_CALL, answers.MALFORMED_REQUEST, answers.TOO_SLOW, answers.METHOD_NOT_ALLOWED]
+    refusals = [answers.UNSUPPORTED_CALL, response.MALFORMED_REQUEST, response.TOO_SLOW, response.METHOD_NOT_ALLOWED]
     if call is not Call.OTHER:
         refusals = list(answers.TABLE)
     responses = {str(status): _refused(status, refusals) for status in sorted({each.status for each in refusals})}
@@ -193,14 +194,14 @@ def _responses(call: Call) -> dict[str, Any]:
 
 def _refused(status: int, refusals: list[Refusal]) -> dict[str, Any]:
     codes = [refusal for refusal in refusals if refusal.status == status]
-    response = _json(_WORDS[status], {"$ref": "#/components/schemas/Refusal"})
-    response["content"]["application/json"]["examples"] = {
+    refused = _json(_WORDS[status], {"$ref": "#/components/schemas/Refusal"})
+    refused["content"]["application/json"]["examples"] = {
         refusal.code: {"value": {"success": False, "code": refusal.code, "message": refusal.message}}
         for refusal in codes
     }
     if status in _HEADERS:
-        response["headers"] = _HEADERS[status]
-    return response
+        refused["headers"] = _HEADERS[status]
+    return refused
 
 
 def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -215,6 +216,6 @@ def _version() -> str:
 
 
 @lru_cache(8)
-def answer(most_events: int) -> Answer:
+def answer(most_events: int) -> Response:
     """Return the answer that the description is; the same each time, since it is large."""
-    return answers.json_answer(200, document(most_events))
+    return response.json_response(200, document(most_events))

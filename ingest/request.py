@@ -6,28 +6,27 @@ batches: `intake` does. Invariant: a request is answered once, and then holds no
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
 from ingest import admission, answers
-from ingest.answers import Answer, Refusal
-from ingest.exchange import Reply
+from ingest.http import response
+from ingest.http.exchange import Reply
+from ingest.http.response import Refusal, Response
 from ingest.keys import STRANGER
+from ingest.resources import Resources
 from schemas.rejections import Rejection
 from schemas.workspace import PLAIN, Workspace, Workspaces
 
-if TYPE_CHECKING:
-    from ingest.app import App
-
-_LIMITS: Final = {answers.RATE_LIMITED.code, answers.OVERLOADED.code}
+_LIMITS: Final = {answers.RATE_LIMITED.code, response.OVERLOADED.code}
 
 
 class Request(msgspec.Struct, eq=False):
     """One request of a workspace, or of a stranger until its key is known.
 
     Attributes:
-        app: whose rules, quota and counters it goes by.
+        resources: of its process.
         workspaces: as they were when it began.
         workspace: whose events they are, once that is known.
         owner: for whom it is counted in the quota, if it is.
@@ -36,7 +35,7 @@ class Request(msgspec.Struct, eq=False):
         received_at_ms: when its body was whole, in epoch milliseconds.
     """
 
-    app: "App"
+    resources: Resources
     reply: Reply
     workspaces: Workspaces
     workspace: Workspace = PLAIN
@@ -51,19 +50,19 @@ class Request(msgspec.Struct, eq=False):
         self.release()
         if self.is_counted:
             self.is_counted = False
-            self.app.quota.give(self.owner, 1, self.size)
+            self.resources.quota.give(self.owner, 1, self.size)
 
-    def cut(self, answer: Answer) -> None:
+    def cut(self, answer: Response) -> None:
         """Let go of what is held, and answer what will never be whole: a page may read that, too."""
         self.leave()
         self.reply(answer)
 
     def count_for(self, owner: str) -> bool:
         """Count the request, and what it holds, for a workspace or for strangers (step 4); false when it is refused."""
-        app = self.app
+        resources = self.resources
         self.owner, self.is_counted = owner, True
-        if not (app.quota.take(owner, 1, self.size) and app.delivery.has_room(owner)):
-            return self.refuse(answers.OVERLOADED)
+        if not (resources.quota.take(owner, 1, self.size) and resources.delivery.has_room(owner)):
+            return self.refuse(response.OVERLOADED)
         if owner == STRANGER:
             return True
         self.workspace = self.workspaces.get(owner)
@@ -72,12 +71,12 @@ class Request(msgspec.Struct, eq=False):
     def hold(self, size: int) -> bool:
         """Count this many more bytes; false when the quota is used up and the request refused."""
         grown, self.size = size - self.size, size
-        return self.app.quota.take(self.owner, 0, grown) or self.refuse(answers.OVERLOADED)
+        return self.resources.quota.take(self.owner, 0, grown) or self.refuse(response.OVERLOADED)
 
     def reserve(self, messages: int, size: int) -> bool:
         """Reserve space in Kafka's queue for a batch before it is read; false when there is none and it is refused."""
-        if not self.app.delivery.reserve(self.owner, messages, size):
-            return self.refuse(answers.OVERLOADED)
+        if not self.resources.delivery.reserve(self.owner, messages, size):
+            return self.refuse(response.OVERLOADED)
         self.reserved = (messages, size)
         return True
 
@@ -85,18 +84,18 @@ class Request(msgspec.Struct, eq=False):
         """Release the space reserved in Kafka's queue."""
         if self.reserved is not None:
             (messages, size), self.reserved = self.reserved, None
-            self.app.delivery.release(self.owner, messages, size)
+            self.resources.delivery.release(self.owner, messages, size)
 
     def is_within_rate(self, events: int) -> bool:
         """Charge events to the workspace's rate limit; false when it is exceeded and the request refused."""
         if self.workspace.rate_per_second is None:
             return True
-        wait_s = self.app.buckets.take(self.workspace, events)
+        wait_s = self.resources.buckets.take(self.workspace, events)
         return not wait_s or self.answer(answers.rate_limited(wait_s))
 
     def refuse(self, refusal: Refusal) -> bool:
         """Refuse the request; false, as `answer` returns."""
-        return self.answer(self.app.too_large.get(refusal.code) or answers.refused(refusal))
+        return self.answer(self.resources.too_large.get(refusal.code) or answers.refused(refusal))
 
     def refuse_recorded(self, refusal: Refusal, raw: bytes) -> bool:
         """Refuse the request, and record it where its refusal has a reason and its workspace is known."""
@@ -108,16 +107,16 @@ class Request(msgspec.Struct, eq=False):
 
     def record(self, raws: Sequence[bytes], rejections: Sequence[Rejection]) -> None:
         """Record what was rejected, without making the sender wait: it gets its answer either way."""
-        app, name, values = self.app, self.workspace.name, list[bytes]()
+        resources, name, values = self.resources, self.workspace.name, list[bytes]()
         for raw, rejection in zip(raws, rejections, strict=True):
-            app.metrics.events[rejection.reason.value,] += 1
-            values += admission.rejected_values(app.rules.rejected, raw, rejection, name, self.received_at_ms)
-        app.delivery.reject(name, values)
+            resources.metrics.events[rejection.reason.value,] += 1
+            values += admission.rejected_values(resources.rules.rejected, raw, rejection, name, self.received_at_ms)
+        resources.delivery.reject(name, values)
 
-    def answer(self, answer: Answer) -> bool:
+    def answer(self, answer: Response) -> bool:
         """Answer and release what is held; return false, for callers that ask whether to go on."""
         if answer.code in _LIMITS and self.owner != STRANGER:
-            self.app.metrics.limited[self.owner, answer.code] += 1
+            self.resources.metrics.limited[self.owner, answer.code] += 1
         self.leave()
         self.reply(answer)
         return False

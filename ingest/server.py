@@ -26,13 +26,14 @@ from typing import Any, Final
 import structlog
 import uvloop
 
-from ingest.admin import Admin
-from ingest.app import App, Rules
-from ingest.connections import PATIENT, Patience
+from ingest.app import App
 from ingest.delivery import Delivery, Readiness
+from ingest.http.admin import Admin
+from ingest.http.connections import PATIENT, Patience
+from ingest.http.listener import CannotListen, Listener, bind
 from ingest.metrics import Metrics
-from ingest.port import CannotListen, Port, bind
 from ingest.publisher import BadOptions, Publisher
+from ingest.resources import Rules
 from schemas import zones
 from schemas.topics import Topics
 from schemas.workspace import Workspaces
@@ -112,9 +113,9 @@ async def serve(
     metrics = Metrics()
     delivery = deliver(metrics)
     most = raise_file_limit()
-    api = Port(http, App(delivery, config.workspaces, config.rules, metrics), most, config.patience)
+    api = Listener(http, App(delivery, config.workspaces, config.rules, metrics), most, config.patience)
     stop = _Stop(api.connections.last_answers)
-    admin = Port(health, Admin(lambda: (True, ""), lambda: _readiness(stop, api, delivery), metrics.registry), most)
+    admin = Listener(health, Admin(lambda: (True, ""), lambda: _readiness(stop, api, delivery), metrics.registry), most)
     metrics.connections.set_function(lambda: len(api.connections))
     metrics.workspaces_refused.set_function(config.workspaces_refused)
     if config.build:
@@ -164,7 +165,7 @@ class _Stop:
         self._tell()
 
 
-def _readiness(stop: _Stop, api: Port, delivery: Delivery) -> Readiness:
+def _readiness(stop: _Stop, api: Listener, delivery: Delivery) -> Readiness:
     if stop.asked.is_set():
         return Readiness(ready=False, reason="shutting down")
     if delivery.readiness.ready and not api.is_open:
@@ -179,7 +180,7 @@ async def _wait_for_kafka(delivery: Delivery, stop: _Stop) -> None:
         await asyncio.sleep(_START_LOOK_SECONDS)
 
 
-async def _drain(api: Port, stop: _Stop, seconds: float) -> None:
+async def _drain(api: Listener, stop: _Stop, seconds: float) -> None:
     """Serve on; each connection ends with its next answer."""
     if api.is_open:
         with suppress(TimeoutError):

@@ -11,7 +11,7 @@ import pytest
 
 from daymark import admin
 from daymark.setting_types import Address
-from ingest.port import CannotListen
+from ingest.http.listener import CannotListen
 from processor import metrics
 
 

@@ -8,7 +8,7 @@ import json
 from typing import Any, NoReturn
 
 from ingest import answers, batch
-from ingest.answers import Refusal
+from ingest.http.response import Refusal
 from schemas.rejections import Reason
 
 _MOST_BRACKETS = 500  # with more, how deep each reader goes is its own to say

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from prometheus_client import generate_latest
 
 from ingest.app import App
-from ingest.exchange import Head
+from ingest.http.exchange import Head
 from ingest.metrics import Metrics
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from ingest.app import App, Rules
+from ingest.app import App
 from ingest.delivery import Readiness
 from ingest.metrics import Metrics
 from ingest.quota import Quota
+from ingest.resources import Rules
 from schemas.format import compiled
 from schemas.workspace import Workspaces
 from tests.ingest.calls import call, count

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest import answers, batch
-from ingest.answers import Refusal
 from ingest.batch import Parts
+from ingest.http.response import Refusal
 from schemas.rejections import Reason
 from tests.edge import batching
 from tests.edge.batching import MOST_EVENTS, merged

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest import answers
-from ingest.answers import Refusal
 from ingest.body import Gzip
+from ingest.http import response
+from ingest.http.response import Refusal
 
 LIMIT = 1000
 
@@ -36,7 +37,7 @@ def test_truncated_gzip(content: bytes, data: st.DataObject) -> None:
 
 def test_the_limit_itself_passes() -> None:
     """Exactly the limit is accepted, a byte more is not."""
-    for size, expected in ((LIMIT, b" " * LIMIT), (LIMIT + 1, answers.REQUEST_TOO_LARGE)):
+    for size, expected in ((LIMIT, b" " * LIMIT), (LIMIT + 1, response.REQUEST_TOO_LARGE)):
         assert _read([gzip.compress(b" " * size)], Gzip(LIMIT)) == expected
 
 
@@ -48,7 +49,7 @@ def test_bomb_is_refused_while_it_inflates() -> None:
         if isinstance(part, Refusal):
             break
         inflated += len(part)
-    assert part == answers.REQUEST_TOO_LARGE
+    assert part == response.REQUEST_TOO_LARGE
     assert inflated <= LIMIT
 
 
@@ -56,7 +57,7 @@ def test_empty_members_are_no_way_round() -> None:
     """Input that inflates to nothing is bounded, too."""
     assert _read([gzip.compress(b"") * 200], Gzip(100_000)) == answers.MALFORMED_ENCODING
     assert (
-        _read([b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + b"\0\0\0\xff\xff" * LIMIT], Gzip(LIMIT)) == answers.REQUEST_TOO_LARGE
+        _read([b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + b"\0\0\0\xff\xff" * LIMIT], Gzip(LIMIT)) == response.REQUEST_TOO_LARGE
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest import answers, keys
-from ingest.answers import Refusal
+from ingest.http.response import Refusal
 from schemas.workspace import Workspaces, digest
 
 WORKSPACES = Workspaces({}, {digest("key"): "acme", digest("ké€"): "umlaut"})

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from ingest.app import MOST_BYTES, MOST_REQUESTS, App, Rules
+from ingest.app import App
 from ingest.metrics import Metrics
 from ingest.quota import Quota
 from ingest.rate import Buckets
+from ingest.resources import MOST_BYTES, MOST_REQUESTS, Rules
 from schemas.workspace import Workspace, Workspaces, digest
 from tests.ingest import wire
 from tests.ingest.calls import Answered, call, count
@@ -40,9 +41,9 @@ class Api:
         """Return the application, one for each loop."""
         if self._app is None or self._loop is not asyncio.get_running_loop():
             self._loop = asyncio.get_running_loop()
-            extra: dict[str, Any] = {"quota": self.quota, "buckets": self._buckets}
-            self._app = App(self.delivery, self.workspaces, Rules(), self.metrics, **extra)
-            self._app.now = lambda: 0.0
+            shared: dict[str, Any] = {"quota": self.quota, "buckets": self._buckets}
+            self._app = App(self.delivery, self.workspaces, Rules(), self.metrics, **shared)
+            self._app.resources.now = lambda: 0.0
         return self._app
 
     async def send(

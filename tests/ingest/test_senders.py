@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from ingest.app import App, Rules
+from ingest.app import App
 from ingest.metrics import Metrics
+from ingest.resources import Rules
 from schemas import segment, timestamps
 from schemas.identify import Identify
 from tests.ingest.calls import Answered, call

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from ingest import admission
 from ingest.admission import RAW_LIMIT_BYTES
-from ingest.app import App, Rules
+from ingest.app import App
 from ingest.body import PIECE_BYTES, Gzip
 from ingest.counting import COMMAS_PER_EVENT, has_more, is_dense
-from ingest.exchange import Head
+from ingest.http.exchange import Head
 from ingest.intake import SAMPLE_BYTES, Intake
 from ingest.metrics import Metrics
+from ingest.resources import Rules
 from tests.ingest.fake_server import WORKSPACES
 from tests.ingest.fakes import FakeDelivery
 from tests.ingest.test_app import HEADERS, Api
@@ -201,9 +202,9 @@ def test_tiny_parts_take_their_size() -> None:
         for _ in range(50_000):
             intake.feed(b"  ")
         assert isinstance(intake._body, bytearray)
-        assert len(intake._body) == app.quota.size == 100_000
+        assert len(intake._body) == app.resources.quota.size == 100_000
         intake.leave()
-        assert app.quota.size == 0
+        assert app.resources.quota.size == 0
 
     asyncio.run(scene())
 

@@ -103,7 +103,7 @@ def test_a_batch_that_is_late_is_refused(loop: Loop) -> None:
     async def scene() -> None:
         api = Api()
         app = api.app()
-        app.now = lambda: 5.0 if loop.read >= 2 * EVENTS_A_TURN else 0.0
+        app.resources.now = lambda: 5.0 if loop.read >= 2 * EVENTS_A_TURN else 0.0
         assert (await api.send("calm", BATCH, PATH)).code == "overloaded"
         assert loop.read == 2 * EVENTS_A_TURN
         assert (api.quota.count, api.delivery.queue.count, api.delivery.published) == (0, 0, [])

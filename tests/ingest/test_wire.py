@@ -8,8 +8,9 @@ import threading
 
 import pytest
 
-from ingest import connection, intake
-from ingest.port import TICK_SECONDS
+from ingest import intake
+from ingest.http import connection
+from ingest.http.listener import TICK_SECONDS
 from tests.ingest import wire
 from tests.ingest.conftest import Server
 from tests.ingest.wire import event, post, request

@@ -2,11 +2,11 @@
 
 import pytest
 
-from ingest.answers import MALFORMED_REQUEST
-from ingest.broken import Broken
-from ingest.exchange import Head
-from ingest.framing import Framing
-from ingest.heads import _LONGEST_BYTES, _MOST, FORGET_SECONDS, Heads, Parsed
+from ingest.http.broken import Broken
+from ingest.http.exchange import Head
+from ingest.http.framing import Framing
+from ingest.http.head_cache import _LONGEST_BYTES, _MOST, FORGET_SECONDS, HeadCache, Parsed
+from ingest.http.response import MALFORMED_REQUEST
 
 POST = b"POST /v1/i?a HTTP/1.1\r\nHost: h\r\nAuthorization: Basic a2V5Og==\r\nContent-Length: 4\r\n\r\n"
 GET = b"GET /livez HTTP/1.1\r\nhost: h\r\n\r\n"
@@ -29,7 +29,7 @@ Said = list[object]
 class Told:
     """Writes down what a connection's requests come to."""
 
-    def __init__(self, heads: Heads) -> None:
+    def __init__(self, heads: HeadCache) -> None:
         self.said: Said = []
         self._framing = Framing(self, heads)
 
@@ -57,7 +57,7 @@ class Told:
 @pytest.mark.parametrize("pieces", REQUESTS.values(), ids=REQUESTS)
 def test_a_known_head_means_what_it_meant(pieces: list[bytes]) -> None:
     """On its own connection and on another one, and so does what follows it."""
-    heads = Heads()
+    heads = HeadCache()
     first, second = Told(heads), Told(heads)
     parsed = first.read(pieces)
     assert "end" in parsed
@@ -68,14 +68,14 @@ def test_a_known_head_means_what_it_meant(pieces: list[bytes]) -> None:
 
 
 def test_a_known_head_does_without_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = Told(Heads())
+    told = Told(HeadCache())
     told.read([POST + b"body"])
     monkeypatch.setattr(Framing, "on_message_begin", lambda _: pytest.fail("it was parsed again"))
     assert told.read([POST + b"body"])[-1] == "end"
 
 
 def test_what_is_refused_is_refused_again() -> None:
-    heads = Heads()
+    heads = HeadCache()
     for _ in range(2):
         with pytest.raises(Broken) as refused:
             Told(heads).read([POST.replace(b"Host: h", b"Host: a b") + b"body"])
@@ -84,7 +84,7 @@ def test_what_is_refused_is_refused_again() -> None:
 
 def test_heads_are_forgotten() -> None:
     """API keys stand in them."""
-    heads, parsed = Heads(), Parsed(Head(b"GET", b"/", {}), 0)
+    heads, parsed = HeadCache(), Parsed(Head(b"GET", b"/", {}), 0)
     heads.forget(100.0)
     heads.keep(GET, parsed)
     heads.forget(99.9 + FORGET_SECONDS)
@@ -94,7 +94,7 @@ def test_heads_are_forgotten() -> None:
 
 
 def test_few_heads_are_kept_and_no_long_ones() -> None:
-    heads, parsed = Heads(), Parsed(Head(b"GET", b"/", {}), 0)
+    heads, parsed = HeadCache(), Parsed(Head(b"GET", b"/", {}), 0)
     long = b"x" * (_LONGEST_BYTES + 1)
     heads.keep(long, parsed)
     raws = [b"%d" % number for number in range(_MOST + 1)]

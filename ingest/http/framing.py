@@ -1,20 +1,21 @@
 """Splits the HTTP/1.1 byte stream of a client into requests: heads, bodies, ends. Knows no socket and no clock.
 
-Heads that `heads` does not know, and trailers, are parsed by httptools; bodies are cut out here. Invariant: one call
-begins one request at most, and reads no further than to its end, so that whoever calls decides before every request
-whether it is begun.
+Its states: `in_head`, a head was begun and is not whole; `in_body`, a body, or its trailers, are awaited; neither,
+between two requests. `more` says that bytes lie here unread. A head that `head_cache` has skips the parser (httptools),
+which reads the others, and trailers; bodies are cut out here. Invariant: one call begins one request at most, and reads
+no further than to its end, so that whoever calls decides before every request whether it is begun.
 """
 
 from typing import Final, Protocol
 
 import httptools
 
-from ingest import answers, broken, head
-from ingest.answers import Header
-from ingest.broken import Broken
-from ingest.chunks import Chunks
-from ingest.exchange import Head
-from ingest.heads import Heads, Parsed
+from ingest.http import broken, head, response
+from ingest.http.broken import Broken
+from ingest.http.chunks import Chunks
+from ingest.http.exchange import Head
+from ingest.http.head_cache import HeadCache, Parsed
+from ingest.http.response import Header
 
 HEAD_LIMIT_BYTES: Final = 32 * 1024  # of a head, and of trailers
 
@@ -63,7 +64,7 @@ class Framing:
         head_bytes: of the head, the line breaks before it, or the trailers, so far.
     """
 
-    def __init__(self, requests: Requests, heads: Heads) -> None:
+    def __init__(self, requests: Requests, heads: HeadCache) -> None:
         self._requests, self._heads = requests, heads
         self._parser = self._new_parser()
         self._data, self._at = b"", 0  # what came, and how much of it was read
@@ -142,7 +143,7 @@ class Framing:
         version = "1.1" if is_1_1 else parser.get_http_version()  # which is slow
         is_1_1 = is_1_1 or version == "1.1" or head.is_later(version)
         if not head.is_clear(version, lines, headers, is_1_1):
-            raise Broken(answers.MALFORMED_REQUEST)
+            raise Broken(response.MALFORMED_REQUEST)
         chunked, length = b"transfer-encoding" in headers, int(headers.get(b"content-length", 0))
         if whole is not None and (chunked or len(whole) > self._at + length):
             raise _InPieces
@@ -211,7 +212,7 @@ class Framing:
         part, self._at = data[at:end], end
         self.head_bytes += end - at
         if self.head_bytes > HEAD_LIMIT_BYTES:
-            raise Broken(answers.MALFORMED_REQUEST)
+            raise Broken(response.MALFORMED_REQUEST)
         target, is_offer = (self._target if self.in_head else b""), False
         try:
             if not self._unknown:
@@ -244,7 +245,7 @@ class Framing:
         self._line = b"" if self._target and not self._unknown else self._line + part
         why = None
         if self._unknown:
-            why = answers.UNKNOWN_METHOD if target else head.refusal_of_method(self._line)
+            why = response.UNKNOWN_METHOD if target else head.refusal_of_method(self._line)
         if why is not None:
             raise Broken(why)
 
@@ -252,7 +253,7 @@ class Framing:
         """Read the head again without the offer of another protocol, as one of HTTP/1.1."""
         method, version = self._parser.get_method(), self._parser.get_http_version()
         if method == b"CONNECT":
-            raise Broken(answers.MALFORMED_REQUEST)
+            raise Broken(response.MALFORMED_REQUEST)
         again = head.without_offer(method, self._target, version, self._lines)
         self._parser = self._new_parser()
         self._parser.feed_data(again)
@@ -278,7 +279,7 @@ class Framing:
 
     def _feed(self, part: bytes) -> None:
         if not self._body.feed(part):
-            raise Broken(answers.REQUEST_TOO_LARGE)
+            raise Broken(response.REQUEST_TOO_LARGE)
 
     def _read_trailer(self) -> None:
         """Read one line behind the last chunk; the parser finds the empty one, which is the end."""
@@ -286,5 +287,5 @@ class Framing:
         part, self._at = self._data[self._at : end], end
         self.head_bytes += len(part)
         if self.head_bytes > HEAD_LIMIT_BYTES:
-            raise Broken(answers.MALFORMED_REQUEST)
+            raise Broken(response.MALFORMED_REQUEST)
         self._parser.feed_data(part)

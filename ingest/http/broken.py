@@ -3,9 +3,9 @@
 import httptools
 import structlog
 
-from ingest import answers
-from ingest.answers import Refusal
-from ingest.chunks import BadChunks
+from ingest.http import response
+from ingest.http.chunks import BadChunks
+from ingest.http.response import Refusal
 
 log = structlog.get_logger()
 
@@ -31,6 +31,6 @@ def why(error: Exception) -> Refusal:
     if isinstance(cause, Broken):
         return cause.why
     if isinstance(cause, (httptools.HttpParserError, BadChunks)):
-        return answers.MALFORMED_REQUEST
+        return response.MALFORMED_REQUEST
     log.error("request.failed", exc_info=cause)
-    return answers.INTERNAL_ERROR
+    return response.INTERNAL_ERROR

@@ -8,21 +8,15 @@ came whole are answered, whatever follows them.
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-import structlog
-
-from ingest import answers
-from ingest.answers import Answer, Refusal
-from ingest.broken import Broken
-from ingest.exchange import Head
-from ingest.framing import Framing
-from ingest.turn import Turn
-
-if TYPE_CHECKING:
-    from ingest.connections import Connections
-
-log = structlog.get_logger()
+from ingest.http import response
+from ingest.http.broken import Broken
+from ingest.http.connections import Connections
+from ingest.http.exchange import Head
+from ingest.http.framing import Framing
+from ingest.http.response import Refusal, Response
+from ingest.http.turn import Turn
 
 REQUEST_SECONDS: Final = 4.0  # for a head to arrive; within as many a body must bring what the minimum rate asks for
 UNREAD_SECONDS: Final = 10.0  # within which a client must take what the same rate asks for, of answers sent to it
@@ -38,7 +32,7 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Connection(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, connections: "Connections") -> None:
+    def __init__(self, connections: Connections) -> None:
         self._connections, self._app, self._loop = connections, connections.app, connections.loop
         self._framing = Framing(self, connections.heads)
         self._transport: asyncio.Transport
@@ -58,7 +52,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]  # asyncio has one type for all kinds
         self._go_on()
         if not self._connections.admit(self):
-            self._break(answers.OVERLOADED)
+            self._break(response.OVERLOADED)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Forget the connection. Requests that were read go on: their events are not lost with their client."""
@@ -140,7 +134,7 @@ class Connection(asyncio.Protocol):
             return
         framing = self._framing
         if not self._ended and (framing.in_head or framing.in_body or framing.head_bytes):
-            self._break(answers.TOO_SLOW)
+            self._break(response.TOO_SLOW)
         else:
             self._close()
 
@@ -231,11 +225,11 @@ class Connection(asyncio.Protocol):
         """Let a client that sent `Expect` send its body, or refuse the body at once."""
         turn.awaits_word = False
         if turn.answer is not None:
-            self._break(answers.REQUEST_TOO_LARGE)
+            self._break(response.REQUEST_TOO_LARGE)
         elif not turn.received:
             self._transport.write(_CONTINUE)
 
-    def _send(self, answer: Answer, turn: Turn) -> None:
+    def _send(self, answer: Response, turn: Turn) -> None:
         transport, shared = self._transport, self._connections
         if transport.is_closing():
             return
@@ -265,7 +259,7 @@ class Connection(asyncio.Protocol):
             self._turns.append(turn)
         self._end_reading()
         self._followed = turn.last = True
-        turn.cut(answers.refused(why))
+        turn.cut(response.refused(why))
 
     def _end_reading(self) -> None:
         """Begin no further request."""

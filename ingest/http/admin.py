@@ -8,9 +8,9 @@ from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from ingest import answers
-from ingest.answers import Answer
-from ingest.exchange import Head, Reply
+from ingest.http import response
+from ingest.http.exchange import Head, Reply
+from ingest.http.response import Response
 
 METHODS: Final = (b"GET", b"HEAD")
 
@@ -28,7 +28,7 @@ class Admin:
 
     def __init__(self, alive: Check, ready: Check, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self._pages: dict[bytes, Callable[[], Answer]] = {
+        self._pages: dict[bytes, Callable[[], Response]] = {
             b"/livez": lambda: _health("alive", alive),
             b"/readyz": lambda: _health("ready", ready),
             b"/metrics": self._metrics,
@@ -40,22 +40,22 @@ class Admin:
         if page is None:
             reply(_NOT_FOUND)
         elif head.method not in METHODS:
-            reply(answers.refused(answers.METHOD_NOT_ALLOWED, (b"allow", b", ".join(METHODS))))
+            reply(response.refused(response.METHOD_NOT_ALLOWED, (b"allow", b", ".join(METHODS))))
         else:
             reply(page())
 
-    def answered(self, answer: Answer, seconds: float, received: int) -> None:
+    def answered(self, answer: Response, seconds: float, received: int) -> None:
         """As the port says: nobody counts these."""
 
-    def _metrics(self) -> Answer:
-        return answers.made(200, "", [(b"content-type", CONTENT_TYPE_LATEST.encode())], generate_latest(self._registry))
+    def _metrics(self) -> Response:
+        return response.build(200, [(b"content-type", CONTENT_TYPE_LATEST.encode())], generate_latest(self._registry))
 
 
-_NOT_FOUND: Final = answers.json_answer(
+_NOT_FOUND: Final = response.json_response(
     404, {"success": False, "code": "not_found", "message": "Not found; try /livez, /readyz or /metrics"}
 )
 
 
-def _health(name: str, check: Check) -> Answer:
+def _health(name: str, check: Check) -> Response:
     good, reason = check()
-    return answers.json_answer(200 if good else 503, {name: good, "reason": reason})
+    return response.json_response(200 if good else 503, {name: good, "reason": reason})

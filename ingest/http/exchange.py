@@ -9,9 +9,9 @@ from typing import Protocol
 
 import msgspec
 
-from ingest.answers import Answer
+from ingest.http.response import Response
 
-Reply = Callable[[Answer], None]
+Reply = Callable[[Response], None]
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
@@ -28,7 +28,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     headers: Mapping[bytes, bytes]
 
 
-class Intake(Protocol):
+class Receiver(Protocol):
     """Receives the body of one request."""
 
     def feed(self, data: bytes) -> None:
@@ -40,17 +40,17 @@ class Intake(Protocol):
     def leave(self) -> None:
         """The client left before the body was complete; release what is held."""
 
-    def cut(self, answer: Answer) -> None:
+    def cut(self, answer: Response) -> None:
         """Learn the same, and give this answer, as one of the application's own."""
 
 
 class Application(Protocol):
     """Handles the requests of one port."""
 
-    def begin(self, head: Head, reply: Reply) -> Intake | None:
+    def begin(self, head: Head, reply: Reply) -> Receiver | None:
         """Return who takes the body of a request; None: it was answered."""
 
-    def answered(self, answer: Answer, seconds: float, received: int) -> None:
+    def answered(self, answer: Response, seconds: float, received: int) -> None:
         """Observe every response, including those to malformed requests.
 
         Args:

@@ -6,7 +6,7 @@ kept is bounded, and forgotten after some seconds, since API keys stand in it.
 
 from typing import Final, NamedTuple
 
-from ingest.exchange import Head
+from ingest.http.exchange import Head
 
 FORGET_SECONDS: Final = 10.0
 
@@ -21,7 +21,7 @@ class Parsed(NamedTuple):
     length: int
 
 
-class Heads:
+class HeadCache:
     """The heads that are known for now."""
 
     __slots__ = ("_forget_at", "_known", "find")

@@ -6,8 +6,8 @@ import socket
 import pytest
 
 from ingest import answers
-from ingest.exchange import Head, Reply
-from ingest.port import CannotListen, Port, bind, shown
+from ingest.http.exchange import Head, Reply
+from ingest.http.listener import CannotListen, Listener, bind, shown
 from tests.ingest import wire
 
 
@@ -45,7 +45,7 @@ def test_taken_since() -> None:
     async def scene() -> None:
         first = bind(("127.0.0.1", 0))
         place = first.getsockname()
-        ports = [Port(bound, Fixed(), 10) for bound in (first, bind(place))]
+        ports = [Listener(bound, Fixed(), 10) for bound in (first, bind(place))]
         await ports[0].open()
         with pytest.raises(CannotListen, match=f"cannot listen on {shown(place)}: .*in use"):
             await ports[1].open()
@@ -59,7 +59,7 @@ def test_queued_connections_are_served() -> None:
     """Connections that the kernel has accepted, and the loop has not, are answered when the port closes."""
 
     async def scene() -> list[wire.Reply]:
-        port = Port(bound := bind(("127.0.0.1", 0)), Fixed(), 100)
+        port = Listener(bound := bind(("127.0.0.1", 0)), Fixed(), 100)
         await port.open()
         place = bound.getsockname()
         links = [wire.connect(place) for _ in range(20)]  # the loop stands still meanwhile: all of them are queued

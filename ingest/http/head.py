@@ -11,8 +11,8 @@ from typing import Final
 
 import httptools
 
-from ingest import answers
-from ingest.answers import Header, Refusal
+from ingest.http import response
+from ingest.http.response import Header, Refusal
 
 # Of two, one reader takes the first and another the last: who sends, to whom, and where a body ends.
 _ONCE: Final = frozenset({b"host", b"authorization", b"content-encoding", b"transfer-encoding"})
@@ -90,8 +90,8 @@ def refusal_of_method(begun: bytes) -> Refusal | None:
         begun: the request from its first byte on, as far as it came.
     """
     if _LINE.match(begun):
-        return answers.UNKNOWN_METHOD
-    return None if _LINE_BEGUN.fullmatch(begun) else answers.MALFORMED_REQUEST
+        return response.UNKNOWN_METHOD
+    return None if _LINE_BEGUN.fullmatch(begun) else response.MALFORMED_REQUEST
 
 
 @lru_cache(_CACHED)

@@ -5,8 +5,8 @@ from typing import Final
 
 import msgspec
 
-from ingest.answers import Answer
-from ingest.exchange import Application, Head, Intake
+from ingest.http.exchange import Application, Head, Receiver
+from ingest.http.response import Response
 
 # A refused request is read to its end before the answer, as most clients look for one only then and take a closed
 # connection for a fault worth repeating. RudderStack's SDK sends up to 4 MB; past this the connection is cut.
@@ -14,7 +14,7 @@ DISCARD_LIMIT_BYTES: Final = 8 * 1024 * 1024
 
 
 class Turn(msgspec.Struct, eq=False):
-    """One request and its answer. Tracked by the collector, since it stands in a circle with its intake.
+    """One request and its answer. Tracked by the collector, since it stands in a circle with its receiver.
 
     Attributes:
         flush: called when the answer may be sent.
@@ -34,19 +34,19 @@ class Turn(msgspec.Struct, eq=False):
     without_body: bool = False
     is_whole: bool = False
     received: int = 0
-    answer: Answer | None = None
-    _intake: Intake | None = None
+    answer: Response | None = None
+    _receiver: Receiver | None = None
     _left: int = DISCARD_LIMIT_BYTES
 
     def begin(self, app: Application, head: Head) -> None:
         """Ask for an answer."""
-        self._intake = app.begin(head, self.reply)
+        self._receiver = app.begin(head, self.reply)
 
     def feed(self, data: bytes) -> bool:
         """Take a part of the body; false when it is unwanted and too large to discard."""
         self.received += len(data)
-        if self._intake is not None:
-            self._intake.feed(data)
+        if self._receiver is not None:
+            self._receiver.feed(data)
             return True
         self._left -= len(data)
         return self._left >= 0
@@ -54,27 +54,27 @@ class Turn(msgspec.Struct, eq=False):
     def end(self) -> None:
         """The body is complete."""
         self.is_whole = True
-        if self._intake is not None:
-            self._intake.end()
+        if self._receiver is not None:
+            self._receiver.end()
         else:
             self.flush()
 
-    def cut(self, answer: Answer) -> None:
+    def cut(self, answer: Response) -> None:
         """The request will never be complete: answer with the refusal now, unless it was already answered."""
         self.is_whole = True
-        if self._intake is not None:
-            self._intake.cut(answer)
+        if self._receiver is not None:
+            self._receiver.cut(answer)
         else:
             self.reply(self.answer or answer)
 
     def leave(self) -> None:
         """Release what was read."""
-        if self._intake is not None:
-            self._intake.leave()
-            self._intake = None
+        if self._receiver is not None:
+            self._receiver.leave()
+            self._receiver = None
 
-    def reply(self, answer: Answer) -> None:
+    def reply(self, answer: Response) -> None:
         """Take the answer."""
-        self._intake, self.answer = None, answer
+        self._receiver, self.answer = None, answer
         if self.is_whole:
             self.flush()

@@ -11,8 +11,9 @@ from typing import Final
 
 import structlog
 
-from ingest.connections import PATIENT, Connections, Patience
-from ingest.exchange import Application
+from ingest.http.connection import Connection
+from ingest.http.connections import PATIENT, Connections, Patience
+from ingest.http.exchange import Application
 
 log = structlog.get_logger()
 
@@ -58,7 +59,7 @@ def shown(address: tuple[str, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-class Port:
+class Listener:
     """One port. To be made within the event loop that serves it.
 
     Args:
@@ -83,7 +84,7 @@ class Port:
         """
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self.connections.connect, sock=self._bound, backlog=_BACKLOG)
+            self._server = await loop.create_server(self._connect, sock=self._bound, backlog=_BACKLOG)
         except OSError as error:
             raise _cannot_listen(self._bound.getsockname()[:2], error) from None
         self._ticking = loop.create_task(self._tick())
@@ -101,7 +102,7 @@ class Port:
         accepted = _queued(self._bound)
         self._server.close()
         for each in accepted:
-            await loop.connect_accepted_socket(self.connections.connect, each)
+            await loop.connect_accepted_socket(self._connect, each)
         if self.connections:
             await asyncio.sleep(_ON_ITS_WAY_SECONDS)
         self.connections.shutdown()
@@ -109,6 +110,10 @@ class Port:
             await asyncio.sleep(_LOOK_SECONDS)
         self.connections.abort()
         self._ticking.cancel()
+
+    def _connect(self) -> Connection:
+        """Return the protocol of a new connection."""
+        return Connection(self.connections)
 
     async def _tick(self) -> None:
         while True:

@@ -1,15 +1,17 @@
-"""All connections of one port: the application, their maximum number, and their deadlines."""
+"""All connections of one port, and what they share: the application, their maximum number, a clock.
+
+Knows of a connection only that it can be looked at, asked to leave, and cut off.
+"""
 
 import asyncio
 import heapq
 from email.utils import formatdate
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 
-from ingest.connection import Connection
-from ingest.exchange import Application
-from ingest.heads import Heads
+from ingest.http.exchange import Application
+from ingest.http.head_cache import HeadCache
 
 log = structlog.get_logger()
 
@@ -32,6 +34,22 @@ class Patience(NamedTuple):
 PATIENT: Final = Patience()
 
 
+class Member(Protocol):
+    """One connection."""
+
+    def check_deadlines(self, now: float) -> None:
+        """Enforce deadlines. `now` is on the loop's clock."""
+
+    def idle_since(self) -> float | None:
+        """Return when the last request began; None: one is being read or answered."""
+
+    def shutdown(self) -> None:
+        """Close once the requests that were begun are answered."""
+
+    def abort(self) -> None:
+        """Cut the connection off."""
+
+
 class Connections:
     """All connections of one port, and what they share.
 
@@ -45,28 +63,24 @@ class Connections:
         self.app, self.most = app, most
         self.keep_alive_s, self.bytes_s = patience
         self.loop = asyncio.get_running_loop()
-        self.heads = Heads()
-        self.open: set[Connection] = set()
+        self.heads = HeadCache()
+        self.open: set[Member] = set()
         self.leaving = False  # each answer is its connection's last
-        self._evicted: set[Connection] = set()  # closed to make room, and not gone yet
+        self._evicted: set[Member] = set()  # closed to make room, and not gone yet
         self._may_evict = True
         self._tell_date()
-
-    def connect(self) -> Connection:
-        """Return the protocol of a new connection."""
-        return Connection(self)
 
     def __len__(self) -> int:
         return len(self.open) + len(self._evicted)
 
-    def admit(self, connection: Connection) -> bool:
+    def admit(self, connection: Member) -> bool:
         """Count a new connection; false if there are too many. The longest idle ones are closed before that happens."""
         if len(self.open) >= self.most - self.most // _SPARE and self._may_evict:
             self._evict()
         self.open.add(connection)
         return len(self.open) <= self.most
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: Member) -> None:
         """Count a connection no more."""
         self.open.discard(connection)
         self._evicted.discard(connection)

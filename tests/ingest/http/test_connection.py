@@ -14,9 +14,8 @@ import pytest
 import uvloop
 
 from ingest import answers, openapi
-from ingest.answers import Answer
-from ingest.app import App, Rules
-from ingest.connection import (
+from ingest.app import App
+from ingest.http.connection import (
     LINGER_BYTES,
     LINGER_SECONDS,
     MOST_TURNS,
@@ -25,9 +24,11 @@ from ingest.connection import (
     UNREAD_SECONDS,
     Connection,
 )
-from ingest.connections import Connections, Patience
-from ingest.exchange import Head, Intake, Reply
+from ingest.http.connections import Connections, Patience
+from ingest.http.exchange import Head, Receiver, Reply
+from ingest.http.response import Response
 from ingest.metrics import Metrics
+from ingest.resources import Rules
 from tests.ingest.fake_server import WORKSPACES
 from tests.ingest.fakes import FakeDelivery
 from tests.ingest.wire import event, post, request
@@ -95,13 +96,13 @@ class Transport:
 class Asked:
     """An application that answers when a test says so, or at once."""
 
-    def __init__(self, at_once: Answer | None = None) -> None:
+    def __init__(self, at_once: Response | None = None) -> None:
         self.at_once, self.begun = at_once, 0
         self.replies: deque[Reply] = deque()
         self.parts: list[bytes] = []
         self.left = 0
 
-    def begin(self, head: Head, reply: Reply) -> Intake | None:
+    def begin(self, head: Head, reply: Reply) -> Receiver | None:
         self.begun += 1
         if self.at_once is not None:
             reply(self.at_once)
@@ -109,7 +110,7 @@ class Asked:
         self.replies.append(reply)
         return self
 
-    def answered(self, answer: Answer, seconds: float, received: int) -> None:
+    def answered(self, answer: Response, seconds: float, received: int) -> None:
         """Nobody counts."""
 
     def feed(self, data: bytes) -> None:
@@ -121,7 +122,7 @@ class Asked:
     def leave(self) -> None:
         self.left += 1
 
-    def cut(self, answer: Answer) -> None:
+    def cut(self, answer: Response) -> None:
         self.leave()
         self.replies.pop()(answer)
 
@@ -135,7 +136,7 @@ class Scene:
         self.port.loop = self.clock  # type: ignore[assignment]
 
     def open(self) -> tuple[Connection, Transport]:
-        connection, transport = self.port.connect(), Transport()
+        connection, transport = Connection(self.port), Transport()
         connection.connection_made(transport)  # type: ignore[arg-type]
         return connection, transport
 
@@ -156,7 +157,7 @@ def test_nothing_is_left_of_a_closed_connection() -> None:
 
     async def play() -> None:
         connections = Connections(App(FakeDelivery(), lambda: WORKSPACES, Rules(), Metrics()), 10_000)
-        server = await asyncio.get_running_loop().create_server(connections.connect, "127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(lambda: Connection(connections), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         for sent in (WHOLE, post(event(), b"Connection: close"), WHOLE[:-5], b"POST /v1", b"nonsense\r\n\r\n", GET * 3):
             for _ in range(250):
