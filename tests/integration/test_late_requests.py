@@ -144,6 +144,7 @@ class Scene:
         }
         sink = Sink(producer, self._road.topics.events, timeouts.budget_ms(TRANSACTION_MS) / 1000)
         self.sources.append(RefusedOnce(member, self._road.topics.events, 10_000, lambda: b"mark"))
+        self.sources[-1].join()
         return Session(self.sources[-1], sink)
 
 
