@@ -48,7 +48,7 @@ def registered(registry: Registry, topic: str, codec: Codec) -> Codec:
     answer, why = _ask(registry, subject, ours), "nor may it be registered, by DAYMARK_SCHEMA_REGISTRY_REGISTER"
     if answer is None and registry.may_register:
         try:
-            answer, why = _ask(registry, f"{subject}/versions", ours), "nor a place to register it; is the URL right?"
+            answer, why = _ask(registry, f"{subject}/versions", ours), "nor an endpoint to register it; check the URL"
         except _Refused as error:
             why = error.message
     answer = answer or _same(registry, subject, codec)
@@ -124,7 +124,7 @@ def _answer(opener: OpenerDirector, registry: Registry, site: Site, path: str, d
             where = _elsewhere(error, where)
         except (OSError, HTTPException, ValueError, TypeError, RecursionError) as error:
             raise _Away(f"{where} ({_line(getattr(error, 'reason', None) or repr(error))})") from None
-    raise _Away(f"{where} (it redirects without end)")
+    raise _Away(f"{where} (redirect loop)")
 
 
 def _elsewhere(error: HTTPError, where: str) -> str:

@@ -67,7 +67,9 @@ def _committed(reader: Consumer, partitions: list[TopicPartition]) -> list[Topic
         return reader.committed(partitions, _ANSWER_S)
     except KafkaException as error:
         log.warning(
-            "offsets.unknown", error=error.args[0].str(), advice="a loss of claims before this start would go unnoticed"
+            "offsets.unknown",
+            error=error.args[0].str(),
+            advice="a loss of claims before this start would not be detected",
         )
         return []
 

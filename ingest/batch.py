@@ -1,7 +1,7 @@
 """A batch -> its events, each with the very bytes that were received, and the batch's defaults under them.
 
 `{"batch": […], "context": {…}, "integrations": {…}}`, or a bare list (contract, section 2). What each event says is
-not looked at: `schemas.segment.read` judges every one alone. Invariant: an event that lacks nothing of the defaults
+not checked: `schemas.segment.read` judges every one alone. Invariant: an event that lacks nothing of the defaults
 keeps its bytes.
 """
 

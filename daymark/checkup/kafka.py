@@ -58,7 +58,7 @@ def look(ground: Ground) -> Iterator[Finding]:
 
 def _unasked(about: str, error: KafkaException) -> Finding:
     why = error.args[0].str()
-    return warning(about, f"not looked at: {why}", "grant Describe and DescribeConfigs to whoever runs doctor")
+    return warning(about, f"not checked: {why}", "grant Describe and DescribeConfigs to the user that runs doctor")
 
 
 def _topics(ground: Ground) -> Iterator[Finding]:
@@ -68,13 +68,13 @@ def _topics(ground: Ground) -> Iterator[Finding]:
     copies = min(topic_states.MOST_REPLICAS, len(ground.cluster.brokers))
     for topic in ground.found.topics.all():
         if topic.name not in there:
-            yield fault(topic.name, "is not there", "`daymark topics` makes it")
+            yield fault(topic.name, "is not there", "`daymark topics` creates it")
             continue
         wanted = topic_states.want(topic, max(partitions), copies)
         wrong = [*topic_states.differences(wanted, there[topic.name])]
         for each in wrong:
             made = fault if any(word in each for word in _WORKS_AGAINST) else warning
-            yield made(topic.name, each, "`daymark topics` tells how it should be; kafka-configs.sh alters it")
+            yield made(topic.name, each, "`daymark topics` shows what is expected; kafka-configs.sh changes it")
         if not wrong:
             yield ok(topic.name, f"{there[topic.name].partitions} partitions, {there[topic.name].replication} copies")
 
@@ -92,11 +92,13 @@ def _timeouts(ground: Ground) -> Iterator[Finding]:
             bound = "most" if is_most else "least"
             variable = f"DAYMARK_{setting.upper()}"
             yield fault(
-                "time-outs", f"{variable} is {value}, the broker's {name} {told[name]}", f"it may be that at {bound}"
+                "time-outs",
+                f"{variable} is {value}, the broker's {name} {told[name]}",
+                f"the broker's limit is {bound}",
             )
     if not wrong:
         both = f"session {found.session_timeout_ms} ms, transaction {found.transaction_timeout_ms} ms"
-        yield ok("time-outs", f"{both}: the broker takes both")
+        yield ok("time-outs", f"{both}: the broker accepts both")
 
 
 # A broker's limits: of which setting, and whether it is the most or the least.
@@ -126,9 +128,11 @@ def _rights(ground: Ground) -> Iterator[Finding]:
         if allowed is not None and needed[name] not in allowed:
             lacking.append(f"{needed[name].name.capitalize()} on topic {name}")
     if lacking:
-        yield warning("rights", f"this user is no worker: {', '.join(lacking)}", "grant them to the workers' user")
+        yield warning(
+            "rights", f"this user lacks a worker's permissions: {', '.join(lacking)}", "grant them to the workers' user"
+        )
     else:
-        yield ok("rights", "this user may do with the topics what a worker does")
+        yield ok("rights", "this user has a worker's permissions on the topics")
 
 
 def _group(ground: Ground) -> Iterator[Finding]:
@@ -141,20 +145,20 @@ def _group(ground: Ground) -> Iterator[Finding]:
     total, most = sum(lag.values()), max(lag.values())
     said = f"{found.group}: {len(present)} members, {total:,} events to read, {most:,} in one partition at most"
     if not present:
-        yield warning("group", said, "start workers: `daymark process`; is DAYMARK_GROUP theirs?")
+        yield warning("group", said, "start workers with `daymark process`, and check that DAYMARK_GROUP is theirs")
     elif len(present) > len(partitions):
-        yield warning("group", said, f"more members than its {len(partitions)} partitions: some have nothing to do")
+        yield warning("group", said, f"more members than its {len(partitions)} partitions: some are idle")
     else:
         yield ok("group", said)
     beyond = [number for number, (_, end) in bounds.items() if (stands[number] or 0) > end]
     if beyond:
-        advice = "the topic was truncated or made anew: workers begin at its earliest event; docs/kafka.md"
+        advice = "the topic was truncated or recreated: workers start at its earliest event; see docs/kafka.md"
         yield fault("offsets", f"committed beyond the end of partitions {_listed(beyond)}", advice)
     gone = sum(max(0, first - at) for number, (first, _) in bounds.items() if (at := stands[number]) is not None)
     if gone:
         yield fault(
             "retention",
-            f"{gone:,} events were deleted before they were read",
+            f"{gone:,} events were deleted by retention before they were consumed",
             "raise retention.ms, or run more workers",
         )
 
@@ -172,10 +176,10 @@ def _transactions(ground: Ground) -> Iterator[Finding]:
                 if since_ms is not None and time.time_ns() // 1_000_000 - since_ms > limit_ms:
                     standing.append(f"{topic.name} {number}:{stable[number][1]}")
     if standing:
-        advice = "kafka-transactions.sh find-hanging, then abort; docs/guarantee.md says what that may cost"
+        advice = "kafka-transactions.sh find-hanging, then abort; docs/guarantee.md says what may be discarded"
         yield fault("transactions", f"open for over {limit_ms / 1000:.0f} s at {', '.join(standing)}", advice)
     else:
-        yield ok("transactions", "none that holds readers up")
+        yield ok("transactions", "none hanging")
 
 
 def _written_ms(consumer: Consumer, topic: str, partition: int, offset: int) -> int | None:

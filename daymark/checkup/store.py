@@ -25,19 +25,19 @@ def look(found: Settings) -> Iterator[Finding]:
             facts = store.facts(found.redis)
         except ClaimsAway as error:
             yield fault(
-                "store", str(error), "start it, or correct DAYMARK_REDIS; workers pause meanwhile, and lose nothing"
+                "store", str(error), "start it, or correct DAYMARK_REDIS; meanwhile workers pause, and nothing is lost"
             )
             return
         except Fatal as error:
-            yield fault("store", str(error), "see docs/store.md; a worker exits for this")
+            yield fault("store", str(error), "see docs/store.md; workers exit with this fault")
             return
         policy = claims.policy()
     yield ok("store", f"{facts.get('server', 'it')} {facts.get('version', '')} answers".replace("  ", " "))
     if is_stranger:
         yield warning(
             "claims",
-            "the store has keys, and none of this installation's",
-            "if workers have run before, DAYMARK_CLAIM_KEY, DAYMARK_TOPIC_PREFIX or DAYMARK_REDIS is not theirs",
+            "the store has keys, but none of this installation",
+            "if workers have run before, use their DAYMARK_CLAIM_KEY, DAYMARK_TOPIC_PREFIX and DAYMARK_REDIS",
         )
     yield _policy(policy)
     yield from _facts(facts)
@@ -46,47 +46,57 @@ def look(found: Settings) -> Iterator[Finding]:
 def _claim_key(found: Settings) -> Finding:
     if found.claim_key is None:
         return warning(
-            "claim key", "none is set: day keys can be guessed from e-mails", "set DAYMARK_CLAIM_KEY (_FILE)"
+            "claim key", "not set: e-mail addresses can be guessed from day keys", "set DAYMARK_CLAIM_KEY (_FILE)"
         )
     if found.claim_key == PUBLISHED_CLAIM_KEY:
-        return warning(
-            "claim key", "it is the published one of docker-compose.yml", "set one of your own before production"
-        )
+        return warning("claim key", "the published one of docker-compose.yml", "set one of your own before production")
     return ok("claim key", "one of your own")
 
 
 def _policy(policy: str | None) -> Finding:
     if policy is None:
         return warning(
-            "eviction", "the store does not say its policy", "grant +config|get, and see that it is noeviction"
+            "eviction",
+            "the store does not report its eviction policy",
+            "grant +config|get, or make sure that it is noeviction",
         )
     if policy != "noeviction":
-        return fault("eviction", f"{policy}: claims get lost when it is full", "CONFIG SET maxmemory-policy noeviction")
+        return fault(
+            "eviction", f"{policy}: claims are evicted when memory is full", "CONFIG SET maxmemory-policy noeviction"
+        )
     return ok("eviction", policy)
 
 
 def _facts(facts: Mapping[str, str]) -> Iterator[Finding]:
     if not facts:
-        yield warning("store's state", "not told: a cluster, or no right to INFO", "grant +info to whoever runs doctor")
+        yield warning(
+            "store's state",
+            "unknown: the store is a cluster, or +info is not granted",
+            "grant +info to the user that runs doctor",
+        )
         return
     if facts["role"] != "master":
-        yield fault("role", f"a {facts['role']}: it takes no claims", "give DAYMARK_REDIS the primary's address")
+        yield fault("role", f"a {facts['role']}: it cannot store claims", "set DAYMARK_REDIS to the primary's address")
     if facts["aof_enabled"] == "1":
         yield ok("persistence", "an append-only file")
     else:
         yield warning(
-            "persistence", "no append-only file: a restart loses claims", "CONFIG SET appendonly yes, and in its file"
+            "persistence",
+            "no append-only file: a restart loses claims",
+            "set appendonly yes (CONFIG SET, and in the configuration file)",
         )
     used, most = int(facts["used_memory"]), int(facts["maxmemory"])
-    said = f"{used / 1e6:,.0f} MB used, {f'of {most / 1e6:,.0f}' if most else 'without a limit of its own'}"
+    said = f"{used / 1e6:,.0f} MB used, {f'of {most / 1e6:,.0f}' if most else 'no maxmemory set'}"
     if most and used > most * _FULL:
-        yield warning("memory", said, "raise maxmemory: full, it pauses the workers")
+        yield warning("memory", said, "raise maxmemory: workers pause while the store is full")
     else:
         yield ok("memory", said)
     skew_s = abs(time.time() - int(facts["server_time_usec"]) / 1e6)
     if skew_s > _SKEW_S:
         yield warning(
-            "clock", f"the store's differs by {skew_s:,.0f} s", "let NTP set both: lag and --since go by clocks"
+            "clock",
+            f"the store's differs by {skew_s:,.0f} s",
+            "synchronise both with NTP: lag and --since depend on the clocks",
         )
     else:
-        yield ok("clock", "the store's agrees")
+        yield ok("clock", "agrees with the store's")

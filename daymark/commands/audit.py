@@ -1,4 +1,4 @@
-"""`daymark audit`: what must be in the output topics, against what is committed there (contract, sections 4 to 7).
+"""`daymark audit`: compares the output topics with what the raw events require (contract, sections 4 to 7).
 
 Reads options, wires, shows. What must be is told by segment.events alone, up to what the group has committed.
 """
@@ -52,21 +52,21 @@ def command(**options: Any) -> None:
     """Compare committed results with what the raw events require.
 
     Reads segment.events up to the group's committed offsets, works out every interaction, rejection and property that
-    must come of it, and compares the output topics, read committed. The exit status is 0 when all is right, 3 when
-    anything differs or the lag is over --max-lag, 1 when it could not be judged. Nobody's offsets are moved; it may run
-    beside the workers.
+    must result from it, and compares these with the output topics, read committed. The exit status is 0 when there is
+    no difference, 3 when anything differs or the lag is over --max-lag, 1 when nothing could be compared. No offsets
+    are moved; it may run alongside the workers.
 
     \b
-    What to know when something is found:
-    - The same record of the same event once more is not an error: an offset reset does that. Where there was none,
+    How to interpret findings:
+    - A repeated record of the same event is not an error: an offset reset causes that. If there was none,
       --no-replays makes it one.
-    - Days, descriptions and formats are those of the workspaces file and of the tz database as they are now. What was
-      emitted before either changed differs: begin with --since after the change.
-    - With --since, earlier events are not seen: whether one of them should have won a day is unknown, but that one of
-      those seen came before the winner is found, and so is that nobody won.
-    - Events older than what the output topics keep are not judged: what came of them may be deleted.
-    - Once Redis lost keys, or they expired (DAYMARK_CLAIM_DAYS), a later event of a day is emitted under the same id:
-      doubled, and when compaction has left one, the wrong winner. A property's older change is stale likewise.
+    - Days, descriptions and formats follow the current workspaces file and tz database. What was emitted before
+      either changed differs: start with --since after the change.
+    - With --since, earlier events are not read: whether one of them should have won a day is unknown. It still finds
+      days that a later event won, and days that no event won, among the events that it reads.
+    - Events older than the retention of the output topics are not judged: their results may have been deleted.
+    - After Redis lost keys, or they expired (DAYMARK_CLAIM_DAYS), a later event of a day is emitted under the same id:
+      doubled, or, when compaction has left one, wrong_winner. Likewise an older change of a property is stale.
     - If segment.events was deleted and recreated, results of the old topic do not match the new one.
     """  # noqa: D301  click's mark
     found = settings.from_environment()

@@ -1,4 +1,4 @@
-"""`daymark claims`: what the store holds of what was committed; what it lost is set again (contract, section 8)."""
+"""`daymark claims`: compares the store's claims with what was committed; restores lost ones (contract, section 8)."""
 
 import json
 import time
@@ -44,12 +44,12 @@ def command() -> None:
 def check(*, as_line: bool) -> None:
     """Count what was committed within the claims' lifetime, and what the store holds of it. Writes nothing.
 
-    The exit status is 3 when some are missing. Few are, of contact-days that are just being committed or expire.
+    The exit status is 3 when claims are missing. A few may be, of contact-days that are being committed or expiring.
     """
     days = _checked()
     _show(days, as_line=as_line, executed=False)
     if any(day.missing for day in days):
-        raise SomethingWrong("claims are missing: `daymark claims rebuild --execute` sets them again")
+        raise SomethingWrong("claims are missing: `daymark claims rebuild --execute` restores them")
 
 
 @command.command()
@@ -57,16 +57,15 @@ def check(*, as_line: bool) -> None:
 @click.option("--force", is_flag=True, help="Write to a store that is not empty but has nothing of this installation.")
 @click.option("--json", "as_line", is_flag=True, help="One line of JSON.")
 def rebuild(*, execute: bool, force: bool, as_line: bool) -> None:
-    """Set claims again from timeline.interactions and contact.traits, after the store has lost them.
+    """Restore claims from timeline.interactions and contact.traits, after the store has lost them.
 
-    Emits nothing. Workers may run: a claim is only set where there is none, and the newest day comes first. Each gets
-    the lifetime that it would have left. Interrupted, or with a store that failed meanwhile, run it again: what is
-    there stays as it is. What workers have emitted a second time before a claim was back stays emitted;
-    `daymark audit` finds it.
+    Emits nothing. Workers may run: a claim is only set where there is none, the newest day first, with its remaining
+    lifetime. If it is interrupted, or the store fails meanwhile, run it again: existing claims are kept. What workers
+    emitted a second time before a claim was restored stays in the topics; `daymark audit` finds it.
     """
     if not execute:
         _show(_checked(), as_line=as_line, executed=False)
-        click.echo("Nothing was written; --execute does it.", err=True)
+        click.echo("Nothing was written; --execute restores the claims.", err=True)
         return
     with _ground() as ground:
         days = [*_rebuilt(ground, force=force)]
@@ -86,8 +85,8 @@ def _rebuilt(ground: _Ground, *, force: bool) -> Iterator[Day]:
         with closing(_claims(found, age)) as claims:
             if age == 0 and not force and claims.is_stranger():
                 raise click.ClickException(
-                    "the store is not empty, and knows nothing of this installation: are DAYMARK_CLAIM_KEY and "
-                    "DAYMARK_TOPIC_PREFIX those of the workers, and is it their database? --force writes all the same"
+                    "the store is not empty, but has nothing of this installation: are DAYMARK_CLAIM_KEY and "
+                    "DAYMARK_TOPIC_PREFIX those of the workers, and is it their database? --force writes anyway"
                 )
             claims.introduce(ground.kafka, None, found.claims_moved_from)
             if age < found.claim_days:
@@ -126,7 +125,7 @@ def _ground() -> Iterator[_Ground]:
             committed = Commitments(there.clients.committed, ends, topics, mark, by_id=by_id, bar=shown)
             yield _Ground(found, committed, kafka, time.time_ns() // 1_000_000)
     except ClaimsAway as error:
-        raise click.ClickException(f"{error}; run it again: what is there stays") from None
+        raise click.ClickException(f"{error}; run it again: existing claims are kept") from None
     except (Fatal, KafkaAway) as error:
         raise click.ClickException(str(error)) from None
 

@@ -1,4 +1,4 @@
-"""`daymark doctor`: looks at everything that a worker rests on, and says what to do (contract, section 8)."""
+"""`daymark doctor`: checks everything that a worker depends on, and says what to do (contract, section 8)."""
 
 import json
 from collections.abc import Iterator
@@ -27,9 +27,9 @@ from schemas import avro
 def command(*, as_line: bool) -> None:
     """Check settings, Kafka, the group and the store; say what to do.
 
-    Each thing is ok, a warning (it works, and should be otherwise) or a fault (it does not work, or the guarantee does
-    not hold). The exit status is 3 when there is a fault. Changes nothing; secrets are not shown. Run it with the
-    settings, and as the user, of a worker.
+    Each finding is ok, a warning (works, but should be changed) or a fault (does not work, or breaks the guarantee).
+    The exit status is 3 when there is a fault. Changes nothing and shows no secrets. Run it with a worker's settings
+    and as its user.
     """
     found = settings.from_environment()
     told = [*sources(found, settings.origins())]
@@ -63,13 +63,15 @@ def _versions() -> Iterator[Finding]:
 def _workspaces(found: Settings) -> Iterator[Finding]:
     if found.workspaces is None:
         yield warning(
-            "workspaces", "no file: ingest knows no API key", "set DAYMARK_WORKSPACES; `daymark keys new NAME`"
+            "workspaces",
+            "no workspaces file: ingest accepts no API key",
+            "set DAYMARK_WORKSPACES; `daymark keys new NAME`",
         )
         return
     known = WorkspacesFile(found.workspaces).current()  # a fault in it is a fault of the settings
     keys = len(known.by_digest)
     said = f"{len(known.by_name)} in {found.workspaces}, {keys} keys"
-    yield ok("workspaces", said) if keys else warning("workspaces", said, "`daymark keys new NAME` makes one")
+    yield ok("workspaces", said) if keys else warning("workspaces", said, "`daymark keys new NAME` creates one")
 
 
 def _registry(found: Settings) -> Iterator[Finding]:
@@ -85,7 +87,7 @@ def _registry(found: Settings) -> Iterator[Finding]:
             registry.registered(reader, topic, codec)
         except click.ClickException as error:
             if found.schema_registry.may_register:
-                yield warning("registry", error.message.partition(":")[0], "a worker registers it at its start")
+                yield warning("registry", error.message.partition(":")[0], "a worker registers it at start-up")
             else:
                 yield fault("registry", error.message, "register it, see docs/readers.md")
         else:

@@ -31,8 +31,8 @@ _ADMIN = Address("127.0.0.1", 8081)
 def command(workers: int) -> None:
     """Run the HTTP API: events in, Kafka out.
 
-    Listens on DAYMARK_HTTP, shows health and metrics on DAYMARK_ADMIN (default 127.0.0.1:8081). On SIGTERM it serves
-    for DAYMARK_DRAIN_S seconds more, not ready, then finishes its requests and leaves; SIGINT skips those seconds.
+    Listens on DAYMARK_HTTP, serves health and metrics on DAYMARK_ADMIN (default 127.0.0.1:8081). On SIGTERM it reports
+    not ready, keeps serving for DAYMARK_DRAIN_S seconds, finishes open requests and exits; SIGINT skips the drain.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server is there to leave in order
     settings = from_environment()

@@ -47,8 +47,8 @@ _as_json = click.option("--json", "as_line", is_flag=True, help="One line of JSO
 def command() -> None:
     """Create, list and revoke API keys of workspaces.
 
-    A workspace has up to two keys, so that they can be rotated: make a new one, bring it into use, revoke the old.
-    A running Daymark sees the change within a second.
+    A workspace has up to two keys, so that they can be rotated: create a new one, deploy it, revoke the old one.
+    A running Daymark picks up changes within a second.
     """
 
 

@@ -31,15 +31,15 @@ _ADMIN: Final = Address("127.0.0.1", 8082)
 def command(workers: int) -> None:
     """Run workers: one interaction per contact per day.
 
-    Each reads its share of segment.events, claims contact-days in Redis and commits interactions, rejections and
+    Each consumes its share of segment.events, claims contact-days in Redis and commits interactions, rejections and
     offsets in one transaction. With --workers N each has a slot NAME-i, and the i-th port from DAYMARK_ADMIN on.
-    SIGTERM lets a worker commit what it holds; it then leaves.
+    On SIGTERM a worker commits its batch and exits.
     """
     settings = from_environment()
     if workers == 1:
         _work(settings)
         return
-    from daymark import worker_wiring  # noqa: F401, PLC0415  once for all: who is started again need not load it
+    from daymark import worker_wiring  # noqa: F401, PLC0415  loaded once: a restarted worker need not load it
     from daymark.prefork import supervise  # noqa: PLC0415
 
     gc.freeze()  # what is loaded stays, and is shared

@@ -1,4 +1,4 @@
-"""`daymark rejected`: dead letters counted, listed, shown and sent again (contract, section 8)."""
+"""`daymark rejected`: counts, lists, shows and resends dead letters (contract, section 8)."""
 
 import heapq
 import json
@@ -38,7 +38,7 @@ _Places = dict[int, set[int]]  # offsets by partition
 
 
 class _Shelf(NamedTuple):
-    """The letters of a stretch of time, and the marks of those that were sent again."""
+    """The dead letters of a time range, and the marks of those that were resent."""
 
     found: Settings
     there: Opened
@@ -47,7 +47,7 @@ class _Shelf(NamedTuple):
     ends: Mapping[int, int]
 
     def letters(self, wanted: Wanted) -> Iterator[tuple[Letter, bool]]:
-        """Yield letters, and of each whether it was sent again."""
+        """Yield dead letters, each with whether it was resent."""
         for letter in self.reader.letters(wanted):
             yield letter, (letter.partition, letter.offset) in self.marks
 
@@ -56,7 +56,7 @@ def _places(_context: click.Context, _parameter: click.Parameter, words: tuple[s
     try:
         return report.places(words)
     except ValueError as error:
-        raise click.BadParameter(f"{error} is no PARTITION:OFFSET.") from None
+        raise click.BadParameter(f"{error} is not PARTITION:OFFSET.") from None
 
 
 def _filters(command: F) -> F:
@@ -110,7 +110,7 @@ def counts(**options: Any) -> None:
 )
 @click.option("--json", "as_lines", is_flag=True, help="One JSON object per line.")
 def listed(**options: Any) -> None:
-    """List them, the newest last."""
+    """List rejected events, the newest last."""
     with _shelf(options) as shelf:
         found = heapq.nlargest(options["last"], shelf.letters(_wanted(options)), key=lambda each: each[0].rejected_ms)
     for letter, is_sent in reversed(found):
@@ -124,9 +124,9 @@ def listed(**options: Any) -> None:
 @click.argument("places", metavar="PARTITION:OFFSET...", nargs=-1, required=True, callback=_places)
 @click.option("--json", "as_lines", is_flag=True, help="One JSON object per line.")
 def show(places: _Places, *, as_lines: bool) -> None:
-    """Show some with their events, the fault marked, and whether they would be taken now.
+    """Show rejected events with the fault marked, and whether they would be accepted now.
 
-    It prints what the sender wrote: personal data. The exit status is 3 when there is no such record.
+    It prints the events, which are personal data. The exit status is 3 when there is no such record.
     """
     missing = {(partition, offset) for partition, offsets in places.items() for offset in offsets}
     with _shelf({}, places) as shelf:
@@ -150,11 +150,11 @@ def show(places: _Places, *, as_lines: bool) -> None:
 @click.option("--execute", is_flag=True, help="Send. Without it, only show what would be sent.")
 @click.option("--json", "as_line", is_flag=True, help="One line of JSON.")
 def resend(places: _Places, **options: Any) -> None:
-    """Send them again after a fix, each at most once.
+    """Resend rejected events after a fix, each at most once.
 
-    An event that would be taken now, by the workspaces file as it is, is put into segment.events as if it came this
-    moment. In the same transaction it is marked in segment.rejected, so that running this again, after a kill too,
-    sends what was not sent and nothing twice. What would be rejected again is left where it is.
+    An event that the current workspaces file would accept is published to segment.events as if it had just been
+    received. In the same transaction it is marked in segment.rejected, so that running this again, even after a kill,
+    sends only what was not sent before. Events that would be rejected again are left alone.
     """
     standings, sent = {standing: Counter[str]() for standing in Standing}, 0
     with _shelf(options, places) as shelf:
@@ -191,8 +191,8 @@ def _say(standings: Mapping[Standing, Counter[str]], sent: int, *, unreadable: i
         click.echo(f"{unreadable:>10,}  cannot be decoded")
     ready = standings[Standing.READY].total()
     if options["execute"]:
-        beside = f"; {ready - sent:,} were sent by another meanwhile" if ready > sent else ""
-        click.echo(f"{sent:,} sent again{beside}.")
+        beside = f"; {ready - sent:,} were resent by another command meanwhile" if ready > sent else ""
+        click.echo(f"{sent:,} resent{beside}.")
     else:
         click.echo("Nothing was sent; --execute sends them." if ready else "There is nothing to send.")
 

@@ -1,4 +1,4 @@
-"""`daymark replay`: the group is set back, and its workers do the same again (contract, section 8)."""
+"""`daymark replay`: resets the group's offsets, so that its workers process events again (contract, section 8)."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ from daymark.replaying.survey import survey
 from daymark.running import workers_held
 from daymark.settings import Settings
 
-_START: Final = {False: "Start its workers now.", True: "Its workers are started again."}
+_START: Final = {False: "Start its workers now.", True: "Its workers are being started."}
 _LOOK_S: Final = 1.0
 _STILL_S: Final = 15.0  # without a step forward it is asked whether workers run
 
@@ -45,19 +45,19 @@ _STILL_S: Final = 15.0  # without a step forward it is asked whether workers run
 def command(starts: tuple[Start, ...], **options: Any) -> None:
     """Replay events by resetting the consumer group's offsets.
 
-    Without --execute it only says what would be done; workers may run. With it, the group must have no members. Those
-    of a `daymark up` on this machine it stops and starts itself; stop others first (static ones leave when their
-    session is over, DAYMARK_SESSION_TIMEOUT_MS after they stopped), or let it wait with --wait, and start them once it
-    says so. It watches them until all is read again, and audits that range. Ctrl-C ends the watching, and never the
-    replay. Run again, it sets back again, to the same end.
+    Without --execute it only shows the plan, also while workers run. With it, the group must have no members. The
+    workers of a `daymark up` on this machine are stopped and started by the command; stop others first (static members
+    leave when their session times out, DAYMARK_SESSION_TIMEOUT_MS after they stopped), or let it wait with --wait, and
+    start them when it says so. It follows the replay to its end, and audits that range. Ctrl-C ends the progress
+    display, not the replay. Running it again resets the offsets again, with the same result.
 
-    A replay goes back only: it never skips events. It has no end and no filter, since workers read on to the last
-    event of every workspace. What comes again has the same bytes under the same keys.
+    A replay only moves offsets back: it never skips events. It has no end offset and no filter, since workers process
+    every event up to the end of the log. Results that are emitted again have the same bytes under the same keys.
     """
     if len(starts) > 1 and not all(isinstance(start, Place) for start in starts):
         raise click.UsageError("several --from must all be PARTITION:OFFSET.")
     if len({start.partition for start in starts if isinstance(start, Place)}) < len(starts) > 1:
-        raise click.UsageError("two --from are of one partition.")
+        raise click.UsageError("two --from name the same partition.")
     found = settings.from_environment()
     group = options["group"] or found.group
     with opened(found, group, [found.topics.events]) as there:
@@ -69,7 +69,7 @@ def command(starts: tuple[Start, ...], **options: Any) -> None:
                 return
             with _held(found, group) as is_held:
                 planned = _set_back(there, found, group, starts, waits=options["wait"] or is_held)
-            click.echo(f"{group} is set back by {planned.again:,} events. {_START[is_held]}", err=True)
+            click.echo(f"{group} is rewound by {planned.again:,} events. {_START[is_held]}", err=True)
         except Unsafe as error:
             raise click.UsageError(f"{error}.") from None
         _watch(there.clients.committed, found.topics.events, planned, group)
@@ -81,7 +81,7 @@ def _survey(there: Opened, found: Settings, starts: Sequence[Start]) -> Plan:
     topic = found.topics.events
     planned = survey(there.clients, topic, there.partitions[topic], starts, found.claim_days)
     if all(part.stands is None for part in planned.parts):
-        raise click.ClickException("the group has committed nothing: its workers begin at the earliest event anyway")
+        raise click.ClickException("the group has committed no offsets: its workers start at the earliest event anyway")
     return planned
 
 
@@ -96,9 +96,9 @@ def _show(planned: Plan, group: str, found: Settings, options: Mapping[str, Any]
 
 def _conclude(planned: Plan, *, execute: bool) -> None:
     if not planned.again:
-        click.echo("There is nothing to read again.", err=True)
+        click.echo("There is nothing to replay.", err=True)
     elif not execute:
-        click.echo("Nothing was moved; --execute does it.", err=True)
+        click.echo("No offsets were reset; --execute resets them.", err=True)
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def _set_back(there: Opened, found: Settings, group: str, starts: Sequence[Start
         except groups.InUse:
             if not waits:
                 raise click.ClickException(
-                    f"{group} is in use: a worker has come meanwhile; nothing was moved"
+                    f"{group} is in use: a worker has joined meanwhile; no offsets were reset"
                 ) from None
             continue
         return planned
@@ -137,9 +137,7 @@ def _set_back(there: Opened, found: Settings, group: str, starts: Sequence[Start
 
 def _named(members: Sequence[groups.Member]) -> str:
     names = ", ".join(f"{member.name} at {member.host}" for member in members)
-    static = (
-        " (static: a member stays until its session is over)" if any(member.is_static for member in members) else ""
-    )
+    static = " (static: it leaves when its session times out)" if any(member.is_static for member in members) else ""
     return f"{len(members)} {'member' if len(members) == 1 else 'members'}: {names}{static}"
 
 
@@ -159,9 +157,9 @@ def _watch(consumer: Consumer, topic: str, planned: Plan, group: str) -> None:
             if left < behind:
                 moved_at, told = time.monotonic(), False
             elif time.monotonic() - moved_at > _STILL_S and not told:
-                click.echo(f"Nothing moves: do workers of {group} run?", err=True)
+                click.echo(f"No progress: are workers of {group} running?", err=True)
                 told = True
-            shown.advance("Reading again", behind - left)
+            shown.advance("Replaying", behind - left)
             behind = left
 
 
@@ -169,5 +167,5 @@ def _audit(planned: Plan, group: str, *, as_line: bool) -> int:
     """Audit what was read again, and return the exit status."""
     since = [] if planned.oldest_ms is None else ["--since", instant.shown(planned.oldest_ms)]
     wanted = [sys.executable, "-m", "daymark", "audit", "--group", group, *since, *["--json"] * as_line]
-    click.echo("All is read again; auditing it.", err=True)
+    click.echo("The replay is complete; auditing it.", err=True)
     return subprocess.run(wanted, check=False).returncode  # noqa: S603  our own command

@@ -1,8 +1,8 @@
-"""`daymark simulate`: an audience sync of N contacts, or an audience's life, over HTTP or straight into the topic.
+"""`daymark simulate`: sends an audience sync of N contacts, or an audience's lifecycle, over HTTP or to the topic.
 
-Reads options, wires, shows (contract, section 8); what is sent is `simulation.audience`'s or `simulation.delivery`'s,
-how it is sent `simulation.sending`'s and `simulation.records`'. The exit status is 0 only when every event was sent and
-met with what was expected.
+Reads options, wires and shows (contract, section 8). `simulation.audience` and `simulation.delivery` decide what is
+sent, `simulation.sending` and `simulation.records` send it. The exit status is 0 only when every event was sent and
+every response was as expected.
 """
 
 import asyncio
@@ -127,12 +127,12 @@ def _refuse_argument(context: click.Context, parameter: click.Parameter, value: 
 def command(**options: Any) -> None:
     """Send an Engage audience: its first sync, or its whole life.
 
-    Every contact is seen on every day, in a shuffled order, as Segment's Engage sends it. The summary says what must
-    come of it, if none of these contact-days was there before: another --seed sends other calls of the same contacts.
-    The exit status is 1 when an event could not be sent, 3 when it met with something else than expected.
+    Every contact occurs on every day, in a shuffled order, as Segment's Engage sends it. The summary shows the expected
+    result, provided that none of these contact-days existed before: another --seed sends other calls of the same
+    contacts. The exit status is 1 when an event could not be sent, 3 when a response was not as expected.
 
-    With --deltas, --resyncs, --replays or --out-of-order it is a life instead: N members are synced within an hour,
-    a call for each identifier, and hour by hour some leave and others enter. It ends now.
+    With --deltas, --resyncs, --replays or --out-of-order it simulates a lifecycle instead: N members are synced within
+    an hour, with a call for each identifier, and every hour some leave and others enter. It ends now.
     """
     script = _life(options) if _is_life(options) else _sync(options)
     tally, started = Tally(), time.monotonic()
@@ -182,7 +182,7 @@ def _life(options: dict[str, Any]) -> _Script:
     except ValueError as error:
         raise click.UsageError(f"{error}.") from None
     plan = _begun(plan, options["start_day"], now_ms)
-    with Console(stderr=True).status("Living it through"):
+    with Console(stderr=True).status("Simulating"):
         truth = Truth(plan)
         if options["truth"]:
             _write(truth, options["truth"], _workspace(options))

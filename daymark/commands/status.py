@@ -1,4 +1,4 @@
-"""`daymark status`: what a running `daymark up` runs, how each part does, and how to reach it."""
+"""`daymark status`: shows the parts of a running `daymark up`, whether they are ready, and their addresses."""
 
 import http.client
 import json
@@ -36,8 +36,8 @@ class Part(NamedTuple):
 def command(*, as_line: bool) -> None:
     """Show the parts of a running `daymark up`, and how to reach them.
 
-    It is the one of this folder, or of one above it, else all that this user runs; DAYMARK_DATA names another by its
-    data folder. The exit status is 3 when none runs or a part of one is not ready.
+    Shows the one of this folder or a folder above it, else all that this user runs; DAYMARK_DATA selects one by its
+    data folder. The exit status is 3 when none is running or a part of one is not ready.
     """
     found = [(up, [*parts(up)]) for up in settings.running_ups()]
     if as_line:

@@ -70,10 +70,10 @@ def _email(_context: click.Context, _parameter: click.Parameter, text: str | Non
 def command(**options: Any) -> None:
     """Show interactions, traits and rejections as they commit.
 
-    Ctrl-C ends it. With --count and --timeout the exit status is 3 when fewer came in time.
+    Stop it with Ctrl-C. With --count and --timeout the exit status is 3 when fewer records arrived in time.
     """
     if options["since"] is not None and options["from_beginning"]:
-        raise click.UsageError("--since and --from-beginning exclude each other.")
+        raise click.UsageError("--since and --from-beginning cannot be combined.")
     kinds = options["kinds"] or (("rejected",) if options["reason"] else ())
     found = settings.from_environment()
     heard = metadata.Heard()

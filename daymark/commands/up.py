@@ -1,4 +1,4 @@
-"""`daymark up`: everything on this machine (contract, section 8). Wires the parts, shows them, stops them in order.
+"""`daymark up`: runs everything on this machine (contract, section 8). Wires, shows and stops the components.
 
 Invariant: whatever ends it, short of SIGKILL, ends all parts too, clients before servers; data stays.
 """
@@ -72,9 +72,9 @@ class Options(NamedTuple):
 def command(data: Path, workers: int, cache: Path, *, as_line: bool) -> None:
     """Run everything on this machine: Kafka, Valkey, ingest, workers.
 
-    Nothing needs to be installed, nor Docker: Apache Kafka is fetched on the first run. The ports are those of
-    DAYMARK_HTTP and DAYMARK_ADMIN, by default 8080 and 8081 on 127.0.0.1, then 8082 and on for the workers, 9092 for
-    Kafka, 6379 for Valkey; where one is taken, the last run's, else any. Ctrl-C stops everything; data stays.
+    Needs neither Docker nor an installation: Apache Kafka is downloaded on the first run. The ports are those of
+    DAYMARK_HTTP and DAYMARK_ADMIN, by default 8080 and 8081 on 127.0.0.1, then 8082 and up for the workers, 9092 for
+    Kafka, 6379 for Valkey; if one is in use, that of the last run, else any. Ctrl-C stops everything; data is kept.
     """
     for signum in _ENDINGS:
         signal.signal(signum, signal.default_int_handler)  # as Ctrl-C, from the first moment
@@ -129,7 +129,7 @@ def _keep(supervision: Supervision, workers: Sequence[Program], folder: Path, sc
     while True:
         was_held, is_held = is_held, running.are_workers_held(folder)
         if is_held and not was_held:
-            screen.say("Another command holds the workers; they are started again when it lets go.")
+            screen.say("Another command has stopped the workers; they restart when it is done.")
             for worker in workers:
                 supervision.hold(worker)
                 worker.ask_to_stop()

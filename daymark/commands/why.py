@@ -1,4 +1,4 @@
-"""`daymark why`: what became of an event, told by the topics alone (contract, section 8)."""
+"""`daymark why`: shows what became of an event, from the topics alone (contract, section 8)."""
 
 import json
 import time
@@ -35,18 +35,18 @@ _DEFAULT_MS: Final = 3 * 86_400_000
     show_default=True,
     help="At most this many events, the newest.",
 )
-@click.option("--everywhere", is_flag=True, help="Look for a contact in every partition, not only in that of its key.")
+@click.option("--everywhere", is_flag=True, help="Search every partition for a contact, not only that of its key.")
 @click.option("--group", help="Consumer group.  [default: DAYMARK_GROUP]")
 @click.option("--json", "as_line", is_flag=True, help="One line of JSON.")
 def command(what: str, **options: Any) -> None:
     """Show what became of an event, and which one won the day.
 
-    Finds a contact's events, or the one with a message id, in segment.events, and says of each: taken; a duplicate,
-    and of which event; rejected, and for what; still to be read; of a property, what superseded it. Finds what ingest
-    refused, too. The exit status is 3 when nothing is found, or something that must have come of an event is not.
+    Finds a contact's events, or those with a message id, in segment.events, and shows for each: taken; a duplicate,
+    and of which event; rejected, and why; still to be read; and, of a property, what superseded it. Also finds what
+    ingest refused. The exit status is 3 when nothing is found, or the result that an event requires is missing.
 
-    A contact's events lie in one partition, and are found quickly; for a message id all partitions are read, so a
-    short --since helps. Nobody's offsets are moved; it may run beside the workers.
+    A contact's events are in one partition, and are found quickly; for a message id all partitions are read, so a
+    short --since helps. No offsets are moved; it may run alongside the workers.
     """
     found = settings.from_environment()
     since_ms = time.time_ns() // 1_000_000 - _DEFAULT_MS if options["since"] is None else options["since"]
@@ -79,6 +79,6 @@ def command(what: str, **options: Any) -> None:
 def _judge(answer: Answer) -> None:
     missing = sum(fate.verdict is Verdict.MISSING for fate in answer.events)
     if missing:
-        raise SomethingWrong(f"something that must have come of {missing:,} of these events is not found")
+        raise SomethingWrong(f"the results of {missing:,} of these events were not found")
     if not answer.events and not answer.refused:
         raise SomethingWrong("nothing was found")

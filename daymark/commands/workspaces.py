@@ -1,4 +1,4 @@
-"""`daymark workspaces`: what a workspaces file says, before a running Daymark reads it (contract, section 9)."""
+"""`daymark workspaces`: checks a workspaces file before it is deployed (contract, section 9)."""
 
 import json
 import sys
@@ -50,9 +50,9 @@ def command() -> None:
 )
 @click.option("--json", "as_line", is_flag=True, help="One line of JSON.")
 def check(path: Path, events: Path | None, *, as_line: bool) -> None:
-    """Say what FILE sets for each workspace, and try its formats on events.
+    """Show what FILE configures for each workspace, and try its formats on events.
 
-    The exit status is 2 when the file has faults, and 3 when a format reads none of the events.
+    The exit status is 2 when the file is invalid, and 3 when a format matches none of the events.
     """
     workspaces = read(path).by_name.values()
     tried = samples.of_file(events, time.time_ns() // 1_000_000) if events else samples.examples()

@@ -64,7 +64,7 @@ class Fate(msgspec.Struct, frozen=True):
 
     Attributes:
         source: its partition and offset in segment.events.
-        ahead: how many offsets the group has still to commit before it; 0 once it is committed.
+        ahead: how many offsets the group has yet to commit before it; 0 once it is committed.
         winner: the record of its contact-day, taken or duplicate.
         rejected_at: of the record in segment.rejected.
     """

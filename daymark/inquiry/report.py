@@ -33,11 +33,11 @@ def as_lines(question: Question, group: str, answer: Answer) -> Iterator[str]:
     if not answer.events and not answer.refused:
         yield from _nothing(question, group, answer)
     elif answer.lag:
-        yield f"{group} has still to commit {answer.lag:,} events of what was read here."
+        yield f"{group} has yet to commit {answer.lag:,} events of what was read here."
 
 
 def _event(fate: Fate, group: str) -> Iterator[str]:
-    said = f", said to be of {instant.shown(fate.timestamp_ms)}" if fate.timestamp_ms is not None else ""
+    said = f", timestamp {instant.shown(fate.timestamp_ms)}" if fate.timestamp_ms is not None else ""
     named = f", message {fate.message_id}" if fate.message_id else ""
     who = f"{fate.email}, " if fate.email else ""
     came = instant.shown(fate.appended_ms if fate.received_at_ms is None else fate.received_at_ms)
@@ -67,7 +67,7 @@ def _verdict(fate: Fate, group: str) -> str:
             return f"forgotten: what came of {day} was erased by `daymark forget`"
         case _:
             what = f"it reads as {fate.reason} now, and no rejection" if fate.reason else f"no interaction of {day}"
-            return f"missing: {group} has committed it, but {what} is found; `daymark audit` tells more"
+            return f"missing: {group} has committed it, but {what} was found; run `daymark audit`"
 
 
 def _property(each: Property, group: str) -> str:
@@ -82,7 +82,7 @@ def _property(each: Property, group: str) -> str:
         case Standing.FORGOTTEN:
             return f"{said}forgotten: it was erased by `daymark forget`"
         case _:
-            return f"{said}missing: no record of it is found; `daymark audit` tells more"
+            return f"{said}missing: no record of it was found; run `daymark audit`"
 
 
 def _winner(winner: Emitted) -> str:
@@ -98,9 +98,12 @@ def _nothing(question: Question, group: str, answer: Answer) -> Iterator[str]:
     what = question.email or f"message {question.message_id}"
     where = f"partition {answer.partitions[0]}" if len(answer.partitions) == 1 else "all partitions"
     yield printable(f"Nothing of {what} since {instant.shown(answer.since_ms)}, in {where} of segment.events.")
-    yield "It never came, came earlier (--since), or was refused without a valid API key, which leaves only a metric."
+    yield (
+        "It was never received, was received earlier (--since), or was refused for lack of a valid API key, which "
+        "leaves only a metric."
+    )
     if answer.lag:
-        yield f"{group} has still to commit {answer.lag:,} events there; what is not committed was looked at, too."
+        yield f"{group} has yet to commit {answer.lag:,} events there; they were searched, too."
 
 
 def _dated(value: Any) -> Any:

@@ -183,4 +183,4 @@ class Kafka:
 
 def _last_words(*files: Path) -> str:
     lines = [line for file in files if file.exists() for line in file.read_text(errors="replace").splitlines()]
-    return f"{lines[-1] if lines else 'it said nothing'} (see {files[-1]})"
+    return f"{lines[-1] if lines else 'it wrote nothing'} (see {files[-1]})"

@@ -96,16 +96,16 @@ def plan(starts: Sequence[Start], ground: Mapping[int, Ground]) -> Plan:
 
 def lines(planned: Plan, group: str, claim_days: int, rate: float | None) -> Iterator[str]:
     """Yield a plan for a person."""
-    yield f"{'partition':>9}  {'begins at':>12}  {group + ' is at':>16}  {'would be at':>12}  {'read again':>12}  from"
+    yield f"{'partition':>9}  {'begins at':>12}  {group + ' is at':>16}  {'would be at':>12}  {'replayed':>12}  from"
     for part in planned.parts:
         stands = "-" if part.stands is None else f"{part.stands:,}"
         target = stands if part.target is None else f"{part.target:,}"
         oldest = "" if part.oldest_ms is None else instant.shown(part.oldest_ms)
         yield f"{part.partition:>9}  {part.first:>12,}  {stands:>16}  {target:>12}  {part.again:>12,}  {oldest}"
-    yield f"{planned.again:,} events would be read again{_time(planned.again, rate)}."
+    yield f"{planned.again:,} events would be replayed{_time(planned.again, rate)}."
     if gone := sum(part.first for part in planned.parts):
-        yield f"Retention has deleted the first {gone:,} events: they cannot come again."
-    yield "What came of them comes again with the same bytes under the same keys; what is claimed stays a duplicate."
+        yield f"Retention has deleted the first {gone:,} events: they cannot be replayed."
+    yield "Their results are emitted again, with the same bytes under the same keys; duplicates stay duplicates."
     if planned.expired:
         yield (
             f"{planned.expired:,} are older than claims live ({claim_days} days): their days are judged again. "
@@ -138,9 +138,7 @@ def _target(number: int, ground: Ground, everywhere: Start | None, places: Mappi
         case _:
             target = places[number]
             if target > stands:
-                raise Unsafe(
-                    f"{number}:{target} lies ahead of the group, which stands at {stands}: events would be skipped"
-                )
+                raise Unsafe(f"{number}:{target} is ahead of the group's offset, {stands}: events would be skipped")
             if target < ground.first:
                 raise Unsafe(f"{number}:{target} is deleted; partition {number} begins at {ground.first}")
     return target if target < stands else None
@@ -148,7 +146,7 @@ def _target(number: int, ground: Ground, everywhere: Start | None, places: Mappi
 
 def _time(records: int, rate: float | None) -> str:
     if rate is None:
-        return ", in a time that is not known (--rate says how many a second)"
+        return "; pass --rate, in events per second, to estimate the duration"
     return f", in about {records / rate:,.0f} s"
 
 

@@ -47,16 +47,16 @@ def mark(raw: bytes, reason: str, workspace: Workspace) -> Marked:
     except UnicodeDecodeError as error:
         shown = raw[max(0, error.start - _AROUND) :].decode(errors="replace")
         before = raw[max(0, error.start - _AROUND) : error.start].decode(errors="replace")
-        return _pointed(shown, len(before), f"byte {error.start} of {len(raw)} is no UTF-8")
+        return _pointed(shown, len(before), f"byte {error.start} of {len(raw)} is not UTF-8")
     try:
         event = json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         start = max(0, error.pos - _AROUND)
-        return _pointed(text[start:], error.pos - start, f"no JSON at character {error.pos}: {error.msg}")
+        return _pointed(text[start:], error.pos - start, f"not JSON at character {error.pos}: {error.msg}")
     except (ValueError, RecursionError) as error:
-        return _pointed(text, 0, f"no JSON: {error}")
+        return _pointed(text, 0, f"not JSON: {error}")
     if not isinstance(event, dict):
-        return _pointed(text, 0, "JSON, but no object")
+        return _pointed(text, 0, "JSON, but not an object")
     return _by_place(event, reason, workspace, len(raw))
 
 
@@ -72,7 +72,7 @@ def _by_place(event: dict[str, Any], reason: str, workspace: Workspace, size: in
     if marked:
         note = f"see {', '.join(marked)}"
     else:
-        note = f"nothing at {looked}" if looked else f"{size:,} bytes; what is wrong lies in no one place"
+        note = f"nothing at {looked}" if looked else f"{size:,} bytes; the fault is not at one place in the event"
     return Marked(tuple((_MARK if is_marked else _PLAIN) + line for _, line, is_marked in lines), note, marked)
 
 

@@ -114,7 +114,7 @@ class Reader:
         Raises:
             KafkaException: the topic cannot be read.
         """
-        for message in self._messages("Looking for marks"):
+        for message in self._messages("Reading marks"):
             marks.note(message)
 
     def letters(self, wanted: Wanted) -> Iterator[Letter]:

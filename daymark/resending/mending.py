@@ -21,7 +21,7 @@ _PARTIAL: Final = re.compile(r"\(part \d+ of \d+\)$|bytes are kept here\)$")
 class Standing(StrEnum):
     """What a resend makes of a letter."""
 
-    READY = "ready"  # it would be taken now
+    READY = "ready"  # it would be accepted now
     REFUSED = "still_rejected"  # it would be rejected again
     SENT = "sent_before"
     PARTIAL = "incomplete"  # only a part of the event was kept, or nobody knows whose it is

@@ -12,17 +12,17 @@ from daymark.shown import printable
 
 _BAR: Final = 30  # characters of the longest bar
 _WORDS: Final[Mapping[Standing, str]] = {
-    Standing.READY: "would be taken now",
+    Standing.READY: "would be accepted now",
     Standing.REFUSED: "would be rejected again",
-    Standing.SENT: "sent again before",
-    Standing.PARTIAL: "only a part of it was kept, or its workspace is unknown",
+    Standing.SENT: "resent before",
+    Standing.PARTIAL: "recorded only in part, or its workspace is unknown",
 }
 
 Groups = Counter[tuple[int, str | None, str]]  # by hour in epoch milliseconds, workspace and reason
 
 
 class Counts:
-    """How many letters there are of each hour, workspace and reason, and how many of them were sent again."""
+    """How many letters there are of each hour, workspace and reason, and how many of them were resent."""
 
     def __init__(self) -> None:
         self.rejected: Groups = Counter()
@@ -54,12 +54,12 @@ class Counts:
 
     def as_lines(self) -> Iterator[str]:
         """Yield a table by reason, one by workspace, one by hour."""
-        yield f"{self.rejected.total():,} rejected, {self.resent.total():,} of them sent again"
+        yield f"{self.rejected.total():,} rejected, {self.resent.total():,} of them resent"
         for title, index in (("reason", 2), ("workspace", 1), ("hour", 0)):
             rejected, resent = _totals(self.rejected, index), _totals(self.resent, index)
             names = sorted(rejected) if index == 0 else sorted(rejected, key=lambda name: -rejected[name])
             most = max(rejected.values(), default=1)
-            yield f"\n{title:<24}{'rejected':>10}{'sent again':>12}"
+            yield f"\n{title:<24}{'rejected':>10}{'resent':>12}"
             for name in names:
                 shown = instant.shown(name)[:16].replace("T", " ") if index == 0 else str(name or "-")
                 bar = "#" * -(-rejected[name] * _BAR // most)
@@ -68,7 +68,7 @@ class Counts:
 
 def line(letter: Letter, *, is_sent: bool) -> str:
     """Return a letter for a person, in one line."""
-    again = "  sent again" if is_sent else ""
+    again = "  resent" if is_sent else ""
     what = f"{letter.reason}: {letter.message} (in {letter.stage}, {len(letter.raw):,} bytes)"
     return printable(f"{letter.place}  {instant.shown(letter.rejected_ms)}  {letter.workspace or '-'}  {what}{again}")
 

@@ -118,5 +118,5 @@ def transactional_id(topics: Topics) -> str:
 def _not_sent(error: KafkaException) -> NotSent:
     fault = error.args[0]
     if fault.name() in {"_FENCED", "INVALID_PRODUCER_EPOCH", "PRODUCER_FENCED"}:
-        return NotSent("another `daymark rejected resend` has begun and goes on instead of this one")
+        return NotSent("another `daymark rejected resend` was started and has fenced this one")
     return NotSent(f"{fault.str()}; what was committed is marked, so run it again for the rest")

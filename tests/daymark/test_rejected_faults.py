@@ -35,18 +35,18 @@ def test_a_value_that_is_at_fault_is_marked_in_any_spelling() -> None:
 def test_what_is_missing_is_told_with_where_it_was_looked_for() -> None:
     assert marked({"traits": {}}, "missing_email") == ([], "nothing at traits.email, context.traits.email, email")
     assert marked({}, "missing_timestamp") == ([], "nothing at timestamp, originalTimestamp")
-    assert marked({"a": "b"}, "too_large") == ([], "10 bytes; what is wrong lies in no one place")
+    assert marked({"a": "b"}, "too_large") == ([], "10 bytes; the fault is not at one place in the event")
 
 
 @pytest.mark.parametrize(
     ("raw", "at", "note"),
     [
-        (b'{"a": nonsense}', 6, "no JSON at character 6: Expecting value"),
-        (b'{"a": "\xff"}', 7, "byte 7 of 10 is no UTF-8"),
-        (b"x" * 100, 0, "no JSON at character 0: Expecting value"),
-        (b'{"pad": "' + b"x" * 100 + b'", }', 60, "no JSON at character 112"),
-        (b'{"a": NaN}', 0, "no JSON: NaN is not JSON"),
-        (b"[1]", 0, "JSON, but no object"),
+        (b'{"a": nonsense}', 6, "not JSON at character 6: Expecting value"),
+        (b'{"a": "\xff"}', 7, "byte 7 of 10 is not UTF-8"),
+        (b"x" * 100, 0, "not JSON at character 0: Expecting value"),
+        (b'{"pad": "' + b"x" * 100 + b'", }', 60, "not JSON at character 112"),
+        (b'{"a": NaN}', 0, "not JSON: NaN is not JSON"),
+        (b"[1]", 0, "JSON, but not an object"),
     ],
 )
 def test_bytes_that_are_no_json_are_pointed_at(raw: bytes, at: int, note: str) -> None:

@@ -20,7 +20,7 @@ def test_from_the_earliest_goes_to_what_retention_left() -> None:
     assert moved_to(planned.parts) == {0: 100, 1: 0}
     assert (planned.again, planned.expired) == (350, 250)
     said = "\n".join(lines(planned, "daymark", 8, 10.0))
-    assert "350 events would be read again, in about 35 s." in said
+    assert "350 events would be replayed, in about 35 s." in said
     assert "deleted the first 100 events" in said
     assert "250 are older than claims live (8 days)" in said
 
@@ -35,7 +35,7 @@ def test_since_an_instant_leaves_partitions_that_have_nothing_since() -> None:
 def test_nothing_goes_forward() -> None:
     behind = {0: Ground(first=0, end=500, stands=200, since=300)}
     assert plan([Since(1)], behind).again == 0
-    with pytest.raises(Unsafe, match="0:300 lies ahead of the group, which stands at 200"):
+    with pytest.raises(Unsafe, match="0:300 is ahead of the group's offset, 200"):
         plan([Place(0, 300)], behind)
 
 

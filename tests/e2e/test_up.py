@@ -205,7 +205,7 @@ def test_a_replay_stops_its_workers_and_starts_them_again(up: Up) -> None:
     send(up, running, "peter@example.com")
     assert emails(up, running, 1) == ["peter@example.com"]
     worker = up.pids()["worker-1/pid"]
-    wait_until(lambda: "1 events would be read again" in up.run(*DAYMARK, "replay", "--from", "earliest").stdout)
+    wait_until(lambda: "1 events would be replayed" in up.run(*DAYMARK, "replay", "--from", "earliest").stdout)
     done = up.run(*DAYMARK, "replay", "--from", "earliest", "--execute")
     assert (done.returncode, "Stopping the workers" in done.stderr) == (0, True), done.stderr
     assert "Interactions emitted again" in done.stdout

@@ -206,7 +206,7 @@ def test_what_an_operator_does(parts: Secured) -> None:
         assert process.wait() == 0, process.said
     replay = parts.start("replay", "replay", "--from", "earliest", "--execute", "--wait")
     try:
-        replay.wait_for("is set back")
+        replay.wait_for("is rewound")
     finally:
         replay.end()
 

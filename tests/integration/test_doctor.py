@@ -83,7 +83,7 @@ def test_much_that_is_wrong(kafka: str, valkey_server: Callable[..., Valkey], to
     admin.delete_topics([topics.rejected])[topics.rejected].result(30)
     shown = run(road, DAYMARK_SESSION_TIMEOUT_MS="1800000", DAYMARK_REDIS="redis://127.0.0.1:1")
     assert shown.exit_code == 3
-    assert "`daymark topics` makes it" in shown.stdout
+    assert "`daymark topics` creates it" in shown.stdout
     assert "start it, or correct DAYMARK_REDIS" in shown.stdout
 
 

@@ -60,20 +60,20 @@ def test_a_replay_of_everything_leaves_the_newest_records_as_they_were(road: Roa
         assert (refused.exit_code, f"{road.group} is in use: stop 1 member:" in refused.output) == (1, True)
         waiting = road.start("replay", "--from", "earliest", "--execute", "--wait")
         waiting.wait_for("Waiting for 1 member:")
-    waiting.wait_for("is set back")
+    waiting.wait_for("is rewound")
     waiting.kill()
     assert road.lag() == said["again"]
     assert notes(road) == noted
 
     again = road.start("replay", "--from", "-1h", "--execute")
-    again.wait_for("is set back by 0|nothing to read again")
+    again.wait_for("is rewound by 0|nothing to replay")
     assert again.wait() == 0  # it is set back already
     with road.worker("1"):
         road.wait_settled()
         done = run(road, "--from", "earliest")
-        assert f"{said['again']:,} events would be read again" in done.stdout
+        assert f"{said['again']:,} events would be replayed" in done.stdout
     watched = road.start("replay", "--from", "earliest", "--execute")
-    watched.wait_for("is set back")
+    watched.wait_for("is rewound")
     with road.worker("2"):
         assert watched.wait(100) == 0
         assert "Contact-days" in watched.said
