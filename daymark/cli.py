@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "why": "Show what became of an event, and which one won the day.",
     "rejected": "Count, list, show and resend rejected events (dead letters).",
     "replay": "Replay events by resetting the consumer group's offsets.",
+    "backfill": "Send identify calls from Segment's archive, each once.",
     "claims": "Count the store's claims, and restore those that it lost.",
     "forget": "Erase a contact's interactions and properties.",
     "doctor": "Check settings, Kafka, the group and the store; say what to do.",

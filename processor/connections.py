@@ -22,7 +22,7 @@ from processor.troubles import DriverError, Troubles
 # A connection closed while idle is logged as debug: nothing was under way on it. The rest is at most info, level 6.
 CONFIG: Final[Mapping[str, Any]] = {"log_level": 6, "log.connection.close": True}
 
-_REPEATS: Final = {"FAIL", "REQTMOUT"}
+REPEATS: Final = {"FAIL", "REQTMOUT"}
 _LOST_BROKER: Final = {"_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE"}
 _DEBUG, _CRITICAL = 10, 50  # of Python's logging, to whose levels the driver's are mapped
 
@@ -50,7 +50,7 @@ class Connections:
         """Note a line of the driver's log, handed over as to `logging.Logger.log`."""
         if level <= _DEBUG:  # with DAYMARK_KAFKA_DEBUG alone; what is failed on purpose or while idle is in there, too
             log.info("kafka.driver", facility=facility, line=line)
-        elif facility in _REPEATS:
+        elif facility in REPEATS:
             self._fail(facility, line)
         elif level >= _CRITICAL:
             log.error("kafka.driver_failed", facility=facility, line=line)

@@ -1,0 +1,108 @@
+"""The lines of an archive in batches: what each sends, what it counts, and how far the files are read then."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from daymark.backfilling import archive
+from daymark.backfilling.archive import Damaged, File
+from daymark.backfilling.judging import LINE_BYTES, Event
+from daymark.backfilling.state import Place
+from schemas.rejections import Rejection
+
+MOST_EVENTS: Final = 2_000
+_MOST_LINES: Final = 50_000  # of a batch that has hardly anything to send
+_MOST_FILES: Final = 1_000
+_NOWHERE: Final = Place(0, None)
+
+Judge = Callable[[bytes | None], Event | Rejection | None]
+
+
+@dataclass(slots=True)
+class Batch:
+    """Some lines.
+
+    Attributes:
+        events: to be sent, in their order.
+        lines: that were looked at; empty ones are none.
+        other_time: identifies of another time than is wanted.
+        rejected: the other lines, by reason.
+        places: how far each of the files is read then.
+        read: bytes of the files, as stored.
+    """
+
+    events: list[Event] = field(default_factory=list)
+    lines: int = 0
+    other_time: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+    read: int = 0
+
+    def note(self, found: Event | Rejection | None) -> None:
+        """Take a line."""
+        self.lines += 1
+        if isinstance(found, Event):
+            self.events.append(found)
+        elif found is None:
+            self.other_time += 1
+        else:
+            self.rejected[found.reason.value] = self.rejected.get(found.reason.value, 0) + 1
+
+    def is_full(self, most_events: int) -> bool:
+        """Whether nothing more should be added."""
+        return len(self.events) >= most_events or self.lines >= _MOST_LINES or len(self.places) >= _MOST_FILES
+
+    def added_to(self, counts: Mapping[str, Any]) -> dict[str, Any]:
+        """Return counts so far with this batch's added, as `report` shows them."""
+        rejected = dict(counts.get("rejected", {}))
+        for reason, lines in self.rejected.items():
+            rejected[reason] = rejected.get(reason, 0) + lines
+        times = [event.timestamp_ms for event in self.events]
+        times += [counts[end] for end in ("earliest_ms", "latest_ms") if counts.get(end) is not None]
+        return {
+            "lines": counts.get("lines", 0) + self.lines,
+            "sent": counts.get("sent", 0) + len(self.events),
+            "other_time": counts.get("other_time", 0) + self.other_time,
+            "rejected": rejected,
+            "earliest_ms": min(times, default=None),
+            "latest_ms": max(times, default=None),
+        }
+
+
+def left(files: Iterable[File], done: Mapping[str, Place]) -> list[File]:
+    """Return the files that are not read to the end, or have grown since."""
+    return [file for file in files if done.get(file.name, _NOWHERE).size != file.size]
+
+
+def batches(
+    files: Iterable[File], done: Mapping[str, Place], judge: Judge, most_events: int, damaged: list[str]
+) -> Iterator[Batch]:
+    """Yield what is left of some files, batch by batch.
+
+    Args:
+        files: that are left.
+        done: how far each was read before.
+        judge: says what a line is.
+        most_events: of a batch.
+        damaged: told of each file that cannot be read to its end; what is whole before that is yielded.
+    """
+    batch = Batch()
+    for file in files:
+        number, read = done.get(file.name, _NOWHERE).lines, 0
+        try:
+            for line in archive.lines(file, number, LINE_BYTES):
+                number = line.number
+                batch.read += line.read - read
+                read = line.read
+                if line.text is None or line.text.strip():
+                    batch.note(judge(line.text))
+                batch.places[file.name] = Place(number, None)
+                if batch.is_full(most_events):
+                    yield batch
+                    batch = Batch()
+            batch.places[file.name] = Place(number, file.size)
+        except Damaged as error:
+            damaged.append(str(error))
+        batch.read += file.size - read
+    if batch.places:
+        yield batch
