@@ -23,6 +23,7 @@ from processor.aside import aside
 from processor.breaker import Breaker
 from processor.claims import Claims, Lifetimes
 from processor.errors import ClaimsAway, ClaimsFull, Fatal, KafkaAway, classify, describe
+from processor.health import STATE
 from processor.outputs import ROOM_BYTES, Codecs
 from processor.ports import Session
 from processor.sink import Sink
@@ -272,7 +273,7 @@ def _admin(address: Address) -> admin.Served:
 def _watch_store(settings: Settings, claims: Claims) -> None:
     _warn(settings, claims)
     while True:
-        metrics.STORE_UP.set(claims.answers())
+        STATE.store_answers = claims.answers()
         time.sleep(_STORE_EVERY_S)
 
 

@@ -1,13 +1,45 @@
-"""A worker's liveness and readiness, read from its metrics. Knows nothing of HTTP.
+"""A worker's liveness and readiness, from the state that its loop and its clients keep. Knows nothing of HTTP.
 
 Alive means that the loop goes round, whether Kafka and Redis answer or not: a restart would mend neither.
 """
 
+import time
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from processor import metrics
-
 DEAD_AFTER_S: Final = 120.0  # longer than any one step may take with everything timing out
+
+
+@dataclass(slots=True)
+class State:
+    """What a worker knows of itself. Written by whoever learns it; probes and gauges only read.
+
+    Attributes:
+        last_loop_s: when the loop last completed an iteration, in seconds since the epoch; 0: never.
+        partitions: assigned to this worker.
+        is_settled: whether it is a settled member of the group, possibly without partitions.
+        is_paused: whether its partitions are paused, because Redis is unavailable.
+        store_answers: whether the claims store does.
+        has_met_kafka: whether a session has been opened.
+    """
+
+    last_loop_s: float = 0
+    partitions: int = 0
+    is_settled: bool = False
+    is_paused: bool = False
+    store_answers: bool = False
+    has_met_kafka: bool = False
+
+    def looped(self) -> None:
+        """Note that the loop completed an iteration."""
+        self.last_loop_s = time.time()
+
+    def left_group(self) -> None:
+        """Note that the session is over."""
+        self.partitions, self.is_settled = 0, False
+
+
+STATE: Final = State()  # of this process's worker
 
 
 class Health(NamedTuple):
@@ -23,7 +55,7 @@ def alive(now_s: float) -> Health:
     Args:
         now_s: seconds since the epoch.
     """
-    silent_s = now_s - metrics.value(metrics.LAST_LOOP)
+    silent_s = now_s - STATE.last_loop_s
     if silent_s < DEAD_AFTER_S:
         return Health(good=True, reason="")
     return Health(good=False, reason=f"worker loop stalled for {silent_s:.0f} s")
@@ -40,12 +72,12 @@ def ready() -> Health:
 
 
 def _obstacle() -> str:
-    if metrics.value(metrics.PAUSED):
+    if STATE.is_paused:
         return "Redis is unavailable: partitions are paused"
-    if not metrics.value(metrics.STORE_UP):
+    if not STATE.store_answers:
         return "the claims store does not answer"
-    if not metrics.value(metrics.SESSIONS):
+    if not STATE.has_met_kafka:
         return "Kafka has not answered yet"
-    if not metrics.value(metrics.PARTITIONS) and not metrics.value(metrics.SETTLED):
+    if not (STATE.partitions or STATE.is_settled):
         return "no partitions are assigned, and the group is still rebalancing"
     return ""

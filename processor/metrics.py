@@ -4,6 +4,7 @@ from typing import Final
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
+from processor.health import STATE
 from processor.lag import Lag, Latencies
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -68,6 +69,12 @@ STORE_LOST: Final = Gauge(
     "alert",
 )
 LAST_LOOP: Final = Gauge("daymark_last_loop_timestamp_seconds", "When the worker's loop last completed an iteration")
+
+PARTITIONS.set_function(lambda: STATE.partitions)
+SETTLED.set_function(lambda: STATE.is_settled)
+STORE_UP.set_function(lambda: STATE.store_answers)
+PAUSED.set_function(lambda: STATE.is_paused)
+LAST_LOOP.set_function(lambda: STATE.last_loop_s)
 
 
 def value(metric: Counter | Gauge) -> float:

@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from processor import metrics, statistics
+from processor.health import STATE
 from processor.offsets import Offsets
 from processor.records import Batch, Record, firsts
 
@@ -59,7 +60,7 @@ class Progress:
         except msgspec.MsgspecError as error:
             log.warning("statistics.unreadable", error=str(error))
             return
-        metrics.SETTLED.set(pulse.is_settled)
+        STATE.is_settled = pulse.is_settled
         for partition, end, drained_at in pulse.positions:
             metrics.LAG.ends_at(partition, end)
             if drained_at is not None and not self._is_paused:
@@ -68,5 +69,4 @@ class Progress:
     def closed(self) -> None:
         """Forget everything: the session is over."""
         metrics.LAG.clear()
-        metrics.PARTITIONS.set(0)
-        metrics.SETTLED.set(0)
+        STATE.left_group()

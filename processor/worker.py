@@ -16,6 +16,7 @@ import structlog
 from processor import metrics
 from processor.breaker import Breaker
 from processor.errors import Aborted, ClaimsAway, ClaimsFull, Fatal, KafkaAway, SessionLost
+from processor.health import STATE
 from processor.outputs import Codecs
 from processor.plan import Plan, Planner
 from processor.ports import ClaimsPort, Session
@@ -98,11 +99,12 @@ class Worker:
         session = self._open_session()
         self._planner.begin(session.room_bytes)
         metrics.SESSIONS.inc()
+        STATE.has_met_kafka = True
         try:
             while not self._stopping:
-                metrics.LAST_LOOP.set_to_current_time()
+                STATE.looped()
                 batch = session.source.next_batch()
-                metrics.PARTITIONS.set(len(session.source.assigned))
+                STATE.partitions = len(session.source.assigned)
                 if batch is None:
                     session.sink.poll()
                 else:
@@ -160,15 +162,15 @@ class Worker:
         take a claim for a record that another has committed meanwhile, perhaps as a duplicate.
         """
         log.error("claims.away", error=str(error), full=isinstance(error, ClaimsFull))
-        metrics.PAUSED.set(1)
+        STATE.is_paused = True
         session.source.pause()
         answered = False
         while not (answered or self._stopping):
             metrics.CLAIMS_FULL.set(isinstance(error, ClaimsFull))
             for _ in range(_WAITS):
-                metrics.LAST_LOOP.set_to_current_time()
+                STATE.looped()
                 session.source.wait()
-            metrics.PARTITIONS.set(len(session.source.assigned))
+            STATE.partitions = len(session.source.assigned)
             session.sink.poll()
             if not batch.first_offsets().keys() <= session.source.assigned:
                 break
@@ -179,7 +181,7 @@ class Worker:
             else:
                 answered = True
         session.source.resume()
-        metrics.PAUSED.set(0)
+        STATE.is_paused = False
         metrics.CLAIMS_FULL.set(0)
         if answered:
             log.info("claims.back")

@@ -6,26 +6,27 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import fields
 
 import pytest
 
 from daymark import admin
 from daymark.setting_types import Address
 from ingest.http.listener import CannotListen
-from processor import metrics
+from processor import health
 
 
 @pytest.fixture(autouse=True)
 def _well() -> Iterator[None]:
-    metrics.PAUSED.set(0)
-    metrics.STORE_UP.set(1)
-    metrics.SETTLED.set(1)
-    metrics.SESSIONS.inc()
-    metrics.LAST_LOOP.set(time.time())
+    health.STATE.is_paused = False
+    health.STATE.store_answers = True
+    health.STATE.is_settled = True
+    health.STATE.has_met_kafka = True
+    health.STATE.last_loop_s = time.time()
     yield
-    metrics.SESSIONS.reset()
-    for metric in (metrics.PAUSED, metrics.STORE_UP, metrics.SETTLED, metrics.PARTITIONS, metrics.LAST_LOOP):
-        metric.set(0)
+    blank = health.State()
+    for field in fields(blank):
+        setattr(health.STATE, field.name, getattr(blank, field.name))
 
 
 @pytest.fixture(params=["127.0.0.1", "::1", "::"])
@@ -45,8 +46,8 @@ def test_probes_and_scrapers_as_found(worker: admin.Served, method: str, target:
 
 
 def test_each_page(worker: admin.Served) -> None:
-    metrics.PARTITIONS.set(7)
-    metrics.PAUSED.set(1)
+    health.STATE.partitions = 7
+    health.STATE.is_paused = True
     assert json.loads(_ask(worker.place, "GET", "/livez")[1]) == {"alive": True, "reason": ""}
     status, body = _ask(worker.place, "GET", "/readyz")
     assert (status, json.loads(body)) == (
@@ -59,7 +60,7 @@ def test_each_page(worker: admin.Served) -> None:
 
 
 def test_hung_loop_is_not_alive(worker: admin.Served) -> None:
-    metrics.LAST_LOOP.set(time.time() - 1000)
+    health.STATE.last_loop_s = time.time() - 1000
     assert _ask(worker.place, "GET", "/livez")[0] == 503
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from processor import metrics
+from processor import health, metrics
 
 
 @pytest.fixture(autouse=True)
@@ -15,5 +15,5 @@ def _quiet() -> Iterator[None]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
     yield
     structlog.configure(**before)
-    metrics.PAUSED.set(0)
+    health.STATE.is_paused = False
     metrics.CLAIMS_FULL.set(0)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from processor import metrics
+from processor import health, metrics
 from processor.breaker import Breaker
 from processor.claims import owner
 from processor.decide import ContactDay
@@ -315,7 +315,7 @@ def test_pauses_while_redis_is_away(world: World) -> None:
     world.claims.faults.plan("claim", AWAY)
     world.run()
     assert world.faults.called("rewind", "pause", "wait", "resume") == ["rewind", "pause", *["wait"] * 8, "resume"]
-    assert metrics.value(metrics.PAUSED) == 0
+    assert not health.STATE.is_paused
     assert len(world.interactions()) == 1
 
 
