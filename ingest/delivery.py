@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+from schemas.headers import Headers
+
 Record = tuple[bytes, bytes]  # key, value
-Headers = list[tuple[str, str | bytes | None]]
 
 
 class Outcome(Enum):

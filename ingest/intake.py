@@ -16,7 +16,7 @@ from ingest import admission, answers, keys
 from ingest.admission import Events
 from ingest.body import INFLATERS, PIECE_BYTES, Gzip
 from ingest.counting import has_more, is_dense
-from ingest.delivery import Headers, Outcome, Record
+from ingest.delivery import Outcome, Record
 from ingest.http import response
 from ingest.http.response import Refusal
 from ingest.keys import STRANGER
@@ -25,8 +25,8 @@ from ingest.request import Request
 from ingest.routes import Call
 from ingest.slices import EVENTS_A_STEP, Work
 from schemas import entry
+from schemas.headers import pack as pack_headers
 from schemas.rejections import Rejection
-from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE
 
 log = structlog.get_logger()
 
@@ -226,8 +226,8 @@ class Intake(Request, kw_only=True, eq=False):
         self.release()
         self._accepted = len(records)
         if records:
-            headers: Headers = [(HEADER_WORKSPACE, name.encode()), (HEADER_RECEIVED_AT, b"%d" % self.received_at_ms)]
-            resources.delivery.publish(name, records, headers, self._deadline, self._delivered)
+            packed = pack_headers(name, self.received_at_ms)
+            resources.delivery.publish(name, records, packed, self._deadline, self._delivered)
         else:
             resources.call_soon(self._delivered, Outcome.DELIVERED)
 

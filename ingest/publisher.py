@@ -15,10 +15,11 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from ingest.batch_size import BatchSize, Limits
-from ingest.delivery import Done, Headers, Outcome, Readiness, Record
+from ingest.delivery import Done, Outcome, Readiness, Record
 from ingest.metrics import Metrics
 from ingest.quota import Quota
 from ingest.trouble import Trouble
+from schemas.headers import Headers
 from schemas.topics import BATCH_BYTES, PARTITIONER, Topics
 
 log = structlog.get_logger()

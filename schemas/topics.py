@@ -1,16 +1,10 @@
 """The topics: names, keys, partitions and cleanup policies (contract, section 6)."""
 
-from collections.abc import Callable, Iterable, Mapping
-from operator import methodcaller
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 
-HEADER_WORKSPACE: Final = "workspace"
-HEADER_RECEIVED_AT: Final = "received_at"  # epoch milliseconds, as digits
-# A message's headers, as pairs of str and bytes. SystemError: the driver cannot say them. By a call from C, because the
-# driver then returns a value and an exception at once, which Python 3.11 no longer checks at a line that is hot.
-headers_of: Final[Callable[[Any], Any]] = methodcaller("headers")
 PARTITIONER: Final = "murmur2_random"  # as Java clients partition, so that joins line up
 PARTITIONS: Final = 12
 

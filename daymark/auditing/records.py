@@ -7,15 +7,14 @@ from typing import Any, Final, NamedTuple, cast
 
 from confluent_kafka import Message
 
-from schemas import avro
+from schemas import avro, headers
 from schemas.forgotten import HEADER_FORGOTTEN, Forgotten
-from schemas.rejections import UNREADABLE_HEADERS, UNREADABLE_RECORD, WORKSPACE_TOO_LONG, Rejection
-from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE, headers_of
-from schemas.workspace import DEFAULT, NAME_LIMIT_BYTES
+from schemas.headers import headers_of
+from schemas.rejections import UNREADABLE_RECORD, Rejection
+from schemas.workspace import DEFAULT
 
 _EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 _EPOCH_ORDINAL = _EPOCH.toordinal()
-_MOST_DIGITS = 15  # of a received_at: no later than the year 33658
 
 ById = Callable[[int], avro.Schema]
 
@@ -47,21 +46,9 @@ class Output(NamedTuple):
 
 def raw(message: Message) -> Raw:
     """Return a raw record's parts; one without the header `workspace` belongs to the default one (contract, 6)."""
-    workspace, received_at_ms, refusal = DEFAULT, None, None
     if message.error() is not None:  # there is nothing of it but its place
         return Raw(*coordinates(message), None, b"", DEFAULT, None, message.timestamp()[1], UNREADABLE_RECORD)
-    headers: Any = ()
-    try:
-        headers = headers_of(message) or ()  # pairs of str and bytes
-    except (SystemError, UnicodeDecodeError):
-        refusal = UNREADABLE_HEADERS
-    for name, value in headers:
-        if name == HEADER_WORKSPACE and value and len(value) > NAME_LIMIT_BYTES:
-            refusal = WORKSPACE_TOO_LONG
-        elif name == HEADER_WORKSPACE and value:
-            workspace = value.decode("utf-8", "replace")
-        elif name == HEADER_RECEIVED_AT and value and value.isdigit():
-            received_at_ms = int(value[:_MOST_DIGITS])
+    workspace, received_at_ms, refusal = headers.parse(message)
     value, appended_ms = message.value() or b"", message.timestamp()[1]
     return Raw(*coordinates(message), message.key(), value, workspace, received_at_ms, appended_ms, refusal)
 
@@ -92,8 +79,7 @@ def output(message: Message, codec: avro.Codec, by_id: ById | None) -> Output:
 def forgotten(message: Message) -> Forgotten | None:
     """Return what a record of segment.rejected without value says was forgotten; None: it marks something else."""
     with suppress(SystemError, UnicodeDecodeError):  # headers of somebody else's
-        headers: Any = headers_of(message) or ()  # pairs of str and bytes
-        for name, value in headers:
+        for name, value in headers_of(message) or ():
             if name == HEADER_FORGOTTEN and value:
                 return Forgotten.unpacked(value)
     return None

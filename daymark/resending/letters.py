@@ -6,7 +6,7 @@ So it is read on the same way, outlives its letter, and says nothing to readers 
 
 from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from confluent_kafka import Consumer, Message
@@ -16,7 +16,7 @@ from daymark.auditing.reading import Bounds
 from daymark.auditing.records import ById, coordinates, output
 from daymark.bar import Bar
 from schemas import avro
-from schemas.topics import headers_of
+from schemas.headers import headers_of
 
 HEADER_RESENT: Final = "resent"
 _HOUR_MS: Final = 3_600_000
@@ -77,8 +77,7 @@ class Marks:
         if message.value() is not None:
             return
         with suppress(ValueError, SystemError):  # headers of somebody else's
-            headers: Any = headers_of(message) or ()  # pairs of str and bytes
-            for name, text in headers:
+            for name, text in headers_of(message) or ():
                 if name == HEADER_RESENT and text:
                     self._offsets.setdefault(coordinates(message)[0], set()).add(int(text))
 

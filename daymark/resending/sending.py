@@ -15,7 +15,8 @@ from confluent_kafka import KafkaException, Producer
 
 from daymark.resending.letters import HEADER_RESENT, Letter, Marks
 from daymark.resending.mending import Event
-from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE, PARTITIONER, Topics
+from schemas import headers
+from schemas.topics import PARTITIONER, Topics
 
 BATCH: Final = 2_000  # letters a transaction
 # Readers of committed events stand still behind an open transaction: this long, where a resend was killed.
@@ -75,14 +76,14 @@ class Sender:
         due = [resend for resend in resends if (resend.letter.partition, resend.letter.offset) not in sent]
         try:
             producer.begin_transaction()
-            received_at = b"%d" % (time.time_ns() // 1_000_000)
+            received_at_ms = time.time_ns() // 1_000_000
             self._step("events")
             for letter, event in due:
-                self._publish(producer, letter, event, received_at)
+                self._publish(producer, letter, event, received_at_ms)
             self._step("marks")
             for letter, _ in due:
-                headers: Any = [(HEADER_RESENT, b"%d" % letter.offset)]
-                producer.produce(self._topics.rejected, None, letter.key, letter.partition, headers=headers)
+                mark: headers.Headers = [(HEADER_RESENT, b"%d" % letter.offset)]
+                producer.produce(self._topics.rejected, None, letter.key, letter.partition, headers=mark)
             self._step("commit")
             producer.commit_transaction(_CALL_S)
         except (KafkaException, KeyboardInterrupt) as error:
@@ -93,13 +94,9 @@ class Sender:
             raise
         return len(due)
 
-    def _publish(self, producer: Producer, letter: Letter, event: Event, received_at: bytes) -> None:
-        headers: Any = [
-            (HEADER_WORKSPACE, event.workspace.encode()),
-            (HEADER_RECEIVED_AT, received_at),
-            (HEADER_RESENT, letter.place.encode()),
-        ]
-        producer.produce(self._topics.events, event.value, event.key, headers=headers)
+    def _publish(self, producer: Producer, letter: Letter, event: Event, received_at_ms: int) -> None:
+        packed = [*headers.pack(event.workspace, received_at_ms), (HEADER_RESENT, letter.place.encode())]
+        producer.produce(self._topics.events, event.value, event.key, headers=packed)
 
     def _begin(self) -> Producer:
         try:

@@ -11,7 +11,8 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from daymark.simulation.audience import Event
 from daymark.simulation.tally import Pace, Tally
-from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE, PARTITIONER
+from schemas import headers
+from schemas.topics import PARTITIONER
 
 CONFIG: Final[dict[str, Any]] = {
     "enable.idempotence": True,
@@ -71,13 +72,10 @@ def publish(events: Iterable[Event], producer: Producer, to: Destination, pace: 
 
 
 def _produce(producer: Producer, to: Destination, event: Event, count: _Count) -> None:
-    headers: list[tuple[str, str | bytes | None]] = [
-        (HEADER_WORKSPACE, to.workspace),
-        (HEADER_RECEIVED_AT, str(time.time_ns() // 1_000_000)),
-    ]
+    packed = headers.pack(to.workspace, time.time_ns() // 1_000_000)
     while True:
         try:
-            producer.produce(to.topic, event.body, event.contact, on_delivery=count, headers=headers)
+            producer.produce(to.topic, event.body, event.contact, on_delivery=count, headers=packed)
         except BufferError:
             producer.poll(0.1)  # the queue is full until something is delivered
         else:

@@ -15,10 +15,11 @@ import msgspec
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from schemas import avro, segment
+from schemas.headers import RECEIVED_AT, WORKSPACE
 from schemas.identify import Identify
 from schemas.interaction import interaction_id
 from schemas.rejections import Rejection
-from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE, Topics
+from schemas.topics import Topics
 from schemas.workspace import DEFAULT
 
 _DAY_MS = 86_400_000
@@ -129,8 +130,8 @@ def judge(kafka: str, topics: Topics) -> tuple[Truth, Finding]:
     truth = Truth()
     for message in read(kafka, topics.events):
         headers: dict[str, bytes] = dict(message.headers() or ())  # type: ignore[arg-type]
-        workspace = headers.get(HEADER_WORKSPACE, DEFAULT.encode()).decode()
-        received_at_ms = int(headers.get(HEADER_RECEIVED_AT, message.timestamp()[1]))
+        workspace = headers.get(WORKSPACE, DEFAULT.encode()).decode()
+        received_at_ms = int(headers.get(RECEIVED_AT, message.timestamp()[1]))
         truth.note(_at(message), workspace, received_at_ms, bytes(message.value() or b""))
     finding = compare(
         truth,

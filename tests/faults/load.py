@@ -19,7 +19,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from daymark.simulation import audience, records
 from daymark.simulation.audience import Event, Plan
-from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE
+from schemas import headers
 
 TOPIC_WORKSPACE: Final = "load"
 HTTP_WORKSPACE: Final = "web"
@@ -91,15 +91,11 @@ class Stream:
             self.error = error
 
     def _produce(self, event: Event) -> None:
-        received_at = str(time.time_ns() // 1_000_000)
-        headers: list[tuple[str, str | bytes | None]] = [
-            (HEADER_WORKSPACE, TOPIC_WORKSPACE),
-            (HEADER_RECEIVED_AT, received_at),
-        ]
+        packed = headers.pack(TOPIC_WORKSPACE, time.time_ns() // 1_000_000)
         while True:
             try:
                 return self._producer.produce(
-                    self._topic, event.body, event.contact, on_delivery=self._count, headers=headers
+                    self._topic, event.body, event.contact, on_delivery=self._count, headers=packed
                 )
             except BufferError:
                 self._producer.poll(0.1)

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from ingest.delivery import Done, Headers, Outcome, Readiness, Record
+from ingest.delivery import Done, Outcome, Readiness, Record
 from ingest.quota import Quota
 from schemas import avro
+from schemas.headers import Headers
 
 SLOW_SECONDS = 0.5
 OUTCOMES = {outcome.value: outcome for outcome in Outcome}

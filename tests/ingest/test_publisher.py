@@ -13,10 +13,11 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from daymark.local.kafka import Kafka
 from ingest.admission import RAW_LIMIT_BYTES, rejected_values
-from ingest.delivery import Delivery, Headers, Outcome, Record
+from ingest.delivery import Delivery, Outcome, Record
 from ingest.metrics import Metrics
 from ingest.publisher import MOST_MESSAGES, BadOptions, Publisher
 from schemas import avro, rejections
+from schemas.headers import Headers
 from schemas.topics import Topics
 from tests.ingest.fakes import FakeDelivery
 from tests.made import make

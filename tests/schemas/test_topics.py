@@ -1,6 +1,7 @@
 """The topics are the contract's (section 6)."""
 
-from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE, PARTITIONER, Topic, Topics
+from schemas import headers
+from schemas.topics import PARTITIONER, Topic, Topics
 
 DAY_MS = 86_400_000
 
@@ -25,4 +26,4 @@ def test_a_prefix_is_before_every_name() -> None:
 
 def test_headers_and_partitioner_are_the_contracts() -> None:
     """Other programs depend on these words."""
-    assert (HEADER_WORKSPACE, HEADER_RECEIVED_AT, PARTITIONER) == ("workspace", "received_at", "murmur2_random")
+    assert (headers.WORKSPACE, headers.RECEIVED_AT, PARTITIONER) == ("workspace", "received_at", "murmur2_random")
