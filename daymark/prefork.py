@@ -13,13 +13,13 @@ from typing import Final
 
 import structlog
 
+from daymark.backoff import Backoff
+
 BAD_SETTINGS: Final = 2  # a worker that exits so would exit so again
 INTERRUPTED: Final = 130
 
 _SIGNALS: Final = {signal.SIGTERM, signal.SIGINT}
 _LOOK_EVERY_S = 0.2
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
-_STEADY_S = 60.0  # a worker that ran for so long has earned a quick restart
 
 log = structlog.get_logger()
 
@@ -53,9 +53,9 @@ class _Child:
     """One worker: its process, and when it is restarted."""
 
     def __init__(self, number: int, run: Callable[[int], int]) -> None:
-        self._number, self._run, self._pause_s = number, run, _FIRST_PAUSE_S
+        self._number, self._run, self._backoff = number, run, Backoff()
         self.code: int | None = None
-        self._ended_at = 0.0
+        self._due = 0.0  # of the restart, monotonic
         self._start()
 
     def look(self) -> None:
@@ -63,11 +63,11 @@ class _Child:
         if self.code is None:
             self.code = self._ended(os.WNOHANG)
             if self.code is not None:
-                steady = time.monotonic() - self._started_at > _STEADY_S
-                self._pause_s = _FIRST_PAUSE_S if steady else min(self._pause_s * 2, _LONGEST_PAUSE_S)
-                self._ended_at = time.monotonic()
-                log.error("worker.died", number=self._number, status=self.code, again_in_s=self._pause_s)
-        elif time.monotonic() - self._ended_at >= self._pause_s:
+                now = time.monotonic()
+                pause_s = self._backoff.pause(now - self._started_at)
+                self._due = now + pause_s
+                log.error("worker.died", number=self._number, status=self.code, again_in_s=pause_s)
+        elif time.monotonic() >= self._due:
             self._start()
 
     def tell(self, number: int) -> None:

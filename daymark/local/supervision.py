@@ -5,14 +5,12 @@ Invariant: one part's trouble never ends another.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from daymark.backoff import Backoff
 from daymark.local.faults import LocalFault
-
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
-_STEADY_S = 60.0  # a part that ran for so long has earned a quick restart
 
 
 class Part(Protocol):
@@ -54,9 +52,9 @@ def start(parts: Sequence[Part]) -> None:
 @dataclass(slots=True)
 class _Life:
     started_at: float
-    deaths: int = 0  # in a row, each soon after its start
     due: float | None = None  # of the next start; None: not dead, as far as was seen
     is_held: bool = False  # stopped on purpose
+    backoff: Backoff = field(default_factory=Backoff)
 
 
 class Supervision:
@@ -97,8 +95,7 @@ class Supervision:
 
     def _plan(self, part: Part, life: _Life) -> None:
         now = self._clock()
-        life.deaths = 1 if now - life.started_at > _STEADY_S else life.deaths + 1
-        pause = min(_FIRST_PAUSE_S * 2 ** (life.deaths - 1), _LONGEST_PAUSE_S)
+        pause = life.backoff.pause(now - life.started_at)
         life.due = now + pause
         self._say(f"{part.name} has ended ({part.ending}); restarting it in {pause:g} s. Its log: {part.log}")
 
