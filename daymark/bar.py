@@ -21,6 +21,11 @@ class Bar:
         self._task = None if progress is None else progress.add_task("", total=0)
         self._total = 0
 
+    @property
+    def is_visible(self) -> bool:
+        """Whether anybody sees it."""
+        return self._progress is not None and not self._progress.disable
+
     def expect(self, records: int) -> Self:
         """Say that there are so many more to come."""
         self._total += records

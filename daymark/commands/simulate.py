@@ -10,8 +10,7 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,9 +19,8 @@ from zoneinfo import ZoneInfo
 import click
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from daymark import settings, statuses
+from daymark import bar, settings, statuses
 from daymark.simulation import audience, delivery, life, requests, sending
 from daymark.simulation.audience import Event, Expected, Plan
 from daymark.simulation.life import Life
@@ -138,7 +136,9 @@ def command(**options: Any) -> None:
     tally, started = Tally(), time.monotonic()
     send = _to_topic if options["to"] == "topic" else _to_http
     stopped = False
-    with _progress(script.expected.events) as tally.advance:
+    with bar.shown() as shown:
+        shown.expect(script.expected.events)
+        tally.advance = lambda events: shown.advance("Sending", events)
         try:
             send(script.events, options, tally)
         except KeyboardInterrupt:
@@ -276,15 +276,6 @@ def _running() -> dict[str, str]:
     """Return how the `daymark up` of this folder is reached, nothing when there is none."""
     found = settings.running_ups()
     return found[0].at._asdict() if len(found) == 1 else {}
-
-
-@contextmanager
-def _progress(events: int) -> Iterator[Callable[[int], object]]:
-    console = Console(stderr=True)
-    columns = (TextColumn("Sending"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=events)
-        yield lambda done: progress.advance(task, done)
 
 
 def _show(summary: Summary, *, as_line: bool) -> None:

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from daymark import bar
 from daymark.local.faults import LocalFault
 
 KAFKA_VERSION = "4.3.1"
@@ -82,12 +81,16 @@ def _missing(folder: Path, jars: Sequence[Jar]) -> list[Jar]:
 
 
 def _fetch(folder: Path, jars: Sequence[Jar], download: Download) -> None:
-    with _progress(len(jars)) as advance, ThreadPoolExecutor(_AT_ONCE) as pool:
+    title = f"Fetching Apache Kafka {KAFKA_VERSION} (once)"
+    with bar.shown() as shown, ThreadPoolExecutor(_AT_ONCE) as pool:
+        shown.expect(len(jars)).advance(title, 0)
+        if not shown.is_visible:
+            click.echo(f"{title}: {len(jars)} files", err=True)
         running = [pool.submit(_fetch_one, folder, jar, download) for jar in jars]
         try:
             for done in as_completed(running):
                 done.result()
-                advance()
+                shown.advance(title, 1)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -121,17 +124,3 @@ def _from_maven(jar: Jar, scratch: Path) -> Path:
     repositories = GlobalSettings.load().repositories or None
     context = MavenContext(repo_cache=scratch, remote_repos=repositories, timeout=_TIMEOUT_S)
     return context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
-    console = Console(stderr=True)
-    title = f"Fetching Apache Kafka {KAFKA_VERSION} (once)"
-    if not console.is_terminal:
-        click.echo(f"{title}: {total} files", err=True)
-        yield lambda: None
-        return
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(title, total=total)
-        yield lambda: progress.advance(task)
