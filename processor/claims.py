@@ -21,7 +21,6 @@ from processor import metrics, scripts, sentinel, store
 from processor.cluster import Question, Words
 from processor.decide import ContactDay
 from processor.ports import Claimed
-from processor.records import Record
 from processor.sentinel import Identity, Marks, Note
 from processor.slots import TAGS, slot
 from processor.traits import Clock, Property
@@ -39,16 +38,6 @@ _SLOT_OF_TAG = [slot(tag) for tag in range(256)]
 _Pair = tuple[bytes, bytes]  # a key and what it is to hold
 _INCARNATION_BYTES: Final = 4
 _ADVICE: Final = "claims are lost: contact-days may be emitted again, under the same interaction_id; see docs/store.md"
-
-
-def owner(incarnation: bytes, record: Record) -> bytes:
-    """Return a record's owner mark.
-
-    Args:
-        incarnation: 4 bytes that tell the topic from one of the same name made before or after it.
-        record: its partition and offset are the rest of the mark, 2 and 6 bytes.
-    """
-    return incarnation + (record.partition << 48 | record.offset).to_bytes(8, "big")
 
 
 def day_key(secret: bytes, contact_day: ContactDay) -> bytes:

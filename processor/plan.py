@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 from processor import metrics, outputs
 from processor.breaker import Breaker
-from processor.claims import owner
 from processor.decide import Candidate, ContactDay, collapse, winners
 from processor.outputs import Codecs
 from processor.ports import ClaimsPort
 from processor.recent_winners import RecentWinners
-from processor.records import Batch, Output, Record
+from processor.records import Batch, Output, Record, owner
 from processor.traits import Property, Update, Updates, fresh, newest
 from schemas import segment
 from schemas.identify import Identify

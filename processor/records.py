@@ -69,6 +69,16 @@ class Output(msgspec.Struct, frozen=True, gc=False):
     partition: int | None
 
 
+def owner(incarnation: bytes, record: Record) -> bytes:
+    """Return a record's owner mark.
+
+    Args:
+        incarnation: 4 bytes that tell the topic from one of the same name made before or after it.
+        record: its partition and offset are the rest of the mark, 2 and 6 bytes.
+    """
+    return incarnation + (record.partition << 48 | record.offset).to_bytes(8, "big")
+
+
 def first_offsets(records: Sequence[Record]) -> dict[int, int]:
     """Return where each partition's part of some records begins."""
     found: dict[int, int] = {}

@@ -14,9 +14,8 @@ from daymark.auditing import reading
 from daymark.auditing.reading import Bounds
 from daymark.auditing.records import ById, Output, output
 from daymark.bar import Bar
-from processor.claims import owner
 from processor.decide import ContactDay
-from processor.records import Record
+from processor.records import Record, owner
 from processor.traits import Clock, Property
 from schemas import avro
 from schemas.topics import Topics

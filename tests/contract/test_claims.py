@@ -12,11 +12,11 @@ from msgspec.structs import replace
 
 from daymark.local import ports
 from daymark.local.valkey import Valkey
-from processor.claims import Claims, Lifetimes, clock_key, day_key, owner
+from processor.claims import Claims, Lifetimes, clock_key, day_key
 from processor.decide import ContactDay
 from processor.errors import ClaimsAway, ClaimsFull, Fatal
 from processor.ports import ClaimsPort
-from processor.records import Record
+from processor.records import Record, owner
 from processor.traits import Clock, Property
 from tests.fakes import FakeClaims
 

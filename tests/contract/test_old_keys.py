@@ -9,9 +9,9 @@ import pytest
 import redis
 
 from daymark.local.valkey import Valkey
-from processor.claims import Claims, Lifetimes, old_keys, owner
+from processor.claims import Claims, Lifetimes, old_keys
 from processor.decide import ContactDay
-from processor.records import Record
+from processor.records import Record, owner
 from processor.slots import slot
 from processor.traits import Clock, Property
 from tests.valkey_cluster import ValkeyCluster

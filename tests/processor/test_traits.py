@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from processor.claims import owner
-from processor.records import Record
+from processor.records import Record, owner
 from processor.traits import Clock, Property, Update, fresh, newest
 from schemas.identify import Change, Identify
 

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from processor import health, metrics
 from processor.breaker import Breaker
-from processor.claims import owner
 from processor.decide import ContactDay
 from processor.errors import ClaimsFull, Fatal, KafkaAway
 from processor.outputs import Codecs
 from processor.ports import Claimed
+from processor.records import owner
 from processor.traits import Clock, Property
 from processor.worker import Worker
 from schemas import avro
