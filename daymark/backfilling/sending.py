@@ -16,7 +16,8 @@ from daymark.auditing import reading
 from daymark.backfilling.judging import Event
 from processor import connections
 from processor.aside import aside
-from schemas.topics import HEADER_RECEIVED_AT, HEADER_WORKSPACE, LEAST_MESSAGE_BYTES, PARTITIONER, batch_bytes
+from schemas import headers
+from schemas.topics import LEAST_MESSAGE_BYTES, PARTITIONER, batch_bytes
 
 # Readers of committed events stand still behind an open transaction: so long, where a backfill was killed.
 _TRANSACTION_MS: Final = 10_000
@@ -134,14 +135,11 @@ class Sender:
                 producer.flush(_ABORT_S)
 
     def _produce(self, producer: Producer, events: Sequence[Event]) -> None:
-        headers: Any = [
-            (HEADER_WORKSPACE, self._to.workspace.encode()),
-            (HEADER_RECEIVED_AT, b"%d" % (time.time_ns() // 1_000_000)),
-        ]
+        packed = headers.pack(self._to.workspace, time.time_ns() // 1_000_000)
         for event in events:
             while True:
                 try:
-                    producer.produce(self._to.topic, event.value, event.key, headers=headers)
+                    producer.produce(self._to.topic, event.value, event.key, headers=packed)
                     break
                 except BufferError:
                     producer.poll(0.1)
