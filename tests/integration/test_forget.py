@@ -65,7 +65,7 @@ def test_a_contact_is_forgotten(road: Road) -> None:
     road.send([visit(1)], workspace="other")
     with road.worker():
         road.wait_settled()
-    before = [road.committed(topic.name) for topic in road.topics.all()]
+    before = [sorted(road.committed(topic.name)) for topic in road.topics.all()]
     plan = said(road, EMAIL.upper())
     assert plan["workspaces"] == {
         "other": {"interactions": 1, "properties": 0},
@@ -73,7 +73,7 @@ def test_a_contact_is_forgotten(road: Road) -> None:
     }
     assert [each["deleted_after_ms"] for each in plan["ageing"][:2]] == [30 * 86_400_000] * 2
     assert "--execute does it" in run(road, EMAIL).stdout
-    assert [road.committed(topic.name) for topic in road.topics.all()] == before
+    assert [sorted(road.committed(topic.name)) for topic in road.topics.all()] == before
     assert run(road, "nobody").exit_code == 2
 
     assert said(road, EMAIL, "--execute", "--workspace", "other")["keys"] == 1
