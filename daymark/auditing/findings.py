@@ -26,6 +26,7 @@ class Finding(StrEnum):
     TRAIT_WRONG = "trait_wrong"
     TRAIT_UNKNOWN = "trait_unknown"
     RETURNED = "returned"
+    REEMITTED = "reemitted"
     UNREADABLE = "unreadable"
 
 
@@ -45,6 +46,7 @@ MEANINGS: Final[Mapping[Finding, str]] = {
     Finding.TRAIT_WRONG: "a property whose last record differs from its event",
     Finding.TRAIT_UNKNOWN: "a property that no event sets",
     Finding.RETURNED: "a forgotten contact-day or property that was emitted again",
+    Finding.REEMITTED: "a record emitted again though the group was not set back (found by --follow alone)",
     Finding.UNREADABLE: "a value that does not have its topic's schema",
 }
 

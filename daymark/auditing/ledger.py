@@ -4,7 +4,7 @@ Outputs are taken first: then only those events need a fact of their content tha
 bounded: facts are on disk, of the events only one bit each is in memory, and the shortcuts here forget when full.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -35,7 +35,16 @@ class Reading(NamedTuple):
 class Ledger:
     """The facts of one audit. The outputs must be taken before the events."""
 
-    def __init__(self, folder: Path, reach: Reach, reading: Reading, tally: Tally, limits: Limits = _LIMITS) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        reach: Reach,
+        reading: Reading,
+        tally: Tally,
+        limits: Limits = _LIMITS,
+        *,
+        known: Callable[[bytes], DayFact | None] = lambda _: None,
+    ) -> None:
         """Begin with nothing.
 
         Args:
@@ -44,7 +53,9 @@ class Ledger:
             reading: of their records.
             tally: told what cannot be read, and in the end what the judges say.
             limits: of memory.
+            known: tells what was emitted of a contact-day in outputs that are not taken.
         """
+        self._known = known
         self._days, self._sources, self._properties = (
             Buckets(folder, layout, reach.records, limits) for layout in (DAYS, SOURCES, PROPERTIES)
         )
@@ -142,6 +153,8 @@ class Ledger:
                 self._seen.clear()
             self._seen.add((identity, record.partition))
             self._days.add(_id_bytes(identity), Kind.EVENT, *at, 0, 0, 0)
+            if fact := self._known(_id_bytes(identity)):
+                self._days.add(*fact)
         if at in self._marks:
             printed = prints(self._truth.interaction(record, identify, identity, day))
             self._sources.add(*at, Kind.EVENT, printed, 0, 0)

@@ -4,9 +4,12 @@ Reads options, wires, shows. What must be is told by segment.events alone, up to
 """
 
 import json
+import signal
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,20 +19,23 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from rich.console import Console
 
-from daymark import bar, registry, settings, statuses
-from daymark.auditing import reading
+from daymark import bar, logs, registry, settings, statuses
+from daymark.auditing import reading, watch
 from daymark.auditing.findings import Tally
+from daymark.auditing.following import Follower
 from daymark.auditing.ledger import Ledger, Reading
 from daymark.auditing.report import Run, as_json, as_tables
 from daymark.auditing.scope import Clients, NothingCommitted, Period, Scope, scope, still_there
 from daymark.auditing.truth import Truth
 from daymark.clients import opened
 from daymark.instant import Instant
+from daymark.setting_types import Address
 from daymark.workspaces_file import WorkspacesFile
 from schemas import zones
 from schemas.workspace import Workspaces
 
 _GROUPS_S, _MOST_GROUPS = 10.0, 10
+_ADMIN = Address("127.0.0.1", 8083)
 _REPORT_EVERY = 10_000  # keys judged between two looks at the progress
 
 
@@ -47,6 +53,8 @@ _REPORT_EVERY = 10_000  # keys judged between two looks at the progress
     type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
     help="Folder for temporary files, about 100 bytes per event.  [default: the system's]",
 )
+@click.option("--follow", "follows", is_flag=True, help="Keep up with the group, and serve findings as metrics.")
+@click.option("--every", type=click.FloatRange(1), default=10.0, help="Seconds between two cycles of --follow.")
 @click.option("--json", "as_line", is_flag=True, help="One line of JSON.")
 def command(**options: Any) -> None:
     """Compare committed results with what the raw events require.
@@ -55,6 +63,11 @@ def command(**options: Any) -> None:
     must result from it, and compares these with the output topics, read committed. The exit status is 0 when there is
     no difference, 3 when anything differs or the lag is over --max-lag, 1 when nothing could be compared. No offsets
     are moved; it may run alongside the workers.
+
+    With --follow it first reads what was emitted within the claims' lifetime, then judges, every few seconds, what the
+    group has committed since; findings are logged, and are metrics at DAYMARK_ADMIN (127.0.0.1:8083). It remembers
+    contact-days on disk, about 80 bytes each. A record emitted again without a reset of the group is a finding of its
+    own. Properties are not judged. It runs until SIGTERM.
 
     \b
     How to interpret findings:
@@ -72,6 +85,10 @@ def command(**options: Any) -> None:
     found = settings.from_environment()
     if None not in (options["since"], options["until"]) and options["since"] >= options["until"]:
         raise click.UsageError("--since must be before --until.")
+    (_follow if options["follows"] else _once)(found, options)
+
+
+def _once(found: settings.Settings, options: Mapping[str, Any]) -> None:
     started = time.monotonic()
     tally, group = Tally(options["examples"]), options["group"] or found.group
     with opened(found, group) as there:
@@ -87,6 +104,41 @@ def command(**options: Any) -> None:
     run = Run(group, read, time.monotonic() - started, zones.version())
     _show(run, planned, tally, as_line=options["as_line"])
     _judge(tally, planned.reach.lag, group, options["max_lag"])
+
+
+def _follow(found: settings.Settings, options: Mapping[str, Any]) -> None:
+    wrong = [name for name in ("since", "until", "max_lag", "no_replays", "as_line") if options[name]]
+    if wrong:
+        raise click.UsageError("--follow goes with --group, --every and --temporary alone.")
+    logs.configure(found.log_format, found.log_level)
+    stopping, group = threading.Event(), options["group"] or found.group
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    figures, address = watch.Figures(), found.admin or _ADMIN
+    try:
+        where = figures.serve(*address)
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {address.host}:{address.port}: {error.strerror}") from None
+    with (
+        opened(found, group) as there,
+        tempfile.TemporaryDirectory(prefix="daymark-audit-", dir=options["temporary"]) as folder,
+    ):
+        follower = Follower(
+            there.clients, found.topics, there.partitions, _reading(found), Path(folder), claim_days=found.claim_days
+        )
+        try:
+            with bar.shown() as shown:
+                follower.prime(shown)
+            watch.log.info("audit.started", group=group, metrics=where)
+            watch.follow(follower, figures, options["every"], stopping)
+        except NothingCommitted:
+            raise click.ClickException(_nothing_committed(there.clients.admin, group, found.topics.events)) from None
+        finally:
+            follower.close()
+
+
+def _reading(found: settings.Settings) -> Reading:
+    workspaces = WorkspacesFile(found.workspaces).current() if found.workspaces else Workspaces()
+    return Reading(Truth(workspaces), registry.lookup(found.schema_registry) if found.schema_registry else None)
 
 
 def _judge(tally: Tally, lag: int, group: str, max_lag: int | None) -> None:
@@ -110,9 +162,7 @@ def _audit(
     clients: Clients, found: settings.Settings, planned: Scope, folder: Path, tally: Tally, *, replays: bool
 ) -> dict[str, int]:
     """Read everything and judge it; return how many records of each topic there were."""
-    workspaces = WorkspacesFile(found.workspaces).current() if found.workspaces else Workspaces()
-    by_id = registry.lookup(found.schema_registry) if found.schema_registry else None
-    ledger = Ledger(folder, planned.reach, Reading(Truth(workspaces), by_id), tally)
+    ledger = Ledger(folder, planned.reach, _reading(found), tally)
     topics = found.topics
     roads = (
         (topics.interactions, planned.outputs[topics.interactions], ledger.interaction),
