@@ -1,6 +1,6 @@
 """The events of a body -> records for Kafka, and rejections. Pure: step 6 of `app`.
 
-`schemas.entry` judges by the rules of the processor, on the bytes that will be published: both agree on every event.
+`schemas.entry` applies the processor's rules to the bytes that will be published, so both agree on every event.
 """
 
 from collections.abc import Iterator, Sequence

@@ -6,12 +6,13 @@ is answered 200 before Kafka has it.
 1. Path and method.
 2. The quota: too many requests, too many bytes: 503 before memory grows.
 3. A key in the headers must be known. One in the body can be looked for only after step 5.
-4. Its workspace must be within its rate, else 429, and leave as much free as it holds, here and in Kafka's queue, else
-   503: a flood of one workspace is nobody else's. Strangers share one part of the quota until their key is known.
-5. The body is taken within its limits, inflated while it arrives.
-6. Its events, one or a batch, are counted, given room in Kafka's queue and taken from the rate; then they are admitted
-   or rejected, each with its reason: a batch in slices of a few hundred events, between which others get their turn.
-7. The admitted are published; the answer waits for every in-sync replica, or for the deadline.
+4. Its workspace must be within its rate, else 429, and leave as much capacity free as it holds, here and in the
+   producer queue, else 503: one workspace's flood does not affect others. Unidentified senders share one part of the
+   quota.
+5. The body is read within its limits, and inflated while it arrives.
+6. Its events, one or a batch, are counted, reserved in the producer queue and taken from the rate limit; then each is
+   admitted, or rejected with its reason: a batch in slices of a few hundred events, between which others get a turn.
+7. Admitted events are published; the answer waits for all in-sync replicas, or for the deadline.
 
 Owns routes and order. Does not know Kafka, HTTP's framing or the environment.
 """

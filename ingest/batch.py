@@ -1,8 +1,8 @@
-"""A batch -> its events, each with the very bytes that were received, and the batch's defaults under them.
+"""A batch -> its events, each with exactly the bytes that were received, with the batch's defaults merged in.
 
-`{"batch": […], "context": {…}, "integrations": {…}}`, or a bare list (contract, section 2). What each event says is
-not checked: `schemas.segment.read` judges every one alone. Invariant: an event that lacks nothing of the defaults
-keeps its bytes.
+`{"batch": […], "context": {…}, "integrations": {…}}`, or a bare list (contract, section 2). The events' contents are
+not checked: `schemas.segment.read` validates each one. Invariant: an event that lacks none of the defaults keeps its
+bytes.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""How large the producer's batches are: as its topics take, and smaller when Kafka refuses them all the same. Pure."""
+"""The size of the producer's batches: as large as its topics allow, and smaller if Kafka refuses them anyway. Pure."""
 
 from collections.abc import Callable, Iterable
 

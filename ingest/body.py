@@ -1,7 +1,7 @@
-"""A request's body: inflate it within its limits while it arrives.
+"""A request's body: inflated while it arrives, within its limits.
 
-Owns no policy beyond size and form; what the bytes say is for `batch` and schemas to judge. Invariants: no more than
-the limit and one piece is ever inflated, however far a body would go; no more than one piece is inflated at a stretch.
+Checks only size and encoding; `batch` and schemas interpret the bytes. Invariants: at most the limit plus one piece is
+ever inflated, however large a body would become; at most one piece is inflated at a time.
 """
 
 import zlib

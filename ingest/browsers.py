@@ -1,7 +1,7 @@
 """CORS: which pages of other origins may call the API and read its answers (contract, section 2).
 
 Sources: the Fetch standard, sections 3.2 (CORS protocol) and 4.8 (CORS-preflight fetch). Allowed origins tell browsers
-what a page may read. They are no access control: other clients send any `Origin`, or none; the API key is.
+what a page may read. They are not access control: other clients send any `Origin`, or none. The API key is.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
-"""How many elements a body has, counted without making any of them.
+"""Counts the elements of a body without creating objects for them.
 
-A reader of JSON makes an object for each element, so that 4 MiB of `[1,1,1,…]` would take 170 MB (measured) only to be
-refused. A body with as many commas as that takes is counted first. Nearly none is.
+A JSON decoder creates an object for each element, so that 4 MiB of `[1,1,1,…]` would take 170 MB (measured) only to be
+refused. Bodies with that many commas, which are very rare, are counted first.
 """
 
 import re

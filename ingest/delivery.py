@@ -1,6 +1,6 @@
-"""What ingest asks of whoever delivers its records: the port between `app` and `publisher`.
+"""What ingest requires of a delivery: the port between `app` and `publisher`.
 
-tests/ingest/test_publisher.py holds the fake and the real one to the same promises.
+tests/ingest/test_publisher.py runs the same tests on the fake and on the real implementation.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,8 +1,8 @@
 """One request with a body, from its head to its answer: steps 2 to 7 of `app`.
 
-A single event is dealt with at once; a batch, and what is still compressed when it is whole, slice by slice.
-Meanwhile a request keeps what it holds (`request`): the workspaces of its first moment, its part of the quota, its one
-share of the rate. A client that leaves once its body is whole changes nothing: its events are not lost with it.
+A single event is processed at once; a batch, and what is still compressed when it is complete, slice by slice.
+Meanwhile a request keeps what it holds (`request`): the workspaces as of its start, its part of the quota, its share of
+the rate limit. A client that disconnects after its body is complete changes nothing: its events are not lost.
 """
 
 import time

@@ -1,7 +1,7 @@
 """API key -> workspace (contract, section 2).
 
-A key is looked for in the headers first, then in the body. Only digests are compared, through a dictionary: what the
-time it takes tells is a prefix of a digest, which says nothing of a key.
+A key is looked for in the headers first, then in the body. Only digests are compared, through a dictionary: timing
+could reveal at most a prefix of a digest, which says nothing about the key.
 """
 
 import binascii

@@ -1,6 +1,6 @@
 """Every metric of ingest: name, kind, unit, labels and meaning, in one table, which docs/operations.md shows.
 
-No label says anything about a contact; a workspace is named only where its own limits refused something.
+No label contains anything about a contact; a workspace is named only where its own limits caused a refusal.
 """
 
 from bisect import bisect_left

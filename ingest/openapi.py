@@ -1,4 +1,4 @@
-"""The description of the API, OpenAPI 3.1, made from the tables that the API runs on: it cannot tell another story."""
+"""The OpenAPI 3.1 description of the API, generated from the tables that the API itself uses."""
 
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version

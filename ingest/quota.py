@@ -1,7 +1,7 @@
 """A shared quota: a limited number of things, such as requests or messages, and of their bytes. Pure.
 
-Invariant: none holds more than is left free. One flood so takes half and leaves half; two take a third each and leave a
-third; whoever asks for little gets it.
+Invariant: no owner holds more than is left free. So one flood takes half and leaves half; two take a third each and
+leave a third; small requests still succeed.
 """
 
 from typing import Final

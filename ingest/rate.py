@@ -1,6 +1,6 @@
 """Rate limits: a token bucket per workspace, in events per second. Pure except for the clock that it is given.
 
-A process knows of no other: it gives each workspace its share of the limit, the same for all processes.
+Processes do not communicate: each applies its own share of a workspace's limit, the same in all of them.
 """
 
 import math

@@ -1,15 +1,15 @@
 """One process of ingest: its two ports, event loop, start, drain, stop.
 
-Owns the order of starting and leaving; what is answered is `app`'s.
+Owns the order of start-up and shutdown; `app` answers requests.
 
-Starting: the admin port opens at once. The API's opens once Kafka has its topics, so that a proxy that checks nothing
-sends requests elsewhere; without Kafka it opens after `KAFKA_WAIT_SECONDS` and answers 503, as the contract promises.
+Start-up: the admin port opens at once. The API's opens once Kafka has its topics, so that a proxy without health checks
+tries another instance; without Kafka it opens after `KAFKA_WAIT_SECONDS` and answers 503, as the contract promises.
 
-Leaving, on SIGTERM or SIGINT:
+Shutdown, on SIGTERM or SIGINT:
 
-1. /readyz is 503. On SIGTERM everything is served for `drain_s` more, each answer with `Connection: close`: proxies
-   notice meanwhile. SIGINT, a second signal, or a producer that failed skips the rest of this time.
-2. The API's port is closed: connections are refused, idle ones closed, requests that were begun answered.
+1. /readyz is 503. On SIGTERM everything is served for `drain_s` more, each answer with `Connection: close`, so that
+   proxies notice. SIGINT, a second signal, or a failed producer skips the rest of this time.
+2. The API's port is closed: connections are refused, idle ones closed, requests in progress answered.
 3. The producer's queue is flushed. The process exits with 0.
 """
 

@@ -1,9 +1,9 @@
 """Long work in slices: no batch blocks the event loop, and no workspace's batches block another's.
 
-Owns when a step runs. Work is an iterator of steps; what it yields is what its next step costs, in events. In one turn
+Owns when a step runs. Work is an iterator of steps that yields the cost of its next step, in events. In one iteration
 of the loop steps run until they were worth a thousand events or took some milliseconds, then connections and health
-checks get their turn. Owners take turns; the work of one owner is done in order, one piece after the other. Invariant:
-work that was added is run to its end.
+checks get their turn. Owners take turns; the work of one owner is done in order. Invariant: work that was added is run
+to its end.
 """
 
 import asyncio

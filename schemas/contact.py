@@ -1,8 +1,8 @@
-"""E-mail address -> contact: the normalised form names the contact (contract, section 3).
+"""E-mail address -> contact: the normalised form identifies the contact (contract, section 3).
 
-The local part is kept in NFC and lower case, the domain in the ASCII form that DNS and mail servers know (IDNA 2008,
-RFC 5891): a domain is one contact whether it is written in Unicode or in punycode. Addresses whose domain is ASCII
-need no table of Unicode for it, so a newer table never renames them.
+The local part is normalised to NFC and lower case, the domain to the ASCII form that DNS and mail servers use (IDNA
+2008, RFC 5891), so that its Unicode and punycode spellings are the same contact. Addresses whose domain is ASCII do not
+depend on Unicode tables, so a newer table never renames them.
 
 Invariant: normalising a normalised address changes nothing.
 """

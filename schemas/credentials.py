@@ -1,7 +1,7 @@
-"""The API key that some SDKs write into a body: it is cut out before anything is published (contract, sections 2, 6).
+"""Removes the API key that some SDKs write into a body, before anything is published (contract, sections 2 and 6).
 
-`without_key` takes it out of an event, whose other bytes stay as they were received. `masked` blanks it in a body that
-could not be read. Pure; nothing here knows which keys there are.
+`without_key` cuts it out of an event, whose other bytes stay as received. `masked` blanks it in a body that could not
+be parsed. Pure; nothing here knows which keys exist.
 """
 
 import json

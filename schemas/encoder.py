@@ -1,7 +1,7 @@
-"""A record schema -> a function that writes its values: fastavro's bytes, several times as fast.
+"""A record schema -> a function that encodes its values: the same bytes as fastavro, several times as fast.
 
-The function is made as text, an expression a field, and compiled once. Reads no value back and checks none: what it is
-given must fit the schema. fastavro stays the reference, and tests/schemas/test_encoder.py holds the two to the same
+The function is generated as text, one expression per field, and compiled once. It neither decodes nor validates: its
+input must fit the schema. fastavro stays the reference; tests/schemas/test_encoder.py verifies that both give the same
 bytes.
 """
 

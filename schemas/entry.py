@@ -1,9 +1,10 @@
 """What ingest must know about an event before accepting it: its contact, and that it is acceptable.
 
-`admit` says what `segment.read` says and no more: it looks for no description, no property and no message's id, and an
-event costs the same whatever else it holds. It answers alone where it can show that the event is taken: an exact field
-comes first, and what is nowhere in any spelling is told by a list of usual fields, or by a search of the folded bytes,
-as in `keys`. All else, and every refusal, is `segment.read`'s. tests/schemas/test_entry.py holds the two together.
+`admit` gives the same answer as `segment.read`, but reads no description, property or message id, so that an event
+costs the same whatever else it contains. It answers by itself only where it can show that the event is accepted: an
+exactly spelled field takes precedence, and a list of usual fields, or a search of the folded bytes as in `keys`, shows
+what is absent in every spelling. `segment.read` decides the rest, and every refusal. tests/schemas/test_entry.py
+compares both.
 """
 
 from collections.abc import Callable, Iterable

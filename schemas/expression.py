@@ -1,8 +1,8 @@
-"""One JMESPath expression, held within bounds: checked as it is compiled, total as it is used. Pure.
+"""A JMESPath expression with bounded cost: checked when it is compiled, total when it is evaluated. Pure.
 
-JMESPath has no bounds of its own. `[@, @] | [@, @] | …` doubles at every step, so an expression whose steps could copy
-too much is refused as it is compiled. What is left is at most linear in the event, and the steps that an event can make
-it take are counted. Invariant: the same expression and event give the same answer in every process.
+JMESPath itself has no bounds. `[@, @] | [@, @] | …` doubles at every step, so an expression whose steps could copy
+too much is refused when it is compiled. The rest are at most linear in the event, and evaluation stops after a number
+of steps. Invariant: the same expression and event give the same result in every process.
 """
 
 import warnings

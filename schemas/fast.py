@@ -1,8 +1,8 @@
-"""The fast parser: events of any fields, with what counts at its exact place, and proof that the rest is nowhere else.
+"""The fast parser: reads the fields that count at their exact places, and proves that no other spelling of them occurs.
 
-Where it answers, it gives the tolerant path's answer: tests/schemas/test_fast_path.py holds it to that. A field at its
-exact place and spelling is the first there is. Where it says nothing, `Keys` shows that no other spelling of it is
-there. So an answer costs the same whatever other fields an event has; what neither settles is the tolerant path's.
+Where it answers, its answer is that of the tolerant path, which tests/schemas/test_fast_path.py verifies. A field with
+the exact place and spelling takes precedence. Where that is absent, `Keys` shows that no other spelling occurs. So the
+cost does not depend on an event's other fields; whatever neither can settle is left to the tolerant path.
 """
 
 from collections.abc import Iterable

@@ -1,8 +1,8 @@
 """The mark of a contact-day or a property that was forgotten (contract, section 6).
 
-A record of segment.rejected without key and value, in the partition of the tombstone that it tells of. It lives as long
-as the raw events that still demand what was erased, which the tombstone does not: compaction removes it. It holds
-hashes, and nothing of the contact in clear.
+A record of segment.rejected without key and value, in the partition of the tombstone that it describes. It is retained
+as long as the raw events that still require what was erased, unlike the tombstone, which compaction removes. It
+contains only hashes, and nothing of the contact in clear text.
 """
 
 from enum import StrEnum

@@ -1,7 +1,7 @@
 """How often a key occurs in an event, in any spelling: one search of its bytes instead of a walk over all its fields.
 
-So what an event does not say can be shown, whatever else is in it. Invariant: no spelling that `lookup.squash` brings
-to a key is ever missed; a match too many, such as a key of an object that does not count, only costs time.
+This shows that a field is absent, whatever else the event contains. Invariant: no spelling that `lookup.squash` maps to
+a key is ever missed; a false match, such as a key of an unrelated object, only costs time.
 """
 
 import re

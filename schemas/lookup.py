@@ -1,7 +1,7 @@
 """Where an event's fields are looked up: at each location in turn, under any spelling of the key (contract, section 3).
 
-Keys match in any letter case and without regard to "_", "-" and spaces; the exact spelling comes first, then the others
-in the order of the document.
+Keys match case-insensitively, ignoring "_", "-" and spaces; the exact spelling takes precedence, then the others in
+document order.
 """
 
 import re

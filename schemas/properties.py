@@ -1,7 +1,7 @@
-"""User properties that an identify carries besides the visit (contract, sections 3 and 5).
+"""User properties that an identify carries in addition to the visit (contract, sections 3 and 5).
 
-Engage computes one property a call and names it in `context.personas`; its value stands in `traits`. A plain identify
-may carry booleans that its workspace knows as audiences.
+Engage computes one property per call and names it in `context.personas`; its value is in `traits`. A plain identify
+may carry booleans that its workspace declares as audiences.
 """
 
 import json

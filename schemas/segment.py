@@ -2,7 +2,7 @@
 
 `read` is pure and total: the same bytes and receipt give the same answer in ingest, in the processor and in a replay.
 Nearly all take the fast path (`fast`), which answers where it can show that the reference, the tolerant path
-(`tolerant`), would say the same.
+(`tolerant`), would give the same answer.
 """
 
 import re

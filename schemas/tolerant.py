@@ -1,7 +1,7 @@
 """The tolerant parser: events in any casing, with alternative field locations and odd timestamps (contract, section 3).
 
-This is the reference: it says what every event means. A workspace's format takes the place of the look-up of the fields
-that it names.
+This is the reference: it defines what every event means. A workspace's format replaces the look-up of the fields that
+it names.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What a workspace may set, and the file that sets it (contract, sections 3, 4 and 9). Parses text, reads no file."""
+"""The settings of a workspace, and the file that defines them (contract, sections 3, 4 and 9). Parses text only."""
 
 import hashlib
 import re

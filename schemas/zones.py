@@ -1,8 +1,7 @@
-"""Time zones by the tz database that is locked with the program, never by the machine's (contract, section 4).
+"""Time zones from the tz database that is locked with the program, never from the machine's (contract, section 4).
 
-Python's `ZoneInfo(name)` reads the system's files first, or those of PYTHONTZPATH: two machines may disagree about a
-day. Zones are read here from the package tzdata, each once, and have no other source, whatever else the process does
-with `zoneinfo`.
+Python's `ZoneInfo(name)` reads the system's files first, or those of PYTHONTZPATH, so two machines may disagree about a
+day. Here zones are read only from the package tzdata, each once, whatever else the process does with `zoneinfo`.
 """
 
 from functools import cache

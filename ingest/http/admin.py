@@ -1,6 +1,6 @@
-"""Health and metrics, on a port of their own: GET /livez, /readyz and /metrics (contract, section 2).
+"""Health and metrics on a separate port: GET /livez, /readyz and /metrics (contract, section 2).
 
-The admin port of ingest and of a worker alike. What counts as alive and as ready is theirs to say.
+Ingest and workers use the same admin port; each defines what counts as alive and as ready.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Why a connection cannot be read any further, and what its client is told."""
+"""Why a connection can no longer be read, and what its client is answered."""
 
 import httptools
 import structlog

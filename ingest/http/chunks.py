@@ -1,7 +1,7 @@
 """The chunked transfer coding of one body (RFC 9112, section 7.1). Pure.
 
-Written here because llhttp, the parser of heads, refuses the optional white space round a chunk extension; its lenient
-flag lets white space follow a bare size, too, which no other reader has to accept. Trailer fields are the parser's.
+Implemented here because llhttp, which parses the heads, refuses the optional white space around a chunk extension; its
+lenient flag also allows white space after a bare size, which others need not accept. llhttp parses trailer fields.
 """
 
 import re

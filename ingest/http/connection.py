@@ -1,9 +1,9 @@
 """One connection: requests in, responses out in order, and deadlines for clients that hold it without using it.
 
-Owns order and clocks; what the bytes say is `framing`'s. Of requests that come at once, one is begun in each iteration
-of the loop, so that a pipeline gets no more of it than as many connections would; none is begun while answers pile up:
-the rest of what came stays unread. Nothing here waits: `Connections.tick` finds what is late. Invariant: requests that
-came whole are answered, whatever follows them.
+Owns order and deadlines; `framing` interprets the bytes. Of pipelined requests, one is started in each iteration of the
+loop, so that a pipeline gets no more time than separate connections would; none is started while responses pile up: the
+rest stays unread. Nothing here waits: `Connections.tick` finds what is late. Invariant: requests that arrived complete
+are answered, whatever follows them.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""One request and its answer: the port between `connection`, which speaks HTTP, and those who answer.
+"""One request and its answer: the port between `connection`, which implements HTTP, and the application.
 
-A head is given to `Application.begin`, which may answer at once; else it returns who takes the body. An answer may be
-given at any time, once. It is sent when the request is whole: most clients look for one only then.
+A head is passed to `Application.begin`, which answers at once or returns a receiver for the body. An answer may be
+given at any time, once. It is sent when the request is complete: most clients read responses only then.
 """
 
 from collections.abc import Callable, Mapping

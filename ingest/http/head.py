@@ -1,6 +1,6 @@
 """Rules for request heads that rule out request smuggling: two parsers must read a head alike. Pure.
 
-The parser sees to lengths and line ends; here is what it lets pass, and what it refuses though the RFC does not.
+The parser checks lengths and line ends; this module covers what it lets pass, and what it refuses but the RFC allows.
 Sources: RFC 9112, sections 2.3, 3, 6.1, 9.6 and 11.2; RFC 9110, sections 2.5, 5.3, 7.2 and 15.6.2.
 """
 

@@ -1,7 +1,7 @@
-"""Heads of requests that were parsed a moment ago: those of one sender differ in little but their bodies.
+"""A cache of recently parsed request heads: a sender's requests differ in little but their bodies.
 
-Parsing a head costs a third of what a small request costs, and the same bytes always mean the same. Invariant: what is
-kept is bounded, and forgotten after some seconds, since API keys stand in it.
+Parsing a head is a third of the cost of a small request, and the same bytes always mean the same. Invariant: the cache
+is bounded, and entries expire after some seconds, since they contain API keys.
 """
 
 from typing import Final, NamedTuple

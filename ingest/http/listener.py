@@ -1,7 +1,7 @@
 """One listening port: bound first, then open to connections, then closed without losing one.
 
-Owns the socket and its clock; `Connections` own what is said on it. Both admin ports, ingest's and a worker's, and the
-API are such ports. Invariant: a connection is accepted only while somebody reads it, otherwise it is refused.
+Owns the socket and its timer; `Connections` owns the traffic. The API and both admin ports, ingest's and a worker's,
+are such ports. Invariant: a connection is accepted only while it will be read, otherwise it is refused.
 """
 
 import asyncio

@@ -38,8 +38,8 @@ def said(road: Road, *arguments: str) -> dict[str, Any]:
 
 
 def lifetimes(store: redis.Redis) -> set[int]:
-    """Return for how many whole days keys live that do not live for ever."""
-    return {store.ttl(key) // 86_400 for key in store.scan_iter() if store.ttl(key) >= 0}
+    """Return the remaining lifetimes in whole days; a day has begun even if its first second has not passed."""
+    return {(store.ttl(key) - 1) // 86_400 for key in store.scan_iter() if store.ttl(key) >= 0}
 
 
 def sync(name: str, hour: int) -> list[tuple[str, bytes]]:
