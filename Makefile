@@ -110,6 +110,17 @@ audit-dependencies: $(TOOLS) ## Ask osv.dev for known vulnerabilities of everyth
 		$(addprefix --requirement ,$(wildcard locks/*.txt tests/*/requirements*.txt)) 2> $(VENV)/audit.log || { tail -n 1 $(VENV)/audit.log >&2; \
 		grep -q '^Found' $(VENV)/audit.log || echo "osv.dev could not be asked: nothing was audited" >&2; exit 1; }
 
+# Of an environment that has what the image has, since locks know no licences.
+SBOM := $(VENV)/sbom
+
+.PHONY: sbom
+sbom: $(TOOLS) ## Write sbom.cdx.json: what the image installs, with versions and licences (CycloneDX).
+	@rm -rf $(SBOM) && $(PYTHON) -m venv --without-pip $(SBOM)
+	@$(BIN)/python -m pip --python $(SBOM)/bin/python install --quiet --disable-pip-version-check --require-hashes \
+		--only-binary :all: -r locks/run.txt
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o sbom.cdx.json $(SBOM)/bin/python
+	@echo "sbom.cdx.json: $$(grep -c '"purl"' sbom.cdx.json) packages"
+
 .PHONY: format
 format: $(READY) ## Format the code and mend what can be mended.
 	@$(BIN)/ruff format .
