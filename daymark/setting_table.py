@@ -1,225 +1,233 @@
-"""The one list of settings: the table in docs/operations.md is generated from it, `settings.load` reads by it."""
+"""The one list of settings: each field of `Settings` with its variable, how that is read, and what it means.
 
-from collections.abc import Callable
+`settings.load` reads by it, and the table in docs/operations.md is generated from it. A secret never appears in a repr.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from daymark import redis_url, registries, setting_types, timeouts
+from daymark.registries import Registry, Site
+from daymark.setting_types import Address
 from schemas.topics import Topics
 
 
 class Setting(NamedTuple):
-    """One variable: its name without the prefix, the field it fills, how its text is read, its default and meaning."""
+    """One variable: its name without the prefix, how its text is read, its default and meaning; the field it fills."""
 
     name: str
-    field: str
     parse: Callable[[str], Any]
     default: str | None
     meaning: str
+    field: str = ""
 
 
-TABLE: Final = (
-    Setting(
-        "KAFKA", "kafka", setting_types.brokers, "localhost:9092", "Kafka bootstrap servers, host:port, comma-separated"
-    ),
-    Setting(
+def _setting(
+    name: str, parse: Callable[[str], Any], default: str | None, meaning: str, *, secret: bool = False
+) -> Any:  # a field of a dataclass, whatever its type
+    return field(repr=not secret, metadata={"setting": Setting(name, parse, default, meaning)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings. Times are in milliseconds unless the name says otherwise. `kafka_options` are librdkafka's."""
+
+    kafka: str = _setting(
+        "KAFKA", setting_types.brokers, "localhost:9092", "Kafka bootstrap servers, host:port, comma-separated"
+    )
+    redis: str = _setting(
         "REDIS",
-        "redis",
         redis_url.parse,
         "redis://localhost:6379",
         "redis://, rediss://, unix://, redis+cluster:// or rediss+cluster:// URL; Redis 7+ or Valkey 8+",
-    ),
-    Setting(
+        secret=True,
+    )
+    registry_sites: tuple[Site, ...] | None = _setting(
         "SCHEMA_REGISTRY",
-        "registry_sites",
         registries.sites,
         None,
         "URLs of a schema registry, comma-separated; unset: Avro's single-object encoding",
-    ),
-    Setting(
+        secret=True,
+    )
+    registry_register: str = _setting(
         "SCHEMA_REGISTRY_REGISTER",
-        "registry_register",
         setting_types.one_of("auto", "never"),
         "auto",
         "whether a schema missing from the registry is registered: auto or never",
-    ),
-    Setting("SCHEMA_REGISTRY_TOKEN", "registry_token", registries.token, None, "bearer token for the registry"),
-    Setting(
+    )
+    registry_token: str | None = _setting(
+        "SCHEMA_REGISTRY_TOKEN", registries.token, None, "bearer token for the registry", secret=True
+    )
+    registry_authority: str | None = _setting(
         "SCHEMA_REGISTRY_CA",
-        "registry_authority",
         registries.authority,
         None,
         "PEM certificates trusted for the registry instead of the system's; `…_CA_FILE` names their file",
-    ),
-    Setting("WORKSPACES", "workspaces", Path, None, "path of the workspaces file; reloaded when it changes"),
-    Setting(
-        "HTTP", "http", setting_types.address, "127.0.0.1:8080", "host:port of the API; port 0 means any free port"
-    ),
-    Setting(
+        secret=True,
+    )
+    workspaces: Path | None = _setting(
+        "WORKSPACES", Path, None, "path of the workspaces file; reloaded when it changes"
+    )
+    http: Address = _setting(
+        "HTTP", setting_types.address, "127.0.0.1:8080", "host:port of the API; port 0 means any free port"
+    )
+    admin: Address | None = _setting(
         "ADMIN",
-        "admin",
         setting_types.address,
         None,
         "host:port of health and metrics; by default 127.0.0.1, port 8081 for ingest, 8082 for process",
-    ),
-    Setting(
+    )
+    allowed_origins: tuple[str, ...] = _setting(
         "ALLOWED_ORIGINS",
-        "allowed_origins",
         setting_types.origins,
         "",
         "browser origins that may call the API, comma-separated, or * (then without credentials)",
-    ),
-    Setting(
+    )
+    allowed_headers: tuple[str, ...] = _setting(
         "ALLOWED_HEADERS",
-        "allowed_headers",
         setting_types.headers,
         "",
         "request headers that those may send besides the usual ones, comma-separated",
-    ),
-    Setting(
+    )
+    request_limit_bytes: int = _setting(
         "REQUEST_LIMIT_BYTES",
-        "request_limit_bytes",
         setting_types.number(32 * 1024, 64 << 20),
         "4194304",
         "maximum size of a request body, after decompression",
-    ),
-    Setting(
-        "REQUEST_LIMIT_EVENTS",
-        "request_limit_events",
-        setting_types.number(1, 50_000),
-        "4000",
-        "maximum events per request",
-    ),
-    Setting(
+    )
+    request_limit_events: int = _setting(
+        "REQUEST_LIMIT_EVENTS", setting_types.number(1, 50_000), "4000", "maximum events per request"
+    )
+    keep_alive_s: int = _setting(
         "KEEP_ALIVE_S",
-        "keep_alive_s",
         setting_types.number(1, 86_400),
         "3660",
         "seconds after which an idle connection is closed; should be longer than a load balancer keeps its own",
-    ),
-    Setting(
+    )
+    minimum_rate_bytes_s: int = _setting(
         "MINIMUM_RATE_BYTES_S",
-        "minimum_rate_bytes_s",
         setting_types.number(1, 1_000_000),
         "1024",
         "minimum rate, in bytes per second, of a request body and of a client reading its responses",
-    ),
-    Setting(
-        "INGEST_INSTANCES",
-        "ingest_instances",
-        setting_types.number(1, 10_000),
-        "1",
-        "number of hosts that run `daymark ingest`",
-    ),
-    Setting(
+    )
+    ingest_instances: int = _setting(
+        "INGEST_INSTANCES", setting_types.number(1, 10_000), "1", "number of hosts that run `daymark ingest`"
+    )
+    drain_s: int = _setting(
         "DRAIN_S",
-        "drain_s",
         setting_types.number(0, 3600),
         "5",
         "seconds for which ingest keeps serving after SIGTERM, /readyz 503, so that proxies notice; SIGINT skips them",
-    ),
-    Setting("GROUP", "group", setting_types.text, "daymark", "consumer group of the workers"),
-    Setting(
+    )
+    group: str = _setting("GROUP", setting_types.text, "daymark", "consumer group of the workers")
+    group_protocol: str = _setting(
         "GROUP_PROTOCOL",
-        "group_protocol",
         setting_types.one_of("classic", "consumer"),
         "classic",
         "group protocol: classic, or consumer (KIP-848)",
-    ),
-    Setting(
+    )
+    assignor: str | None = _setting(
         "ASSIGNOR",
-        "assignor",
         setting_types.one_of("cooperative-sticky", "range", "roundrobin", "uniform"),
         None,
         "assignor; default: static members range, dynamic ones cooperative-sticky, the consumer protocol uniform",
-    ),
-    Setting(
+    )
+    membership: str | None = _setting(
         "MEMBERSHIP",
-        "membership",
         setting_types.one_of("static", "dynamic"),
         None,
         "static: the group keeps a slot's partitions over a restart; default, but dynamic with "
         "the consumer protocol or cooperative-sticky",
-    ),
-    Setting(
+    )
+    slot: str | None = _setting(
         "SLOT",
-        "slot",
         setting_types.slot,
         None,
         "stable name of this worker; by default the host's name, with a number if another worker of the host has it",
-    ),
-    Setting(
+    )
+    session_timeout_ms: int = _setting(
         "SESSION_TIMEOUT_MS",
-        "session_timeout_ms",
         setting_types.number(1000, 1_800_000),
         "30000",
         "a worker that sends no heartbeat for this long is considered dead",
-    ),
-    Setting(
+    )
+    transaction_timeout_ms: int = _setting(
         "TRANSACTION_TIMEOUT_MS",
-        "transaction_timeout_ms",
         setting_types.number(timeouts.LEAST_MS, 900_000),
         "15000",
         "a transaction left open for this long is aborted",
-    ),
-    Setting(
-        "BATCH_RECORDS", "batch_records", setting_types.number(1, 100_000), "10000", "maximum records per transaction"
-    ),
-    Setting(
+    )
+    batch_records: int = _setting(
+        "BATCH_RECORDS", setting_types.number(1, 100_000), "10000", "maximum records per transaction"
+    )
+    claim_key: bytes | None = _setting(
         "CLAIM_KEY",
-        "claim_key",
         setting_types.secret,
         None,
         "secret of the keyed hash in deduplication keys, the same for all workers; changing it forgets all claims",
-    ),
-    Setting(
+        secret=True,
+    )
+    claims_moved_from: str | None = _setting(
         "CLAIMS_MOVED_FROM",
-        "claims_moved_from",
         setting_types.text,
         None,
         "id of the Kafka cluster that the topics were moved from: its claims stay valid",
-    ),
-    Setting(
-        "CLAIM_DAYS",
-        "claim_days",
-        setting_types.number(1, 3650),
-        "8",
-        "lifetime of a deduplication key, in days from the claim",
-    ),
-    Setting(
-        "CLOCK_DAYS",
-        "clock_days",
-        setting_types.number(1, 3650),
-        "8",
-        "lifetime of a property's clock, in days from its change",
-    ),
-    Setting(
+    )
+    claim_days: int = _setting(
+        "CLAIM_DAYS", setting_types.number(1, 3650), "8", "lifetime of a deduplication key, in days from the claim"
+    )
+    clock_days: int = _setting(
+        "CLOCK_DAYS", setting_types.number(1, 3650), "8", "lifetime of a property's clock, in days from its change"
+    )
+    rejected_percent: int = _setting(
         "REJECTED_PERCENT",
-        "rejected_percent",
         setting_types.number(1, 100),
         "50",
         "a worker stops rather than reject more than this percentage of the last minute's records",
-    ),
-    Setting(
+    )
+    rejected_records: int = _setting(
         "REJECTED_RECORDS",
-        "rejected_records",
         setting_types.number(1, 1_000_000_000),
         "10000",
         "and at least this many records were consumed in that minute",
-    ),
-    Setting(
+    )
+    log_format: str = _setting(
         "LOG_FORMAT",
-        "log_format",
         setting_types.one_of("auto", "json", "text"),
         "auto",
         "json, text, or auto: text on a terminal, JSON elsewhere",
-    ),
-    Setting(
+    )
+    log_level: str = _setting(
         "LOG_LEVEL",
-        "log_level",
         setting_types.one_of("debug", "info", "warning", "error"),
         "info",
         "lowest level that is logged: debug, info, warning or error",
-    ),
-    Setting("TOPIC_PREFIX", "topics", Topics, "", "prefix of every topic name"),
+    )
+    topics: Topics = _setting("TOPIC_PREFIX", Topics, "", "prefix of every topic name")
+    kafka_options: Mapping[str, str] = field(repr=False)
+
+    @property
+    def is_static(self) -> bool:
+        """Whether a worker is a static member of its group (KIP-345), named by its slot.
+
+        Not by default where that would cost: by the consumer protocol Kafka refuses a static member that was killed
+        until its session is over, and with cooperative-sticky it can leave partitions with nobody.
+        """
+        if self.membership is not None:
+            return self.membership == "static"
+        return self.group_protocol == "classic" and self.assignor != "cooperative-sticky"
+
+    @property
+    def schema_registry(self) -> Registry | None:
+        """The schema registry, if there is one."""
+        if self.registry_sites is None:
+            return None
+        may_register = self.registry_register == "auto"
+        return Registry(self.registry_sites, may_register, self.registry_token, self.registry_authority)
+
+
+TABLE: Final[tuple[Setting, ...]] = tuple(
+    each.metadata["setting"]._replace(field=each.name) for each in fields(Settings) if "setting" in each.metadata
 )

@@ -1,24 +1,31 @@
 """Settings: environment -> frozen values (contract, section 9). The only place that reads the environment.
 
-Every fault is reported at once. A secret never appears in a repr. `setting_table.TABLE` is the one list of settings.
+Every fault is reported at once. `setting_table` is the one list of settings.
 """
 
 import difflib
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from daymark import environment, running, timeouts
 from daymark.environment import PREFIX
 from daymark.kafka_options import OPTION_PREFIX, OWNED_OPTIONS, option_faults, variable
-from daymark.registries import Registry, Site
 from daymark.running import Described
-from daymark.setting_table import TABLE, Setting
-from daymark.setting_types import Address
-from schemas.topics import Topics
+from daymark.setting_table import TABLE, Setting, Settings
+
+__all__ = [
+    "ASSIGNORS",
+    "PUBLISHED_CLAIM_KEY",
+    "Settings",
+    "SettingsFaults",
+    "from_environment",
+    "load",
+    "origins",
+    "running_ups",
+]
 
 PUBLISHED_CLAIM_KEY: Final = b"published-for-development-only"  # docker-compose.yml's: no secret
 
@@ -36,66 +43,6 @@ class SettingsFaults(Exception):
         """Write every fault to stderr, a line each."""
         for fault in self.faults:
             sys.stderr.write(f"daymark: {fault}\n")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """All settings. Times are in milliseconds unless the name says otherwise."""
-
-    kafka: str
-    kafka_options: Mapping[str, str] = field(repr=False)
-    redis: str = field(repr=False)
-    registry_sites: tuple[Site, ...] | None = field(repr=False)
-    registry_register: str
-    registry_token: str | None = field(repr=False)
-    registry_authority: str | None = field(repr=False)
-    workspaces: Path | None
-    http: Address
-    admin: Address | None
-    allowed_origins: tuple[str, ...]
-    allowed_headers: tuple[str, ...]
-    request_limit_bytes: int
-    request_limit_events: int
-    keep_alive_s: int
-    minimum_rate_bytes_s: int
-    ingest_instances: int
-    drain_s: int
-    group: str
-    group_protocol: str
-    assignor: str | None
-    membership: str | None
-    slot: str | None
-    session_timeout_ms: int
-    transaction_timeout_ms: int
-    batch_records: int
-    claim_key: bytes | None = field(repr=False)
-    claims_moved_from: str | None
-    claim_days: int
-    clock_days: int
-    rejected_percent: int
-    rejected_records: int
-    log_format: str
-    log_level: str
-    topics: Topics
-
-    @property
-    def is_static(self) -> bool:
-        """Whether a worker is a static member of its group (KIP-345), named by its slot.
-
-        Not by default where that would cost: by the consumer protocol Kafka refuses a static member that was killed
-        until its session is over, and with cooperative-sticky it can leave partitions with nobody.
-        """
-        if self.membership is not None:
-            return self.membership == "static"
-        return self.group_protocol == "classic" and self.assignor != "cooperative-sticky"
-
-    @property
-    def schema_registry(self) -> Registry | None:
-        """The schema registry, if there is one."""
-        if self.registry_sites is None:
-            return None
-        may_register = self.registry_register == "auto"
-        return Registry(self.registry_sites, may_register, self.registry_token, self.registry_authority)
 
 
 def from_environment() -> Settings:
