@@ -4,15 +4,12 @@ import gc
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, wait
 from typing import Any
 
 import click
 import structlog
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
 
-from daymark import admin, incarnation, limits, logs, redis_url, registry, timeouts, versions, witness
+from daymark import admin, limits, logs, redis_url, registry, timeouts, versions, witness
 from daymark.kafka import client_config
 from daymark.setting_types import Address
 from daymark.settings import PUBLISHED_CLAIM_KEY, Settings, SettingsFaults
@@ -22,19 +19,18 @@ from processor import metrics
 from processor.aside import aside
 from processor.breaker import Breaker
 from processor.claims import Claims, Lifetimes
-from processor.errors import ClaimsAway, ClaimsFull, Fatal, KafkaAway, classify, describe
+from processor.errors import ClaimsAway, ClaimsFull, Fatal
 from processor.health import STATE
-from processor.outputs import ROOM_BYTES, Codecs
+from processor.outputs import Codecs
 from processor.ports import Session
 from processor.sink import Sink
 from processor.source import Source
-from processor.troubles import Troubles
+from processor.topic_admin import TopicAdmin
 from processor.worker import Worker
 from schemas import avro, zones
-from schemas.topics import Topics, batch_bytes
 from schemas.workspace import Workspaces
 
-_ANSWER_S, _LOOK_S = 2.0, 0.1
+_LOOK_S = 0.1
 _STORE_EVERY_S = 2.0  # between two looks whether the store answers
 
 log = structlog.get_logger()
@@ -122,7 +118,7 @@ def _session(settings: Settings, claims: Claims, is_told: Callable[[], bool]) ->
     each of them in turn would keep a restarted worker's partitions standing still.
     """
     config = client_config(settings)
-    topics = _Topics(config, settings.topics, is_told)
+    topics = TopicAdmin(config, settings.topics, is_told, limits.read)
     producer = {
         **config,
         "transactional.id": transactional_id(settings),
@@ -177,78 +173,6 @@ def _membership(settings: Settings) -> dict[str, Any]:
         "session.timeout.ms": settings.session_timeout_ms,
         "heartbeat.interval.ms": max(settings.session_timeout_ms // 15, 100),
     }
-
-
-class _Topics:
-    """Looks at the topics that a worker reads and writes."""
-
-    def __init__(self, config: dict[str, Any], topics: Topics, is_told: Callable[[], bool]) -> None:
-        self._topics, self._is_told, self._troubles = topics, is_told, Troubles("admin")
-        self._refusal: KafkaError | None = None  # that the last question met; a client only says that it timed out
-        self.room_bytes = ROOM_BYTES  # of a rejection
-        self._admin = AdminClient(config | {"error_cb": self._on_error})
-
-    def check(self) -> None:
-        """See that the topics are there, and that a result's partition is there for each raw record's.
-
-        Raises:
-            KafkaAway: a topic is missing, or nobody answers; both can change.
-            Fatal: the partitions do not match, or Kafka refuses us.
-        """
-        topics = self._topics
-        found = self._describe(topics.events, topics.interactions, topics.traits, topics.rejected)
-        partitions = {name: len(topic.partitions) for name, topic in found.items()}
-        events = partitions[topics.events]
-        for name in (topics.interactions, topics.traits):
-            if partitions[name] < events:
-                raise Fatal(
-                    f"{name} has {partitions[name]} partitions, {topics.events} has {events}: "
-                    "a result goes to its raw record's partition; `daymark topics` says what differs"
-                )
-
-    def batch_bytes(self) -> int | None:
-        """Return how large batches may be, by the topics' limits; None: nobody says."""
-        topics = self._topics
-        found = limits.read(self._admin, (topics.interactions, topics.traits, topics.rejected))
-        if topics.rejected in found:
-            self.room_bytes = min(ROOM_BYTES, batch_bytes([found[topics.rejected]]))
-        return batch_bytes(found.values()) if found else None
-
-    def mark(self) -> bytes | None:
-        """Return four bytes that tell one incarnation of the raw topic from another; None while nobody can tell."""
-        try:
-            topic = self._topics.events
-            return incarnation.mark(self._describe(topic)[topic].topic_id)
-        except KafkaAway:
-            return None
-
-    def _describe(self, *names: str) -> dict[str, Any]:
-        self._refusal = None
-        asked = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=_ANSWER_S)
-        return {name: self._described(name, asked[name]) for name in names}
-
-    def _described(self, name: str, answer: Future[Any]) -> Any:
-        while not wait([answer], _LOOK_S).done:
-            if self._is_told():
-                raise KafkaAway(f"{name} is not checked: the worker is stopping")
-        try:
-            return answer.result()
-        except KafkaException as error:
-            fault = error.args[0]
-            self._troubles.note(fault)
-        finally:
-            self._admin.poll(0)  # serves `_on_error`
-        if self._refusal is not None or classify(fault.name()) is Fatal:
-            refusal = self._refusal or fault
-            right = "Read" if name == self._topics.events else "Write"
-            raise Fatal(describe(refusal.name(), refusal.str(), topic=name, right=right))
-        advice = "; `daymark topics` creates it" if fault.code() == KafkaError.UNKNOWN_TOPIC_OR_PART else ""
-        raise KafkaAway(f"{name} cannot be checked: {fault.str()}{advice}")
-
-    def _on_error(self, error: KafkaError) -> None:
-        self._troubles.note(error)
-        if classify(error.name()) is Fatal:
-            self._refusal = error
 
 
 def _codecs(settings: Settings) -> Codecs:

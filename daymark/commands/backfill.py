@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 from confluent_kafka import TopicCollection
 
-from daymark import bar, incarnation, metadata, settings, workspaces_file
+from daymark import bar, metadata, settings, workspaces_file
 from daymark.backfilling import archive, report, run
 from daymark.backfilling.archive import Damaged, File, Found
 from daymark.backfilling.batches import MOST_EVENTS, Batch, Judge, batches, left
@@ -24,6 +24,7 @@ from daymark.clients import opened
 from daymark.instant import Instant, shown
 from daymark.kafka import client_config
 from daymark.settings import Settings
+from processor import incarnation
 from schemas.workspace import Workspace
 
 _ANSWER_S: Final = 10.0

@@ -10,13 +10,14 @@ from typing import Final, NamedTuple
 import click
 from confluent_kafka import TopicCollection
 
-from daymark import bar, incarnation, registry, settings, witness
+from daymark import bar, registry, settings, witness
 from daymark.auditing import reading
 from daymark.clients import Opened, opened
 from daymark.kafka import client_config
 from daymark.rebuilding.commitments import Commitments, Day, compare
 from daymark.settings import Settings
 from daymark.statuses import SomethingWrong
+from processor import incarnation
 from processor.claims import Claims, Lifetimes
 from processor.decide import ContactDay
 from processor.errors import ClaimsAway, Fatal, KafkaAway
