@@ -1,4 +1,4 @@
-"""Where the program starts, installed or as `python -m daymark`. Loads nothing before Ctrl-C ends it without a word."""
+"""The entry point, installed or as `python -m daymark`. Handles Ctrl-C silently before anything else is imported."""
 
 import signal
 import sys

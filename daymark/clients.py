@@ -1,4 +1,4 @@
-"""The clients of Kafka with which commands read topics and groups, and what a command says when Kafka fails it."""
+"""The Kafka clients with which commands read topics and groups, and the error message when Kafka fails."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager

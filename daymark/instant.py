@@ -1,4 +1,4 @@
-"""A point in time on the command line: a date, a timestamp, or so long ago; and how one is shown."""
+"""A point in time on the command line: a date, a timestamp, or a duration ago; and how one is shown."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""What the topics take: their `max.message.bytes`, by which batches and rejections are shaped."""
+"""The topics' limits, `max.message.bytes`, which determine the size of batches and rejections."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,7 +1,7 @@
 """`--workers N`: a pre-fork supervisor, which restarts workers that die.
 
-The parent makes no client: it forks before any thread is there, and waits for signals. A worker that a killed parent
-leaves behind ends in order, as on SIGTERM: it would hold the slot or the port of its successor.
+The parent creates no client: it forks before any thread exists, and waits for signals. A worker whose parent was killed
+shuts down as on SIGTERM: otherwise it would hold the slot or the port of its successor.
 """
 
 import os

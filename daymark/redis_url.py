@@ -1,6 +1,6 @@
-"""DAYMARK_REDIS: the URL of a Redis or Valkey, or of a cluster, read as people write it.
+"""DAYMARK_REDIS: the URL of a Redis or Valkey server, or of a cluster, as people write it.
 
-What is wrong is said in one line that names no part of the URL, which holds a password.
+Errors are reported in one line that quotes no part of the URL, which may contain a password.
 """
 
 import ipaddress

@@ -1,7 +1,7 @@
 """The schema registry's settings: text -> values. Makes no calls.
 
-A password may hold anything: whatever stands before the last "@" is the user's. Invariant: no message and no repr holds
-a part of it.
+A password may contain any character: everything before the last "@" is the login. Invariant: no message and no repr
+contains a part of it.
 """
 
 import base64

@@ -1,6 +1,6 @@
 """A Confluent-compatible schema registry: finds our schemas or registers them, looks up others'.
 
-A schema that is there is not registered again, so a registry that only reads will do. Few calls, so no client library:
+An existing schema is not registered again, so a read-only registry is sufficient. Few calls, so no client library:
 confluent-kafka's own brings an HTTP stack and an OAuth client. Invariant: whatever a registry answers, the caller gets
 a value or a ClickException of one line, without a secret.
 """

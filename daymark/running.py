@@ -1,7 +1,7 @@
 """How other commands find a running `daymark up`: in this folder or one above it, or anywhere if it is the only one.
 
-A running one describes itself in `up.json` in its data folder, and notes that folder among the user's cached files.
-Invariant: only what this user wrote is believed, and only while the process that wrote it runs.
+A running instance describes itself in `up.json` in its data folder, and records that folder in the user's cache.
+Invariant: only files of this user are trusted, and only while the process that wrote them runs.
 """
 
 import hashlib

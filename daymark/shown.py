@@ -1,6 +1,6 @@
 """How `daymark tail` shows a record: a line for a person, or a line of JSON. Reads nothing.
 
-Invariant: what a sender wrote can neither move the cursor nor colour the terminal.
+Invariant: senders' data can neither move the cursor nor colour the terminal.
 """
 
 import base64

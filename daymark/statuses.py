@@ -2,10 +2,10 @@
 
 | status | meaning |
 |---|---|
-| 0 | success; for a service: it was asked to stop, and stopped in order |
-| 1 | failure: what was to be done or looked at could not be |
-| 2 | bad use or bad settings |
-| 3 | it was looked at, and something is wrong with it |
+| 0 | success; for a service: it was asked to stop, and shut down cleanly |
+| 1 | failure: the task or the check could not be done |
+| 2 | incorrect usage or invalid settings |
+| 3 | a check found something wrong |
 | 130 | interrupted by Ctrl-C |
 """
 

@@ -2,8 +2,8 @@
 
     budget of a transaction's calls < socket.timeout.ms <= transaction.timeout.ms >= message.timeout.ms
 
-A request that times out is repeated by the driver, and the first one may still arrive. With the budget spent before any
-request can time out, the producer has been given up by then, and its successor's epoch fences both requests
+The driver retries a request that times out, and the original may still arrive. Since the budget ends before any request
+can time out, the producer has been abandoned by then, and its successor's epoch fences both requests
 (docs/late-requests.md).
 """
 

@@ -1,4 +1,4 @@
-"""How topics are and how they should be: read, wanted, compared. Changes nothing."""
+"""The topics' actual and expected state, and their differences. Changes nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final

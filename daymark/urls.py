@@ -1,7 +1,7 @@
 """URLs with a login, as people write them: taken apart without ever showing a part of a secret.
 
-A password may hold any character; in a URL the ones that separate its parts must be percent-encoded. Where they are
-not, what is a host and what is a secret cannot be told apart, so no message here quotes anything of a URL.
+A password may contain any character; in a URL the ones that separate its parts must be percent-encoded. If they are
+not, host and secret cannot be distinguished, so no message here quotes any part of a URL.
 """
 
 import re

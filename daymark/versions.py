@@ -1,4 +1,4 @@
-"""The versions that a report of a fault should name: ours, Python's, and those of the libraries that decide."""
+"""The versions that a bug report should contain: Daymark's, Python's, and those of the relevant libraries."""
 
 import json
 import platform

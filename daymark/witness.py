@@ -1,4 +1,4 @@
-"""What Kafka says of an installation before its first claim: which cluster it is, and where its claims were made."""
+"""What Kafka knows of an installation before its first claim: the cluster's id, and the store of its claims."""
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple

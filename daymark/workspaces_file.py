@@ -1,8 +1,8 @@
-"""The workspaces file, read again when it changes. A new file that cannot be read keeps the old one, and says so.
+"""The workspaces file, reloaded when it changes. An invalid new version is logged, and the previous one stays in force.
 
-Invariant: a file is read only when it has been still for a moment, so that half of one is never taken for the whole: an
-empty file is a good one, and without keys. A large file is read by a thread that pauses as often as it works; whoever
-asks meanwhile gets the workspaces of before.
+Invariant: a file is read only after it has not changed for a moment, so that a partly written one is never used (an
+empty file is valid, and has no keys). A large file is read by a thread that pauses as often as it works; meanwhile
+callers get the previous workspaces.
 """
 
 import gc

@@ -1,4 +1,4 @@
-"""A blocking call made beside the caller, in a daemon thread: one that hangs keeps nobody, not even at exit."""
+"""Runs a blocking call in a daemon thread: one that hangs blocks neither its caller nor the exit of the process."""
 
 import threading
 from collections.abc import Callable

@@ -3,7 +3,7 @@
 A day key is set once, by the record that owns its contact-day. A clock holds a property's newest timestamp and owner,
 and only moves forward. One call per batch serves both, and leaves a mark that shows a loss to later calls (`sentinel`).
 
-A key is "d" or "t", a hash tag of one byte out of 64, and 16 bytes of keyed BLAKE2b: no personal data. An owner is a
+A key is "d" or "t", a hash tag (one of 64 bytes), and 16 bytes of keyed BLAKE2b: no personal data. An owner is a
 record's coordinates and its topic's incarnation: 12 bytes, so that a claim takes 84 to 103 bytes (decision 1).
 """
 

@@ -1,9 +1,9 @@
-"""A Redis Cluster as the claims ask it: one write a node, all nodes at once, redirections followed.
+"""Script calls to a Redis Cluster: one write per node, to all nodes at once, following redirections.
 
 Owns: which node is asked for a slot, and what a cluster's own replies mean: MOVED, ASK, TRYAGAIN, NOSCRIPT. Does not:
-wait and try again (`store.attempt`), or know what a key says. Why not the driver's own client: DECISIONS.md, 30.
+wait and retry (`store.attempt`), or interpret keys. Why not the driver's own client: DECISIONS.md, 30.
 
-Invariant: what was answered is not asked again by the same question, whatever became of the rest.
+Invariant: a retry of a call does not repeat the parts that were answered, whatever became of the rest.
 """
 
 import time

@@ -1,14 +1,14 @@
 """The connections of one producer: has one failed, so that a request of a transaction may arrive late or twice?
 
-librdkafka keeps one producer epoch from transaction to transaction, and repeats a request (an EndTxn, say) whose
-connection broke or that timed out. It tells nobody but its own log. The first one, held up on the way, is still valid
-under that epoch and would end the next transaction. So the log is listened to (docs/late-requests.md has the proof):
+librdkafka keeps one producer epoch from transaction to transaction, and retries a request (such as an EndTxn) whose
+connection broke or that timed out. It reports that only in its log. The original request, delayed in transit, is still
+valid under that epoch and would end the next transaction. So the log is watched (docs/late-requests.md has the proof):
 
-- `FAIL`: a connection broke. Logged by the broker's thread before it hands the requests on that connection back to be
-  repeated, so the line is in the producer's queue before the repeated request can be answered.
+- `FAIL`: a connection broke. Logged by the broker thread before it hands the requests on that connection back to be
+  retried, so the line is in the producer's queue before the retry can be answered.
 - `REQTMOUT`: a request timed out. Logged before that request is handed back, likewise.
 
-Invariant: once `failed`, for ever: librdkafka suppresses the third identical line of a broker within 30 s, but never
+Invariant: once `failed`, always: librdkafka suppresses the third identical line of a broker within 30 s, but never
 the first one of a producer. Only a new producer, with a new epoch, starts clean.
 """
 

@@ -1,4 +1,4 @@
-"""What the guarantee needs of a consumer, and what keeps it quick: librdkafka's options."""
+"""librdkafka's consumer options: those that the guarantee requires, and those for performance."""
 
 from collections.abc import Mapping
 from typing import Any, Final

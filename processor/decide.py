@@ -1,8 +1,8 @@
-"""Which events become interactions. Pure: the claims are asked by the worker, between `collapse` and `winners`.
+"""Which events become interactions. Pure: the worker makes the claims between `collapse` and `winners`.
 
-Of several events of one contact-day in a batch only the first asks Redis. An event is emitted if it is the claim's
-owner. Where the owner told is one of the collapsed siblings (it claimed, then its transaction was lost and the group
-was reset further back), that sibling is emitted. Any other owner: all of them are duplicates.
+Of several events of one contact-day in a batch only the first asks Redis. An event is emitted if it owns the claim. If
+the owner is one of the collapsed siblings (it claimed, then its transaction was lost and the group was reset to an
+earlier offset), that sibling is emitted. With any other owner, all of them are duplicates.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -1,13 +1,13 @@
 """What can go wrong in a worker, and how it is handled.
 
     Fault
-    ├── Retriable      the same call again, within a budget
-    ├── Aborted        this batch's transaction is undone: go back to the batch's first offsets
-    ├── ClaimsAway     Redis cannot answer: pause, stay in the group, go on when it is back
-    │   └── ClaimsFull     the same, for want of memory: somebody must act
-    ├── SessionLost    nobody knows what holds: a new consumer and producer, from the committed offsets
-    │   └── KafkaAway      the same, for want of an answer: as often as it takes
-    └── Fatal          nothing a worker can mend: say so, exit non-zero
+    ├── Retriable      retry the same call, within a budget
+    ├── Aborted        the batch's transaction was aborted: seek back to the batch's first offsets
+    ├── ClaimsAway     Redis is unavailable: pause, stay in the group, resume when it is back
+    │   └── ClaimsFull     the same, because it is out of memory: an operator must act
+    ├── SessionLost    the outcome is unknown: a new consumer and producer, from the committed offsets
+    │   └── KafkaAway      the same, because Kafka does not answer: retried without limit
+    └── Fatal          the worker cannot recover: it logs the reason and exits non-zero
 
 Expected outcomes (a duplicate, a rejection) are values, never exceptions. Kafka's codes are classified here, by their
 names; Redis's errors in `store_errors`.

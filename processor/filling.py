@@ -1,7 +1,7 @@
-"""How long a batch of few records waits for more: a transaction costs as much as hundreds of records.
+"""How long a small batch waits for more records: a transaction costs as much as hundreds of records.
 
-As long as the last one took, within bounds: a busy cluster gets fewer and larger transactions, an idle one answers at
-once.
+It waits as long as the last transaction took, within bounds: a busy cluster gets fewer and larger transactions, an idle
+one commits at once.
 """
 
 import time

@@ -1,8 +1,8 @@
-"""Where reading goes on, compared with where the group stood: Kafka may have deleted what nobody had committed.
+"""Gaps between the committed offset and the first record read: retention may have deleted uncommitted records.
 
-The consumer goes on by itself, at the first record there is. Here it is logged and counted. Each partition is looked at
-once after its assignment, before its first record is handed out, since the first commit hides where the group stood;
-then whenever offsets are missing.
+The consumer itself continues at the oldest record left; this module logs and counts the gap. Each partition is checked
+once after its assignment, before its first record is handed out, since the first commit overwrites the old offset; then
+whenever offsets are missing.
 """
 
 import time

@@ -1,6 +1,6 @@
 """A worker's liveness and readiness, from the state that its loop and its clients keep. Knows nothing of HTTP.
 
-Alive means that the loop goes round, whether Kafka and Redis answer or not: a restart would mend neither.
+Alive means that the loop is iterating, whether Kafka and Redis answer or not: a restart would repair neither.
 """
 
 import time

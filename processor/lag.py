@@ -1,8 +1,8 @@
 """The lag of this worker, per partition: in records and in seconds.
 
-The figures are made when they are read, so that they grow with the clock while nothing moves: the lag in seconds is the
+The figures are computed on each scrape, so that they grow with the clock while nothing moves: the lag in seconds is the
 age of an instant up to which every event is known to be committed. That instant advances with a commit, and when the
-broker says that nothing is left; while Kafka, the store or this worker stands still it stays.
+broker reports that nothing is left; while Kafka, the store or this worker is stalled it stays.
 """
 
 import time

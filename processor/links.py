@@ -1,4 +1,4 @@
-"""Connections to the nodes of a Redis Cluster: one each, and all nodes are asked at once.
+"""Connections to the nodes of a Redis Cluster: one each, used concurrently.
 
 Owns: connecting, sending, reading, and dropping a connection whose replies may be out of step. Does not know of slots.
 Invariant: a connection that is kept has no reply outstanding.

@@ -1,4 +1,4 @@
-"""Messages of the driver -> records. Total: a poison message becomes a record, too."""
+"""The driver's messages -> records. Total: a poison message becomes a record, too."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby

@@ -1,6 +1,6 @@
-"""What a consumer says about offsets: where its group stands, where a log begins and ends. On the thread of `source`.
+"""Offset queries of a consumer: its group's committed offsets, and the ends of a log. Runs on the thread of `source`.
 
-The third import of confluent_kafka here. Asks, and changes nothing.
+The third module here that imports confluent_kafka. Read-only.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
-"""A batch -> its outcome: steps 2 to 5 of `worker`. Reads no topic and writes none; asks the claims once.
+"""A batch -> its outcome: steps 2 to 5 of `worker`. Neither reads nor writes topics; calls the claims once.
 
-Invariant: the same batch, the same workspaces and the same answer of the claims make the same plan.
+Invariant: the same batch, workspaces and claim results give the same plan.
 """
 
 from collections.abc import Callable, Collection, Mapping

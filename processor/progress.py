@@ -1,4 +1,4 @@
-"""How far a source is: tells the lag what the source does and what the driver's statistics say. On its thread."""
+"""A source's progress: passes its reads, commits and the driver's statistics to the lag. On the source's thread."""
 
 import time
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,8 @@
 """What this worker committed recently, so that duplicates need no Redis call: contact-days, and properties' changes.
 
-Only that. A contact-day that was merely found claimed may have its owner still ahead. Forgotten whenever the worker's
-assignment changes, since only then can a group be reset and a winner come again; bounded by forgetting the oldest half.
+It holds committed winners only: a contact-day that was merely found claimed may have its owner still ahead in the log.
+Cleared whenever the worker's assignment changes, since only then can a group be reset and a winner be replayed; bounded
+by dropping the oldest half.
 """
 
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""What the store is asked, in Lua: one call for a whole batch, in a cluster for a slot's part of it."""
+"""The store's Lua scripts: one call for a whole batch or, in a cluster, for a hash tag's part of it."""
 
 from typing import Final
 

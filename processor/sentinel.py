@@ -1,13 +1,13 @@
 """Which store this is, and whether it still holds what it has acknowledged. Pure.
 
-A store carries an identity for each installation: a random name, made once and kept without an expiry, and the Kafka
-cluster whose events are claimed there. Three things tell of claims that are gone:
+A store holds an identity for each installation: a random name, created once without an expiry, and the Kafka cluster
+whose events are claimed there. Three checks detect lost or foreign claims:
 
-- A worker leaves a mark in the store with every call: a number that grows, under a name of the process's own. A mark
-  that is gone, or lower than one that was acknowledged, tells that the store was emptied, replaced, or failed over to a
-  replica that lagged behind. No other worker's calls can hide it or cause it.
-- Committed offsets carry the store's name (`Note`): a worker that starts compares the last one with what it meets.
-- A foreign Kafka cluster's name in the identity: two installations would claim each other's days (DECISIONS.md, 28).
+- A worker leaves a mark in the store with every call: an increasing number, under the process's own name. A mark that
+  is missing, or lower than one that was acknowledged, means that the store was emptied, replaced, or failed over to a
+  lagging replica. No other worker's calls can hide or cause that.
+- Committed offsets carry the store's name (`Note`): a starting worker compares the last one with the store it finds.
+- Another Kafka cluster in the identity: two installations would claim each other's days (DECISIONS.md, 28).
 """
 
 import re

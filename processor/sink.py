@@ -1,8 +1,8 @@
 """Commits one transaction per batch: results, rejections and consumed offsets. The other user of confluent_kafka here.
 
-Decides nothing about events. Invariant: `commit` returns only when all of it is committed; after `Aborted` none of it
-is; after `SessionLost` nobody knows, and only the committed offsets can tell. A producer epoch carries on to the next
-transaction only while each of its connections has held (`connections`): a request of an older one may be on its way.
+Decides nothing about events. Invariant: `commit` returns only when everything is committed; after `Aborted` nothing is;
+after `SessionLost` the outcome is unknown, and only the committed offsets show it. A producer epoch is used for another
+transaction only while none of its connections has failed (`connections`): an older request may still be in transit.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""The statistics that librdkafka makes once a second -> what a worker wants to know of them (STATISTICS.md). Pure."""
+"""Parses the statistics that librdkafka emits once a second (its STATISTICS.md): the parts that a worker uses. Pure."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple

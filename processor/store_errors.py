@@ -1,8 +1,8 @@
 """Maps each error of the store's driver to a fault. Pure; every error class of the driver is covered.
 
-Away: the next try may succeed, on a new connection. Full: the same, but somebody must make room. Refused: no waiting
-mends it, so the worker says what is wanted and ends. A reply that has no class of its own is placed by its words, and
-counts as away where nothing is known of it: nothing is lost by waiting, and the log has the words.
+Away: a retry may succeed, on a new connection. Full: the same, but an operator must free memory. Refused: waiting does
+not help, so the worker exits and says what is required. A reply without its own class is classified by its text, and
+counts as away if the text is unknown: nothing is lost by waiting, and the text is logged.
 """
 
 import ssl

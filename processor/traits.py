@@ -1,9 +1,9 @@
 """Which property changes are emitted: the newest wins (contract, section 5). Pure.
 
-What is older than a change that was committed, or that comes before it in its batch, is stale whatever Redis says. Of
-the others of one property only the newest is told to Redis, which answers with the clock as it was. Against that clock
-they are judged one after the other. A change that meets its own coordinates was claimed and its transaction lost, or is
-replayed: it is emitted again.
+A change older than a committed one, or than an earlier one in its batch, is stale whatever Redis says. Of the other
+changes of a property only the newest is sent to Redis, which returns the previous clock; they are compared with it one
+after the other. A change that finds its own coordinates was claimed and its transaction lost, or is being replayed: it
+is emitted again.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -2,10 +2,10 @@
 
     HTTP ─▶ ingest ─▶ segment.events ─▶ 1 batch ─▶ 2 read ─▶ 3 collapse ─▶ 4 claim ─▶ 5 decide ─▶ 6 one transaction
                             ▲                                                │           results, rejections, offsets
-                            └────────── 7 anything wrong: go back ◀──────────┘
+                            └────────── 7 on any fault: go back ◀────────────┘
 
-Owns when a step is taken and what is done about each fault; what a step does is elsewhere. Invariant: an offset is
-committed only together with everything that the records before it became.
+Owns the order of the steps and the reaction to each fault; the steps themselves are elsewhere. Invariant: an offset is
+committed only together with the results of all records before it.
 """
 
 import time

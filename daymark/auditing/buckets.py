@@ -1,7 +1,7 @@
 """Facts on disk, in so many files that one of them fits in memory: sorted and grouped a file at a time.
 
-What is judged together has one key, a key has one file, and keys spread evenly: memory does not grow with the number
-of records, as long as the number of files does.
+Facts that are compared have the same key, a key belongs to one file, and keys spread evenly: memory does not grow with
+the number of records, as long as the number of files does.
 """
 
 from collections.abc import Iterator

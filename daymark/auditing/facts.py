@@ -1,10 +1,10 @@
 """Facts: what is kept of a record until it is judged.
 
-Each kind has a fixed size, begins with what it is judged by, and sorts as bytes: events before what came of them, in
-the order of their partition.
+Each kind has a fixed size, begins with its key, and sorts as bytes: events before their results, in the order of their
+partition.
 
-Instead of a field's content its print is kept, four bytes of its hash: enough to tell which field differs, and nothing
-of anybody's data on disk. Hashes are this process's own: facts outlive no run.
+Instead of a field's content its print is kept, four bytes of its hash: enough to tell which field differs, without
+personal data on disk. Hashes are keyed per process: facts are not kept after a run.
 """
 
 from collections.abc import Iterable, Sequence

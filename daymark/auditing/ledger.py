@@ -1,7 +1,7 @@
-"""The ledger of an audit: takes every record in as facts, and hands the facts to the judges when all is read.
+"""The ledger of an audit: stores every record as facts, and passes the facts to `judging` when everything is read.
 
-Outputs are taken first: then only those events need a fact of their content that something came of. Memory stays
-bounded: facts are on disk, of the events only one bit each is in memory, and the shortcuts here forget when full.
+Outputs are read first, so that only events with a result need a fact of their content. Memory stays bounded: facts are
+on disk, events take one bit each in memory, and the caches here are cleared when full.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""How far an audit sees: from where to where each partition of segment.events is read, and what lies outside."""
+"""The range of an audit: from where to where each partition of segment.events is read, and what lies outside."""
 
 from collections.abc import Mapping
 from enum import Enum, auto

@@ -1,7 +1,6 @@
 """Reads topics as a member of no group: where they begin and end, what the group has committed, every record between.
 
-Moves nobody's offsets. What is read ends at a fixed place, which may lie in a transaction that is still open: then it
-waits for the transaction's end.
+Moves no group's offsets. Reading stops at a fixed offset; if that is in an open transaction, it waits for its end.
 """
 
 import time

@@ -1,7 +1,7 @@
-"""What an audit reads: taken once, before it begins, in the order that makes it exact.
+"""What an audit reads: determined once, before it begins, in the order that makes it exact.
 
-First the group's committed offsets, then the ends of the outputs: what a transaction wrote lies before an end that is
-asked for after its offsets were seen. So of every event up to those offsets, all that came of it is read.
+First the group's committed offsets, then the ends of the output topics: records of a transaction lie before an end that
+is queried after its offsets were seen. So all results of every event up to those offsets are read.
 """
 
 import time

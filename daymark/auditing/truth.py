@@ -1,7 +1,7 @@
-"""What an event demands: the fields of its interaction, of its rejection and of its properties' records.
+"""What an event requires: the fields of its interaction, of its rejection and of its properties' records.
 
-Written from the contract (sections 3 to 6) on top of `schemas`, not from the processor: what both say by the same code
-no audit could find wrong. `Truth.read` is the one place that reads an event.
+Written from the contract (sections 3 to 6) on top of `schemas`, independent of the processor: an audit could not find a
+bug in code that both share. `Truth.read` is the one place that reads an event.
 """
 
 from typing import Any, Final

@@ -1,1 +1,1 @@
-"""What `daymark doctor` looks at: settings, Kafka, topics, group, store. Changes nothing."""
+"""What `daymark doctor` checks: settings, Kafka, topics, group, store. Changes nothing."""

@@ -1,4 +1,4 @@
-"""What a check-up finds: of each thing looked at whether it is right, and what to do where it is not."""
+"""The findings of a check-up: the state of each thing that was checked, and what to do about it."""
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Looks at Kafka: topics, time-outs, rights, the group, transactions that hold readers up. Changes nothing."""
+"""Checks Kafka: topics, time-outs, permissions, the group, hanging transactions. Changes nothing."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Looks at the store: whether it answers, keeps what it takes, has room, and knows this installation."""
+"""Checks the store: whether it answers, is durable, has free memory, and has claims of this installation."""
 
 import time
 from collections.abc import Iterator, Mapping

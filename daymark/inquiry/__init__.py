@@ -1,1 +1,1 @@
-"""What became of an event: asks the topics, and judges what is found. Knows nothing of the processor."""
+"""What became of an event: searches the topics and interprets what is found. Knows nothing of the processor."""

@@ -1,7 +1,7 @@
-"""What became of an event, told by what lies in the topics. Pure.
+"""What became of an event, according to the topics. Pure.
 
-What is recorded comes before what the workspaces file demands now: an event that was rejected was rejected, even if
-today's format would take it.
+What is recorded takes precedence over the current workspaces file: an event that was rejected stays rejected, even if
+today's format would accept it.
 """
 
 from collections.abc import Container, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Where a contact's records lie: Kafka's murmur2, as Java clients and ingest partition by key."""
+"""The partition of a contact's records: Kafka's murmur2, the partitioner of Java clients and of ingest."""
 
 from typing import Final
 

@@ -1,8 +1,8 @@
-"""Finds an event in the topics, and what came of it: reads a stretch of time, as nobody's member.
+"""Finds an event in the topics, and its results: reads a time range, without joining a group.
 
-First the group's offsets, then the ends of the outputs, as an audit does: of an event before those offsets all that
-came of it is read. A contact's events are looked for in the partition of its key alone; an event's id says nothing of
-its place, so that all partitions are read for it.
+First the group's offsets, then the ends of the output topics, as in an audit: all results of events before those
+offsets are read. A contact's events are searched only in the partition of its key; a message id does not determine the
+partition, so all partitions are read for it.
 """
 
 import heapq

@@ -1,6 +1,6 @@
 """The ports of `daymark up`: the usual ones where they are free, else those of the last start, else any.
 
-So a bookmark, a client's configuration or a firewall rule stays right from one start to the next.
+So a bookmark, a client's configuration or a firewall rule stays valid from one start to the next.
 """
 
 import json

@@ -1,1 +1,1 @@
-"""Claims: how many the store holds of what was committed, and how those that it lost are set again."""
+"""Claims: compares the store's with what was committed, and restores those that it lost."""

@@ -1,7 +1,7 @@
-"""What was committed and whose claims must still be alive: interactions and properties, a day's worth at a time.
+"""Committed records whose claims must still be alive: interactions and properties, a day's worth at a time.
 
-The newest day comes first: its contacts are the ones that come again soonest. A claim lives from the moment that its
-record was written, so a record of k days ago gets k days less.
+The newest day comes first: its contacts recur soonest. A claim's lifetime counts from the moment that its record was
+written, so a record of k days ago gets k days less.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

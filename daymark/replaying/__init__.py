@@ -1,1 +1,1 @@
-"""Replays: a group is set back in segment.events, and its workers do the same again."""
+"""Replays: a group's offsets in segment.events are reset, and its workers process the events again."""

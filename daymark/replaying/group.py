@@ -1,7 +1,7 @@
-"""A consumer group from outside: who is in it, where it stands, and how it is set back. Joins nothing.
+"""A consumer group from outside: its members, its offsets, and how they are reset. Does not join it.
 
-The broker is the guard: it takes offsets from nobody who is no member while there is one. What a worker's offsets say
-of the store (docs/store.md) is kept, so that a loss of claims is still noticed after a replay.
+The broker is the guard: while the group has a member, it refuses commits from non-members. The offsets' metadata, which
+identifies the store (docs/store.md), is kept, so that a loss of claims is still detected after a replay.
 """
 
 import time

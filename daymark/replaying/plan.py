@@ -1,4 +1,4 @@
-"""What a replay would do: per partition where the group stands, where it would stand, and what lies between. Pure."""
+"""What a replay would do: for each partition the group's offset, the new offset, and what lies between. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 

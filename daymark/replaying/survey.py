@@ -1,4 +1,4 @@
-"""Looks at what a replay needs to know: bounds, offsets, instants, the first record of each stretch. Moves nothing."""
+"""Collects what a replay needs: log ends, offsets, instants, the first record of each range. Moves nothing."""
 
 import time
 from collections.abc import Mapping, Sequence

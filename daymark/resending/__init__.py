@@ -1,1 +1,1 @@
-"""Dead letters: what segment.rejected holds, and how it is sent again, each record at most once."""
+"""Dead letters: reads segment.rejected, and resends its events, each at most once."""

@@ -1,6 +1,6 @@
-"""Where the fault of a rejected event is: its text with the lines marked that the reason speaks of. Pure.
+"""Where the fault of a rejected event is: its text, with the lines marked that the reason refers to. Pure.
 
-The marks follow the places of the contract (section 3); where a workspace's format takes their place, the expression is
+The marks follow the locations in the contract (section 3); where a workspace's format replaces them, the expression is
 named instead.
 """
 

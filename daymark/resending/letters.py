@@ -1,7 +1,7 @@
-"""Reads segment.rejected: dead letters, and the marks of those that were sent again.
+"""Reads segment.rejected: dead letters, and the marks of those that were resent.
 
-A mark is a record without value in the letter's own partition, behind it, whose header `resent` is the letter's offset.
-So it is read on the same way, outlives its letter, and says nothing to readers that skip tombstones.
+A mark is a record without a value in the partition of its dead letter, after it, whose header `resent` is the letter's
+offset. So both are found in one pass, the mark outlives its letter, and readers that skip tombstones do not see it.
 """
 
 from collections.abc import Container, Iterator, Mapping

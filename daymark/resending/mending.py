@@ -1,7 +1,7 @@
 """Which dead letters would be accepted now, and what is sent for them: the judgement of ingest. Pure.
 
-The same functions as ingest's decide, by the workspaces as they are now, as if the event came this moment: what would
-be refused again is not sent.
+The same functions as in ingest decide, with the current workspaces file, as if the event had just been received: what
+would be refused again is not sent.
 """
 
 import re

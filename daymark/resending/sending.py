@@ -1,8 +1,8 @@
-"""Sends dead letters again: events into segment.events and their marks into segment.rejected, in one transaction.
+"""Resends dead letters: events to segment.events and their marks to segment.rejected, in one transaction.
 
-Invariant: a letter's event is committed if and only if its mark is, and never twice. Each transaction has a producer,
-and so an epoch, of its own. To make it ends what a killed run, or one beside this one, has left open; then marks are
-read up to the end, and what bears one is left out. So no request of an earlier transaction that arrives late can touch
+Invariant: a letter's event is committed if and only if its mark is, and never twice. Each transaction has its own
+producer, and so its own epoch. Initialising it ends what a killed or concurrent run has left open; then marks are
+read up to the end, and letters that have one are left out. So a late request of an earlier transaction cannot affect
 this one either (docs/late-requests.md).
 """
 

@@ -1,6 +1,6 @@
-"""Engage, simulated: an audience as events, and the two roads that carry them.
+"""Simulates Engage: an audience as events, and the two ways to send them.
 
-`audience` makes the events of a sync and knows what must come of them; `life` is what happens in an audience hour by
-hour, `delivery` its calls as they arrive, `truth` what must come of them. None of these does I/O. `requests` and
-`records` carry events, over HTTP and straight into the topic.
+`audience` generates the events of a sync and their expected results; `life` is what happens in an audience hour by
+hour, `delivery` its calls as they arrive, `truth` their expected results. None of these does I/O. `requests` and
+`records` encode events for HTTP and for the topic.
 """

@@ -1,10 +1,10 @@
 """An audience sync as events, and what must come of them. Pure: no clock, no I/O, memory that does not grow with them.
 
-Every contact of the audience is seen on every day, in one shuffled stream. Some days come again (repeats: calls of
-their own), some calls are sent again byte for byte (retries, some time after the first), and some are invalid.
+Every contact of the audience occurs on every day, in one shuffled stream. Some days occur again (repeats: separate
+calls), some calls are sent again byte for byte (retries, some time after the first), and some are invalid.
 
 Invariants: the same plan gives the same bytes in the same order; `expected` is exact; invalid calls are of people who
-are not in the audience, so that one taken by mistake shows as an interaction too many.
+are not in the audience, so that one accepted by mistake shows as an additional interaction.
 """
 
 import random

@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection that is kept open, with one request on it at a time.
 
-asyncio gives the socket and TLS, httptools (which the server needs anyway) the parser: a client library's request
-costs several times as much as the answer that it waits for. It does not follow redirects, and never sends again.
+asyncio provides the socket and TLS, httptools (which the server needs anyway) the parser: a client library's request
+costs several times as much as the response that it waits for. It does not follow redirects, and never retries.
 """
 
 import asyncio

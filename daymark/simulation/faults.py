@@ -1,4 +1,4 @@
-"""Calls that must be refused: a sound one, broken in one way a reason.
+"""Calls that must be refused: a valid one, broken in one way for each reason.
 
 Invariant: `schemas.segment.read` refuses every body made here for the very reason asked for, whether it arrives alone,
 in a batch or in the topic. Only a body that is not JSON cannot stand in a batch.

@@ -1,8 +1,8 @@
 """The life of an audience, hour by hour, and what Engage tells of it. Pure; it holds two bytes a person.
 
-In the first hour every member is told of, with each of the identifiers that are synced. Then come deltas: some leave
-and as many enter, and some of the other properties change. A re-sync tells of all who are members now. What the calls
-look like, and in which order they arrive, is `delivery`'s business.
+In the first hour every member is sent, with each of the identifiers that are synced. Then come deltas: some leave
+and as many enter, and some of the other properties change. A re-sync sends all who are members at that time. `delivery`
+decides what the calls look like, and in which order they arrive.
 
 Invariants: the same plan has the same history; notices come in the order of their hours, and of one property no two
 have the same timestamp, so the last notice of a property is its newest.

@@ -1,4 +1,4 @@
-"""Events straight into the topic, as ingest would put them there: raw bytes, keyed, with its two headers.
+"""Events directly to the topic, as ingest would publish them: raw bytes, keyed, with its two headers.
 
 Nothing is refused here: invalid events are what the processor must reject.
 """

@@ -1,8 +1,8 @@
 """Sends requests over some connections at once until each is answered for good.
 
-A refusal is an answer. 408, 410, 429, 460, 5xx but for 501, 505 and 511, a lost connection and silence are none: the
-same bytes go again, after Retry-After or a growing pause, as Segment's SDKs do it, so that nothing is lost. Memory
-holds the requests under way, no more.
+A refusal is a final answer. After 408, 410, 429, 460, 5xx except 501, 505 and 511, a lost connection or a time-out, the
+same bytes are sent again, after Retry-After or with back-off, as Segment's SDKs do, so that nothing is lost. Memory
+holds only the requests in flight.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What a run was to do and what it did, for people and for programs. Shows, does not judge, but for `is_sound`."""
+"""What a run was supposed to do and what it did, for people and for programs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""What came of sending, counted while it goes on; and the pace at which it goes."""
+"""The results of sending, counted while it runs; and its rate."""
 
 from collections import Counter
 from collections.abc import Callable
