@@ -66,7 +66,8 @@ class Road:
             {
                 "bootstrap.servers": self.kafka,
                 "partitioner": PARTITIONER,
-                "enable.idempotence": True,
+                "acks": "all",
+                "max.in.flight": 1,  # in order; an idempotent producer takes half a second until it begins
                 "linger.ms": 20,
                 "log_level": 0,  # what could not be sent fails below; the end of a Kafka needs no comment
             }
