@@ -13,7 +13,7 @@ import click
 from confluent_kafka import TopicCollection
 
 from daymark import bar, metadata, settings, workspaces_file
-from daymark.backfilling import archive, report, run
+from daymark.backfilling import archive, buckets, report, run
 from daymark.backfilling.archive import Damaged, File, Found
 from daymark.backfilling.batches import MOST_EVENTS, Batch, Judge, batches, left
 from daymark.backfilling.judging import Wanted, judge
@@ -30,8 +30,20 @@ from schemas.workspace import Workspace
 _ANSWER_S: Final = 10.0
 
 
+class _Source(click.ParamType[Path | str]):
+    """A file, a folder or s3://bucket/prefix, which stays text."""
+
+    name = "path"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Path | str:
+        if str(value).startswith(buckets.SCHEME):
+            return str(value)
+        found: Path = click.Path(exists=True, path_type=Path).convert(value, parameter, context)
+        return found
+
+
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=_Source())
 @click.option("--workspace", required=True, help="Whose events they are.")
 @click.option("--since", type=Instant(), help="Only events from this time on: 2026-11-24, 2026-11-24T12:00Z, -2h.")
 @click.option("--until", type=Instant(), help="Only events before this time.")
@@ -51,11 +63,12 @@ _ANSWER_S: Final = 10.0
 )
 @click.option("--dry-run", is_flag=True, help="Read and count everything, send nothing.")
 @click.option("--json", "as_line", is_flag=True, help="The counts as one line of JSON.")
-def command(paths: tuple[Path, ...], **options: Any) -> None:
+def command(paths: tuple[Path | str, ...], **options: Any) -> None:
     """Send identify calls from Segment's archive, each once.
 
-    PATHS are files, or folders that are searched for .gz, .json, .jsonl and .ndjson: a call per line, compressed or
-    not. Calls other than identify, and what the API would refuse, are counted by reason and left out.
+    PATHS are files, or folders and s3://bucket/prefix, which are searched for .gz, .json, .jsonl and .ndjson: a call
+    per line, compressed or not. Calls other than identify, and what the API would refuse, are counted by reason and
+    left out.
 
     It may be interrupted or killed at any moment: run it again in the same way, and it goes on where it stopped and
     sends nothing twice. Run later, it sends what was added to the archive since. The counts are those of all runs.
@@ -65,7 +78,7 @@ def command(paths: tuple[Path, ...], **options: Any) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # leaves no transaction open
     damaged: list[str] = []
     try:
-        files = archive.find(paths)
+        files = _found(paths)
         counts, before = (
             (_counted(files.files, judging, damaged), 0)
             if options["dry_run"]
@@ -74,6 +87,13 @@ def command(paths: tuple[Path, ...], **options: Any) -> None:
     except Damaged as error:
         raise click.ClickException(str(error)) from None
     _show(counts, _files(files, before, damaged), options)
+
+
+def _found(paths: tuple[Path | str, ...]) -> Found:
+    found = [archive.find([path for path in paths if isinstance(path, Path)])]
+    found += [buckets.find(path) for path in paths if isinstance(path, str)]
+    files = {file.name: file for some in found for file in some.files}
+    return Found([files[name] for name in sorted(files)], sum(some.stray for some in found))
 
 
 def _show(counts: dict[str, Any], files: Files, options: dict[str, Any]) -> None:
