@@ -17,6 +17,7 @@ from daymark.settings import SettingsFaults
 COMMANDS: Final = {
     "up": "Run everything on this machine: Kafka, Valkey, ingest, workers.",
     "status": "Show the parts of a running `daymark up`, and how to reach them.",
+    "top": "Show live figures: rates, lag, outcomes, workers, the store.",
     "ingest": "Run the HTTP API: events in, Kafka out.",
     "process": "Run workers: one interaction per contact per day.",
     "topics": "Create missing topics and report differences.",

@@ -11,7 +11,7 @@ from daymark.environment import PREFIX
 from daymark.setting_table import TABLE
 from ingest.metrics import TABLE as INGEST
 from processor import metrics
-from tests import flow_picture
+from tests import alerts, dashboard, flow_picture
 from tests.bench import speed
 
 ROOT = Path(__file__).parent.parent
@@ -64,10 +64,19 @@ TABLES: dict[str, Callable[[], str]] = {
     "commands": _commands,
     "settings": _settings,
     "metrics": _metrics,
+    "alerts": lambda: _table(("alert", "fires on", "what it means", "what to do"), alerts.rows()),
     **speed.tables(_table),
+}
+
+# Files that are generated whole.
+DRAWN: dict[Path, Callable[[], str]] = {
+    FLOW: flow_picture.drawn,
+    alerts.FILE: alerts.drawn,
+    dashboard.FILE: dashboard.drawn,
 }
 
 if __name__ == "__main__":
     for page in PAGES:
         page.write_text(written(page.read_text("utf-8")), "utf-8")
-    FLOW.write_text(flow_picture.drawn(), "utf-8")
+    for file, drawn in DRAWN.items():
+        file.write_text(drawn(), "utf-8")

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from schemas.rejections import Reason
-from tests import flow_picture
-from tests.docs import FLOW, PAGES, ROOT, TABLES, places, written
+from tests.docs import DRAWN, PAGES, ROOT, TABLES, places, written
 
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text("utf-8") for page in PAGES}
 ALL = "\n".join(TEXTS.values())
@@ -31,8 +30,10 @@ def test_every_table_is_shown_once() -> None:
     assert sorted(name for text in TEXTS.values() for name in places(text)) == sorted(TABLES)
 
 
-def test_the_picture_is_as_drawn() -> None:
-    assert FLOW.read_text("utf-8") == flow_picture.drawn()
+@pytest.mark.parametrize("file", DRAWN, ids=lambda file: str(file.name))
+def test_generated_files_are_as_drawn(file: Path) -> None:
+    """The picture, the alert rules and the dashboard; `make docs` writes them."""
+    assert file.read_text("utf-8") == DRAWN[file]()
 
 
 def test_every_reason_is_named() -> None:

@@ -1,0 +1,55 @@
+"""`daymark top`: what running parts do, from their metrics (contract, section 8)."""
+
+import sys
+import time
+
+import click
+import msgspec
+from rich.console import Console
+from rich.live import Live
+
+from daymark import settings
+from daymark.figures.scrape import scrapes
+from daymark.figures.screen import shown
+from daymark.figures.summary import Summary, summed
+
+
+@click.command()
+@click.argument("endpoints", metavar="[HOST:PORT]...", nargs=-1)
+@click.option(
+    "--interval", type=click.FloatRange(0.2), default=2.0, show_default=True, help="Seconds between two looks."
+)
+@click.option("--once", is_flag=True, help="Show one look, and end.")
+@click.option("--json", "as_line", is_flag=True, help="One look as one line of JSON, and end.")
+def command(endpoints: tuple[str, ...], *, interval: float, once: bool, as_line: bool) -> None:
+    """Show live figures: rates, lag, outcomes, workers, the store.
+
+    Reads the metrics at each HOST:PORT (DAYMARK_ADMIN of each ingest, worker and following audit); without any, those
+    of a running `daymark up`. Ctrl-C ends it. Where the output is no terminal, it shows one look. The exit status is 1
+    when no part answers.
+    """
+    urls = endpoints or tuple(url for up in settings.running_ups() for url in (up.at.admin, *up.workers))
+    if not urls:
+        raise click.UsageError("no running `daymark up` was found from here: name the parts, HOST:PORT of each.")
+    console = Console(file=sys.stdout)
+    before = scrapes(urls)
+    if once or as_line or not console.is_terminal:
+        time.sleep(interval)
+        summary = summed(before, scrapes(urls))
+        if as_line:
+            click.echo(msgspec.json.encode(summary))
+        else:
+            console.print(shown(summary), highlight=False)
+        _judge(summary)
+        return
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            time.sleep(interval)
+            now = scrapes(urls)
+            live.update(shown(summed(before, now)), refresh=True)
+            before = now
+
+
+def _judge(summary: Summary) -> None:
+    if all(part.kind == "away" for part in summary.parts):
+        raise click.ClickException("no part answers; is it running, and are these its DAYMARK_ADMIN addresses?")

@@ -1,0 +1,1 @@
+"""The figures of running parts, read from their metrics: what `daymark top` shows."""

@@ -1,0 +1,91 @@
+"""What `daymark top` makes of two looks at metrics."""
+
+import math
+
+import pytest
+from rich.console import Console
+
+from daymark.figures.scrape import Labels, Scrape, Span
+from daymark.figures.screen import shown
+from daymark.figures.summary import summed
+
+NONE: Labels = ()
+
+
+def worker(at_s: float, *, emitted: float = 0, paused: float = 0, fast: float = 0, slow: float = 0) -> Scrape:
+    bucket = "daymark_event_commit_seconds_bucket"
+    return Scrape(
+        "http://127.0.0.1:8082",
+        at_s,
+        {
+            ("daymark_partitions", NONE): 12,
+            ("daymark_group_settled", NONE): 1,
+            ("daymark_store_up", NONE): 1 - paused,
+            ("daymark_paused", NONE): paused,
+            ("daymark_events_total", (("result", "emitted"),)): emitted,
+            ("daymark_events_total", (("result", "duplicate"),)): 7,
+            ("daymark_lag_records", (("partition", "0"),)): 3,
+            ("daymark_lag_records", (("partition", "1"),)): 4,
+            ("daymark_event_lag_seconds", (("partition", "0"),)): 1.5,
+            ("daymark_event_lag_seconds", (("partition", "1"),)): 0.5,
+            (bucket, (("le", "0.1"),)): fast,
+            (bucket, (("le", "1.0"),)): fast + slow,
+            (bucket, (("le", "+Inf"),)): fast + slow,
+        },
+    )
+
+
+def ingest(at_s: float, accepted: float) -> Scrape:
+    labels = (("result", "accepted"),)
+    return Scrape(
+        "http://127.0.0.1:8081",
+        at_s,
+        {("daymark_ingest_kafka_up", NONE): 1, ("daymark_ingest_events_total", labels): accepted},
+    )
+
+
+def away(at_s: float) -> Scrape:
+    return Scrape("http://127.0.0.1:9", at_s, None)
+
+
+def test_rates_lag_and_percentiles() -> None:
+    before = [ingest(0, 100), worker(0, emitted=10), away(0)]
+    now = [ingest(2, 140), worker(2, emitted=30, fast=98, slow=2), away(2)]
+    found = summed(before, now)
+    assert (found.accepted_per_s, found.events_per_s) == ({"accepted": 20.0}, {"emitted": 10.0})
+    assert (found.lag_records, found.lag_seconds, found.partitions, found.store) == (7, 1.5, 12, "ok")
+    assert (found.commit_p50_s, found.commit_p99_s) == (0.1, 1.0)
+    assert [(part.kind, part.state) for part in found.parts] == [
+        ("ingest", "ok"),
+        ("worker", "ok"),
+        ("away", "does not answer"),
+    ]
+
+
+def test_a_part_that_started_anew_counts_from_nothing() -> None:
+    assert Span([(worker(0, emitted=1000), worker(1, emitted=5))]).rates("daymark_events_total", "result") == {
+        "emitted": 5.0
+    }
+    assert Span([(away(0), worker(1, emitted=5))]).rate("daymark_events_total") == 12.0
+
+
+def test_a_store_that_is_away_is_said() -> None:
+    found = summed([worker(0)], [worker(1, paused=1)])
+    assert (found.store, found.parts[0].state) == ("away", "paused: the store is away")
+    assert summed([away(0)], [away(1)]).store == "unknown: no worker answers"
+
+
+@pytest.mark.parametrize("share", [0.5, 0.99])
+def test_nothing_observed_has_no_percentile(share: float) -> None:
+    assert Span([(worker(0), worker(1))]).quantile(share, "daymark_event_commit_seconds") is None
+    endless = Scrape("", 1, {("x_bucket", (("le", "+Inf"),)): 1.0})
+    assert Span([(away(0), endless)]).quantile(share, "x") == math.inf
+
+
+def test_it_fits_a_terminal() -> None:
+    console = Console(width=100, record=True, file=None)
+    with console.capture() as capture:
+        console.print(shown(summed([ingest(0, 0), worker(0)], [ingest(1, 1), worker(1, emitted=4, fast=1)])))
+    said = capture.get()
+    assert "emitted 4.0" in said
+    assert "7 records, oldest 1.5 s, in 12 partitions" in said
