@@ -15,6 +15,7 @@ from daymark.environment import PREFIX
 from daymark.kafka_options import OPTION_PREFIX, OWNED_OPTIONS, option_faults, variable
 from daymark.running import Described
 from daymark.setting_table import TABLE, Setting, Settings
+from schemas.faults import Faults
 
 __all__ = [
     "ASSIGNORS",
@@ -32,12 +33,8 @@ PUBLISHED_CLAIM_KEY: Final = b"published-for-development-only"  # docker-compose
 ASSIGNORS: Final = {"classic": ("cooperative-sticky", "range", "roundrobin"), "consumer": ("uniform", "range")}
 
 
-class SettingsFaults(Exception):
-    """What is wrong with the settings: every fault, a line each."""
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
+class SettingsFaults(Faults):
+    """What is wrong with the settings, or with the files that they name."""
 
     def show(self) -> None:
         """Write every fault to stderr, a line each."""

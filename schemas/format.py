@@ -8,6 +8,7 @@ from decimal import ROUND_DOWN, Context
 from typing import Any, Final
 
 from schemas.expression import BadExpression, Expression, NoAnswer
+from schemas.faults import Faults
 from schemas.timestamps import Number
 
 FIELDS: Final = ("email", "timestamp", "url", "event")
@@ -18,12 +19,8 @@ _MOST_DIGITS = 18  # of an integer that stays one
 _DOUBLE = Context(prec=15, rounding=ROUND_DOWN, traps=[])
 
 
-class FormatFaults(ValueError):
-    """What is wrong with a format: every fault, a line each, that begins with the field."""
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("; ".join(faults))
-        self.faults = faults
+class FormatFaults(Faults):
+    """What is wrong with a format; each line begins with the field."""
 
 
 class Format:

@@ -10,6 +10,7 @@ import msgspec
 
 from schemas import format as formats
 from schemas import sections, zones
+from schemas.faults import Faults
 from schemas.format import Format, FormatFaults
 from schemas.lookup import squash
 from schemas.zones import UnknownZone
@@ -26,12 +27,8 @@ _MOST_AUDIENCES, _NAME_LIMIT = 100, 200
 _LEAST_RATE, _MOST_RATE = 0.001, 1_000_000_000  # events a second
 
 
-class WorkspaceFaults(ValueError):
-    """What is wrong with a workspaces file: every fault, a line each."""
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("; ".join(faults))
-        self.faults = faults
+class WorkspaceFaults(Faults):
+    """What is wrong with a workspaces file."""
 
 
 class Workspace(msgspec.Struct, frozen=True):
