@@ -8,13 +8,14 @@ import click
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ClusterMetadata  # type: ignore[attr-defined]  # public, but not marked so
 
+from ingest.trouble import Trouble
+
 ANSWER_S: Final = 8.0  # for so long a cluster is given, if it is not to be waited for
 NEWS_S: Final = 2.0  # within that, the news of a new topic has long got around
 
 # Commands say themselves what went wrong; librdkafka's own lines would come between.
 QUIET: Final[dict[str, Any]] = {"log_level": 0, "reconnect.backoff.max.ms": 1000}
 
-_REFUSED = {"_AUTHENTICATION", "_SSL"}
 _ONCE_S = 1.0  # of one question: Ctrl-C is not heard meanwhile
 _AGAIN_S = 0.1
 
@@ -36,17 +37,16 @@ class Heard:
     """
 
     def __init__(self) -> None:
-        self._refusal: KafkaError | None = None
+        self._trouble = Trouble()
 
     def __call__(self, error: KafkaError) -> None:
-        """Keep what a broker has against us."""
-        if error.name() in _REFUSED:
-            self._refusal = error
+        """Keep an error message if it is more helpful than the one before."""
+        self._trouble.hear(error.name(), error.str())
 
-    def why(self, client: Client, error: KafkaError) -> KafkaError:
-        """Return why a client's call failed: what a broker has against us, else the call's own error."""
+    def why(self, client: Client, failure: str) -> str:
+        """Return why a client's call failed: the most helpful message, else the call's own words."""
         client.poll(0)
-        return self._refusal or error
+        return self._trouble.why(failure)
 
 
 class Unreachable(click.ClickException):
@@ -77,10 +77,11 @@ def ask(client: Client, brokers: str, wait_s: float = 0.0, heard: Heard | None =
         try:
             found: ClusterMetadata = client.list_topics(timeout=_ONCE_S)
         except KafkaException as error:
-            why = error.args[0] if heard is None else heard.why(client, error.args[0])
+            failure = error.args[0].str()
+            why = failure if heard is None else heard.why(client, failure)
             if time.monotonic() > until or error.args[0].fatal():
                 raise Unreachable(
-                    f"no Kafka broker answers at {brokers} ({why.str()}). "
+                    f"no Kafka broker answers at {brokers} ({why}). "
                     "Is it running, and are DAYMARK_KAFKA and its options correct?"
                 ) from None
         else:
