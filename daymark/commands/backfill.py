@@ -149,6 +149,9 @@ def _sent(
                 advance = partial(_advance, progress)
                 run.send(batches(todo, state.done, judging, most, damaged), state, sender, rate, advance)
             return state.counts, len(files) - len(todo)
+    except KeyboardInterrupt:
+        click.echo("Interrupted: run it again to go on.", err=True)
+        raise
     except StateFault as error:
         raise click.UsageError(f"{path}: {error}.") from None
     except NotSent as error:
