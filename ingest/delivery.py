@@ -13,7 +13,7 @@ Record = tuple[bytes, bytes]  # key, value
 
 
 class Outcome(Enum):
-    """What came of publishing the records of one request."""
+    """The outcome of publishing the records of one request."""
 
     DELIVERED = "delivered"  # every in-sync replica has every record
     FULL = "full"  # nothing was published: there is no room
@@ -59,7 +59,7 @@ class Delivery(Protocol):
         """Release what was reserved: the batch is about to be published, or will not be."""
 
     def publish(self, workspace: str, records: Sequence[Record], headers: Headers, deadline: float, done: Done) -> None:
-        """Publish the events of one request, all or (but for faults of Kafka's) none.
+        """Publish the events of one request, all or (except for faults of Kafka) none.
 
         Args:
             workspace: whose they are. None has more of the queue than is left free: FULL may be for it alone.
@@ -78,4 +78,4 @@ class Delivery(Protocol):
         """
 
     async def close(self, seconds: float) -> None:
-        """Wait for what is in flight, then let go. Returns after the time given at the latest."""
+        """Wait for messages in flight, then release the producer. Returns within the given time."""

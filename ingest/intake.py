@@ -144,7 +144,7 @@ class Intake(Request, kw_only=True, eq=False):
                 self.received_at_ms = time.time_ns() // 1_000_000
                 found = entry.admit(whole, self.received_at_ms, self.workspace, type_required=False)
                 if isinstance(found, Rejection):
-                    # Behind what the loop has at hand, like the admitted: sent alone, it would wake its client alone.
+                    # After the callbacks already queued, like acceptances: sent alone, it would wake its client alone.
                     self.resources.call_soon(self._refuse_single, found, whole)
                 else:
                     self._publish([found])

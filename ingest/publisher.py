@@ -71,7 +71,7 @@ class _Waiter(msgspec.Struct, eq=False, gc=False):
 
 
 class Publisher:
-    """Publishes events and rejections. To be made in the process, and within the event loop, that uses it.
+    """Publishes events and rejections. Must be created in the process, and within the event loop, that uses it.
 
     Args:
         client: librdkafka's options of the connection.
@@ -226,7 +226,7 @@ class Publisher:
             self._loop.call_later(_POLL_SECONDS if self._quiet < _QUIET_POLLS else _IDLE_POLL_SECONDS, self._poll)
 
     def _poll_soon(self) -> None:
-        """Poll once more, behind what the loop has at hand: under load a timer is late."""
+        """Poll once more, after the callbacks already queued in the loop: under load a timer is late."""
         self._soon = None
         self._answer()
 
@@ -271,7 +271,7 @@ class Publisher:
             self._producer = self._made()
 
     def _look(self) -> Collection[str] | KafkaError:
-        """Ask Kafka for all its topics: asking for one by name could create it. Runs in a thread of its own."""
+        """Query all topics: querying one by name could create it. Runs in a separate thread."""
         try:
             return list(self._producer.list_topics(timeout=_LOOK_TIMEOUT_SECONDS).topics)
         except KafkaException as error:

@@ -13,8 +13,8 @@ from schemas.workspace import Workspace
 class Bucket:
     """A token bucket: fills at a rate and holds one second's worth, but at least one event.
 
-    While there is anything in it a request may go, and takes as much as it has events, on credit if need be: a batch
-    larger than the bucket is not refused for ever, and those behind it wait until it is paid for.
+    While the bucket is not empty a request is admitted, and takes as many tokens as it has events, on credit if need
+    be: a batch larger than the bucket is not refused forever, and later requests wait until the debt is repaid.
     """
 
     __slots__ = ("_at", "_tokens", "per_second")

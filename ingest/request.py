@@ -53,7 +53,7 @@ class Request(msgspec.Struct, eq=False):
             self.resources.quota.give(self.owner, 1, self.size)
 
     def cut(self, answer: Response) -> None:
-        """Let go of what is held, and answer what will never be whole: a page may read that, too."""
+        """Release what is held, and answer a request that will never be complete: a page may read that, too."""
         self.leave()
         self.reply(answer)
 
@@ -114,7 +114,7 @@ class Request(msgspec.Struct, eq=False):
         resources.delivery.reject(name, values)
 
     def answer(self, answer: Response) -> bool:
-        """Answer and release what is held; return false, for callers that ask whether to go on."""
+        """Answer and release what is held; return false, for callers that ask whether to continue."""
         if answer.code in _LIMITS and self.owner != STRANGER:
             self.resources.metrics.limited[self.owner, answer.code] += 1
         self.leave()

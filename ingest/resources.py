@@ -22,7 +22,7 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the API is told.
+    """The API's configuration.
 
     The longest request in bytes and in events, how many processes share a workspace's rate, the origins of browsers
     that may call it, the request headers that those may send besides the usual ones, how rejections are written.

@@ -36,7 +36,7 @@ ROUTES: Final[dict[bytes, Call]] = {
 
 
 def call_of(path: bytes) -> Call | None:
-    """Return what a path is for, a trailing slash aside; None: nothing is there.
+    """Return what a path is for, ignoring a trailing slash; None: not found.
 
     Args:
         path: as sent. A percent-encoded spelling of a path is not that path.

@@ -140,7 +140,7 @@ async def serve(
 
 
 class _Stop:
-    """What the signals asked for: to leave, and whether at once. To be made within the event loop.
+    """What the signals requested: to shut down, and whether at once. Must be created within the event loop.
 
     `tell` is called when that is asked for, so that no answer of the same moment lacks `Connection: close`.
     """

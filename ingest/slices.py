@@ -22,7 +22,7 @@ Work = Iterator[int]
 
 
 class _Job:
-    """Work that was begun: `cost` is that of its next step."""
+    """Work in progress: `cost` is that of its next step."""
 
     __slots__ = ("cost", "work")
 

@@ -7,8 +7,8 @@ _REPEATED = "_ALL_BROKERS_DOWN"  # says that each of them is, after each was sai
 class Trouble:
     """Keeps one error message until Kafka is reached.
 
-    A refusal of us goes before all others: it says what to mend. Complaints of one kind come again and again, and tell
-    each time after how many ms; the first is kept, so that who logs what is new logs it once.
+    A refusal takes precedence, since it says what to fix. Messages of one kind repeat, each with another number of ms;
+    the first is kept, so that callers that log changes log it once.
     """
 
     def __init__(self) -> None:

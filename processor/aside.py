@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def aside(call: Callable[[], T]) -> Future[T]:
-    """Begin a call in a thread of its own, and return what becomes of it."""
+    """Start a call in a separate thread, and return its future."""
     outcome: Future[T] = Future()
 
     def make() -> None:

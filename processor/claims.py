@@ -151,12 +151,12 @@ class Claims:
     def claim(self, owners: Mapping[ContactDay, bytes], clocks: Mapping[Property, Clock]) -> Claimed:
         """Claim contact-days, each for an owner, and set clocks forward, each to a time or not at all.
 
-        A call whose answer was lost may be made again: it tells our own owners and clocks.
+        A call whose reply was lost may be repeated: it then returns our own owners and clocks.
 
         Raises:
             ClaimsAway: Redis cannot answer; some of the claims may have been made.
-            ClaimsFull: it has no memory for them.
-            Fatal: it refuses us.
+            ClaimsFull: it is out of memory.
+            Fatal: it refuses the call.
         """
         if not owners and not clocks:
             return Claimed([], [])
@@ -172,7 +172,7 @@ class Claims:
         return Claimed(holders, before)
 
     def holders(self, contact_days: Iterable[ContactDay]) -> list[bytes | None]:
-        """Return who holds contact-days, without claiming any; None: nobody. Raises as `claim` does."""
+        """Return the owners of contact-days, without claiming any; None: unclaimed. Raises as `claim` does."""
         return self._read([day_key(self._secret, contact_day) for contact_day in contact_days])
 
     def is_stranger(self) -> bool:

@@ -39,7 +39,7 @@ class _Part(NamedTuple):
 
     slot: int
     indexes: Sequence[int]
-    importer: Node | None = None  # named by an ASK; None: the slot's holder is asked
+    importer: Node | None = None  # named by an ASK; None: ask the slot's owner
     in_full: bool = False  # the script is sent, not its digest
 
     def commands(self, sha: str, text: str, words: Words) -> list[Command]:
@@ -56,7 +56,7 @@ class Cluster:
 
         Args:
             url: redis://[user:password@]host[:port][,host[:port]…][?options], rediss:// likewise. One node that answers
-                is enough; it tells of the others.
+                is enough; the others are discovered from it.
             timeout_s: of a connect, and of all replies of a round.
         """
         found = urlsplit(url)
@@ -213,10 +213,10 @@ class Question:
         return part.commands(*self._script, self._words)
 
     def take(self, part: _Part, reply: Any, node: Node) -> Exception | None:
-        """Take a part's reply: keep the answers, or note what is to be asked in its stead; return a fault.
+        """Process a part's reply: keep the answers, or note what to ask instead; return a fault.
 
-        A slot that is half-way answers TRYAGAIN to several keys of which it has only some: asked one by one, its holder
-        answers or sends us to the node that imports the slot.
+        A slot that is being migrated answers TRYAGAIN to several keys of which it has only some: asked one by one, its
+        owner answers or redirects to the node that imports the slot.
         """
         if not isinstance(reply, Exception):
             self.answers.update(zip(part.indexes, reply, strict=True))

@@ -45,8 +45,8 @@ def collapse(
         records: the batch's readable records.
         identifies: what each of them says.
         workspaces: whose records they are, by name; each has its time zone.
-        committed: tells which contacts, in two sets, have the interaction of a day in a workspace: their events are
-            duplicates and no candidates.
+        committed: returns two sets of contacts that already have the interaction of a day in a workspace: their events
+            are duplicates and not candidates.
     """
     candidates: Candidates = {}
     place: tuple[str, int] | None = None
@@ -74,8 +74,8 @@ def winners(
 
     Args:
         candidates: from `collapse`.
-        holders: for each contact-day, in the same order: the owner that the store told; None when the first
-            candidate has just become it.
+        holders: for each contact-day, in the same order: the owner that the store returned; None when the first
+            candidate has just become the owner.
         owner_of: a record's owner mark.
     """
     emitted: dict[ContactDay, Candidate] = {}

@@ -45,7 +45,7 @@ class KafkaAway(SessionLost):
 
 
 class Fatal(Fault):
-    """The worker cannot go on."""
+    """The worker cannot continue."""
 
 
 # Kafka's error codes by name: librdkafka's own begin with "_". What is in none of these goes to Fatal, and a test
@@ -81,7 +81,7 @@ LOST: Final = frozenset(
     """.split()
 )
 
-# Nothing a worker can mend: permissions, settings, versions, damage, or an API that a worker does not use.
+# The worker cannot recover: permissions, settings, versions, corruption, or an API that a worker does not use.
 FATAL: Final = frozenset(
     """
     _AUTHENTICATION _AUTO_OFFSET_RESET _BAD_COMPRESSION _BAD_MSG _CRIT_SYS_RESOURCE _EXISTING_SUBSCRIPTION _FAIL _FS
@@ -121,7 +121,7 @@ _ADVICE: Final = {
 
 
 def describe(name: str, said: str, **things: str) -> str:
-    """Return Kafka's words about an error and, where a person can mend it, what to do.
+    """Return Kafka's message about an error and, where an operator can fix it, what to do.
 
     Args:
         name: of the error code.

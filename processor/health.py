@@ -12,7 +12,7 @@ DEAD_AFTER_S: Final = 120.0  # longer than any one step may take with everything
 
 @dataclass(slots=True)
 class State:
-    """What a worker knows of itself. Written by whoever learns it; probes and gauges only read.
+    """A worker's state. Written where it becomes known; probes and gauges only read it.
 
     Attributes:
         last_loop_s: when the loop last completed an iteration, in seconds since the epoch; 0: never.

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from processor.records import Record
 
-_FRESH_S: Final = 3.0  # the broker is asked all the time, and what it says is looked at once a second
+_FRESH_S: Final = 3.0  # fetches are continuous, and statistics arrive once a second
 
 
 class _Partition(msgspec.Struct):

@@ -55,5 +55,5 @@ def to_record(message: Any, partition: int, offset: int) -> Record:
 
 
 def unreadable(message: Any, partition: int, offset: int) -> Record:
-    """Return what stands for a record that the driver cannot decompress: a rejection without content."""
+    """Return a substitute for a record that the driver cannot decompress: a rejection without content."""
     return Record(partition, offset, None, b"", DEFAULT, None, message.timestamp()[1], UNREADABLE_RECORD)

@@ -21,10 +21,10 @@ class Offsets:
         self._consumer, self._topic = consumer, topic
 
     def committed(self, partitions: Iterable[int]) -> dict[int, int]:
-        """Return where the group stands; OFFSET_BEGINNING where it has committed nothing.
+        """Return the group's committed offsets; OFFSET_BEGINNING where there is none.
 
         Raises:
-            SessionLost: nobody says.
+            SessionLost: the broker does not answer.
         """
         asked = [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
         try:
@@ -48,7 +48,7 @@ class Offsets:
         """Return a partition's first offset and the one after its last; cached: of the last fetch, negative before it.
 
         Raises:
-            SessionLost: nobody says.
+            SessionLost: the broker does not answer.
         """
         try:
             place = TopicPartition(self._topic, partition)

@@ -17,7 +17,7 @@ class SourcePort(Protocol):
         """The assigned partitions."""
 
     def next_batch(self) -> Batch | None:
-        """Return what is there, None after a short while without."""
+        """Return the records available now; None if there are none for a short while."""
 
     def committed(self, batch: Batch) -> None:
         """Note that a batch is committed."""
@@ -49,17 +49,17 @@ class SinkPort(Protocol):
         """Commit outputs and a batch's offsets atomically."""
 
     def poll(self) -> None:
-        """Serve what the driver has to say, and go on getting ready."""
+        """Serve the driver's callbacks, and continue its initialisation."""
 
     def close(self) -> None:
         """Release the producer."""
 
 
 class Claimed(NamedTuple):
-    """What the store told, in the order in which it was asked.
+    """The store's answers, in the order of the request.
 
-    `holders`: who holds each contact-day, None where the claim has just succeeded. `clocks`: each property's clock as
-    it was before, None where there was none.
+    `holders`: the owner of each contact-day, None where the claim has just succeeded. `clocks`: each property's
+    previous clock, None where there was none.
     """
 
     holders: Sequence[bytes | None]
@@ -74,7 +74,7 @@ class ClaimsPort(Protocol):
 
 
 class Session(NamedTuple):
-    """A consumer and a producer that belong together; both are made anew when either is lost."""
+    """A consumer and its producer; both are replaced when either is lost."""
 
     source: SourcePort
     sink: SinkPort

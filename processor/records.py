@@ -30,7 +30,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def next_offset(self) -> int:
-        """Where reading goes on after this record."""
+        """The next offset to read after this record."""
         return self.offset + 1
 
 
@@ -52,7 +52,7 @@ class Batch(msgspec.Struct, frozen=True):
         return first_offsets(self.records)
 
     def next_offsets(self) -> dict[int, int]:
-        """Return where reading goes on, for each partition, once the batch is committed."""
+        """Return the next offset of each partition, once the batch is committed."""
         return {partition: record.next_offset for partition, record in self.lasts().items()}
 
     def lasts(self) -> dict[int, Record]:

@@ -102,7 +102,7 @@ def is_other(found: Identity, last: Note | None, now_s: float, lifetime_s: float
 
 
 class Marks:
-    """The marks that this process leaves, by the hash tag of the keys beside which each lies."""
+    """The marks of this process, one for each hash tag of its keys."""
 
     def __init__(self, lifetime_s: float, clock: Callable[[], float] = time.time) -> None:
         """Begin a life without marks.
@@ -122,14 +122,14 @@ class Marks:
         return self._calls.to_bytes(_MARK_BYTES, "big")
 
     def acknowledged(self, tags: Sequence[int], before: Sequence[bytes | None]) -> str | None:
-        """Note that the last mark was taken for some tags, and what it replaced.
+        """Note that the last mark was stored for some tags, and the value that it replaced.
 
         Returns:
-            what has happened to the store since the mark before: "emptied", "older", None: nothing.
+            what has happened to the store since the previous mark: "emptied", "older", or None.
         """
         now = self._clock()
         happened = {self._happened(tag, found, now) for tag, found in zip(tags, before, strict=True)} - {None}
-        if happened:  # told once: what lies beside other tags may be gone, too
+        if happened:  # reported once: marks of other tags may be gone, too
             self._acknowledged.clear()
         self._acknowledged |= dict.fromkeys(tags, (self._calls, now))
         return min((what for what in happened if what), default=None)

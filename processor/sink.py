@@ -24,15 +24,15 @@ CONFIG: Final[Mapping[str, Any]] = {
     "partitioner": PARTITIONER,
     "compression.type": "lz4",
     "linger.ms": 5,
-    # A transaction begun before the end of the last is in the log is told to try again: by default after 100 ms.
+    # A transaction that begins before the end marker of the last one is written must retry: by default after 100 ms.
     "retry.backoff.ms": 10,
     "reconnect.backoff.ms": 20,  # half of it lies between the connections to two brokers
     "queue.buffering.max.messages": 250_000,  # over twice the largest batch
     "queue.buffering.max.kbytes": 262_144,
 }
 
-_ONCE_S = 5.0  # how long one call may wait before we look whether to go on
-_LEAST_S = 0.1  # what a call gets at the very end of the budget
+_ONCE_S = 5.0  # how long one call may wait before checking whether to continue
+_LEAST_S = 0.1  # the time-out of a call at the very end of the budget
 _READY_S = 10.0  # how long a producer may take until it is ready
 _TOO_LARGE = "MSG_SIZE_TOO_LARGE"
 _FAILED = "_STATE"  # somebody else was told why
@@ -55,17 +55,17 @@ class Sink:
         note: Callable[[], str] = str,
         limit: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """Create a producer, which connects in the background; `poll` gets it ready.
+        """Create a producer, which connects in the background; `poll` initialises it.
 
         Args:
             config: the producer's, with transactional id.
             topic: the raw events, whose offsets are committed.
             budget_s: how long a transaction may take, its abort included: less than the driver waits for an answer
-                (socket.timeout.ms), so that no request times out and is repeated within a later transaction.
+                (socket.timeout.ms), so that no request times out and is retried within a later transaction.
             producer: makes the driver's producer from its settings.
             clock: seconds, monotonic.
             note: returns what is committed with the offsets, as their metadata.
-            limit: asks for the `batch.size` that the topics take now; None: nobody says.
+            limit: returns the `batch.size` that the topics currently allow; None: unknown.
         """
         self._note = note
         self._topic, self._budget_s = topic, budget_s
@@ -95,15 +95,15 @@ class Sink:
 
         Raises:
             Aborted: nothing was written.
-            SessionLost: nobody knows; this sink is of no more use.
-            Fatal: Kafka refuses us.
+            SessionLost: the outcome is unknown; this sink must not be used again.
+            Fatal: Kafka refuses the transaction.
         """
         self._outputs = outputs
         self._serve()  # also what the last transaction left in the driver's log
         if self._connections.failed:
             # A request of an earlier transaction may still be on its way: the next epoch fences it. And librdkafka may
             # keep a broker that went away as the group's coordinator, and wait for it without end (librdkafka issues
-            # 5456 and 5511): a new producer asks anew.
+            # 5456 and 5511): a new producer asks again.
             self.close()
             self._renew()
         if not self._ready:
@@ -121,10 +121,10 @@ class Sink:
             raise
 
     def poll(self) -> None:
-        """Serve what the producer has to say and get it ready, without waiting; idle workers call it now and then.
+        """Serve the producer's callbacks and continue its initialisation, without waiting; idle workers poll, too.
 
-        What an earlier one left open takes a while to end: time in which a worker joins its group and reads. That order
-        is safe: until it is ended the group tells nobody the offsets in it, and who is no member any more commits none.
+        Ending a transaction that a predecessor left open takes a while, in which the worker joins its group and reads.
+        That order is safe: until then the group returns no offset of that transaction, and refuses former members.
 
         Raises:
             SessionLost, Fatal: the producer cannot be had.
@@ -160,7 +160,7 @@ class Sink:
         self._ready_by = self._clock() + _READY_S
 
     def _make_ready(self, wait_s: float) -> None:
-        """Go on making the producer ready, for so long; a call that was made before is taken up."""
+        """Continue initialising the producer, for at most so long; a pending call is resumed."""
         try:
             self._producer.init_transactions(wait_s)
         except KafkaException as error:
@@ -225,7 +225,7 @@ class Sink:
         return error
 
     def _fault(self, error: KafkaError) -> Fault:
-        """Return what an error of the driver means for the transaction at hand."""
+        """Return what an error of the driver means for the current transaction."""
         error = self._cause(error)
         written = ", ".join(sorted({output.topic for output in self._outputs}))
         things = {"topic": written, "group": "DAYMARK_GROUP", "transactional_id": str(self._config["transactional.id"])}
@@ -241,7 +241,7 @@ class Sink:
         return Fatal(said) if classify(error.name()) is Fatal and not error.fatal() else SessionLost(said)
 
     def _shrink(self, said: str) -> Fault:
-        """Make smaller batches from the next transaction on: a topic's limit was lowered, or nobody says what it is."""
+        """Use smaller batches from the next transaction on: a topic's limit was lowered, or is unknown."""
         size, limit = int(self._config["batch.size"]), self._limit()
         smaller = limit if limit is not None and limit < size else size // 2
         if smaller < LEAST_BATCH_BYTES:

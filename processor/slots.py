@@ -25,7 +25,7 @@ def slot(tag: int) -> int:
 
 
 def _tag(interval: int) -> int:
-    """Return the byte whose slot lies nearest to the middle of one of 64 intervals of slots."""
+    """Return the byte whose slot is nearest to the middle of one of 64 intervals of slots."""
     middle = (2 * interval + 1) * SLOTS // (2 * _TAGS)
     return min(set(range(256)) - set(b"{}"), key=lambda tag: (abs(slot(tag) - middle), tag))
 
@@ -36,7 +36,7 @@ TAGS: Final = bytes(_tag(interval) for interval in range(_TAGS))
 
 
 def holders(shards: Iterable[Sequence[Any]], asked: Node) -> list[Node | None]:
-    """Return who holds each slot; None: nobody.
+    """Return the node that holds each slot; None: unassigned.
 
     Args:
         shards: the reply to CLUSTER SLOTS: first and last slot, the primary's address, replicas.

@@ -87,10 +87,10 @@ class Source:
         return frozenset(self._assigned)
 
     def next_batch(self) -> Batch | None:
-        """Return what is there, up to the batch's size, waiting `IDLE_S` at most; None when there is nothing.
+        """Return the available records, up to the batch's size, waiting `IDLE_S` at most; None when there are none.
 
         Raises:
-            SessionLost, Fatal: the consumer cannot go on.
+            SessionLost, Fatal: the consumer cannot continue.
         """
         records = self._consume(self._most)
         # With the batch, not at commit time: by then librdkafka may have blanked it behind our back, and the
@@ -266,7 +266,7 @@ class Source:
     def _leave(self, consumer: Consumer, partitions: list[TopicPartition], event: str) -> None:
         went = {partition.partition for partition in partitions}
         if self._paused:
-            # The driver keeps a partition's pause beyond its assignment: come back, it would stand still for ever.
+            # The driver keeps a partition's pause beyond its assignment: if reassigned, it would stay paused forever.
             try:
                 consumer.resume(partitions)
             except KafkaException as error:

@@ -50,14 +50,14 @@ def attempt(
     Args:
         ask: makes the calls; may be called again after an answer was lost.
         sleep: waits for some seconds.
-        renew: drops the connections. Called whenever the store could not answer: a primary that was demoted lives on as
-            a replica, keeps its connections and refuses every write on them (READONLY); whoever has its address, name
-            or proxy by then is met by a new connection only.
+        renew: drops the connections. Called whenever the store could not answer: a demoted primary continues as a
+            replica, keeps its connections and refuses every write on them (READONLY); only a new connection reaches
+            the server that has taken over its address, name or proxy.
 
     Raises:
-        ClaimsAway: it cannot answer; what was asked may have been done.
-        ClaimsFull: it has no memory for it.
-        Fatal: it refuses us.
+        ClaimsAway: it cannot answer; the call may have been executed.
+        ClaimsFull: it is out of memory.
+        Fatal: it refuses the call.
     """
     for rest in range(_TRIES - 1, -1, -1):
         try:
@@ -153,7 +153,7 @@ def facts(url: str) -> dict[str, str]:
 
 
 def answers(client: Any, key: bytes) -> bool:
-    """Return whether the store answers now; it is asked what the least rights allow: a key, or the slots."""
+    """Return whether the store answers now; the query needs only minimal permissions: a key, or the slots."""
     try:
         client.check() if isinstance(client, Cluster) else client.get(key)
     except ERRORS:

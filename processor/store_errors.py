@@ -60,7 +60,7 @@ _REFUSED: Final[dict[type[BaseException], str]] = {
     driver.AuthorizationError: _LOGIN,
     driver.AuthenticationWrongNumberOfArgsError: _LOGIN,
     driver.NoPermissionError: _RIGHTS,
-    # A cluster's client follows redirections; who is not one meets them at a plain URL.
+    # A cluster client follows redirections; a plain client sees them when its URL names a cluster node.
     driver.MovedError: _CLUSTER,
     driver.AskError: _CLUSTER,
     driver.ClusterCrossSlotError: _CLUSTER,

@@ -45,9 +45,9 @@ class Clock(msgspec.Struct, frozen=True, gc=False):
         return cls(int.from_bytes(packed[:_TIMESTAMP_BYTES], "big", signed=True), packed[_TIMESTAMP_BYTES:])
 
     def is_stale(self, before: Self | None) -> bool:
-        """Whether a change of this clock comes too late after another; the script in `claims` has the same rule.
+        """Whether a change with this clock is stale after another; the script in `scripts` has the same rule.
 
-        Of equal timestamps the later record wins: the higher place in one topic, any of a topic made anew.
+        Of equal timestamps the later record wins: the higher offset in one topic, any record of a recreated topic.
         """
         if before is None or self.timestamp_ms != before.timestamp_ms:
             return before is not None and self.timestamp_ms < before.timestamp_ms

@@ -51,11 +51,11 @@ class Worker:
         """Take the dependencies; nothing is opened before `run`.
 
         Args:
-            open_session: joins the group and makes a producer.
+            open_session: joins the group and creates a producer.
             claims: the day keys and trait clocks.
-            workspaces: tells the workspaces as they are now.
+            workspaces: returns the current workspaces.
             topics: where results go.
-            codecs: how they are written.
+            codecs: how they are encoded.
             breaker: stops the worker when nearly everything would be rejected.
             clock: seconds, monotonic.
             sleep: waits for some seconds.
@@ -73,7 +73,7 @@ class Worker:
         """Work until stopped.
 
         Raises:
-            Fatal: the worker cannot go on; what it had not committed is left for another.
+            Fatal: the worker cannot continue; what it has not committed is left to another.
         """
         began: list[float] = []
         while not self._stopping:

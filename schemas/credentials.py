@@ -51,7 +51,7 @@ def without_key(event: bytes) -> bytes:
 
 
 def masked(body: bytes) -> bytes:
-    """Return a body that cannot be read with the value of every API key in it emptied, at whatever depth it stands.
+    """Return a body that cannot be parsed with the value of every API key in it emptied, at any depth.
 
     It may be no JSON, or end anywhere.
     """

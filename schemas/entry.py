@@ -66,7 +66,7 @@ def admit(
 ) -> Admitted | Rejection:
     """Return the event's contact and the bytes to publish, or why it is rejected.
 
-    An API key among its own fields is no part of what is published: it is cut out, and the rest read anew.
+    An API key among its top-level fields is not published: it is cut out, and the rest is read again.
 
     Args:
         body: one event's bytes, anything at all.
@@ -120,7 +120,7 @@ def _unusual(body: bytes) -> Any:
 
 
 def _original(event: Any, body: bytes) -> int | None:
-    """Return the instant that stands in for a timestamp that is absent or null."""
+    """Return the instant that replaces a timestamp that is absent or null."""
     said, stand_in = event.timestamp, event.originalTimestamp
     is_alone = (said is UNSET or said is None) and _folded(body).count(b'"timestamp":') == (said is None)
     return timestamps.parse(stand_in) if is_alone and type(stand_in) is str else None

@@ -186,7 +186,7 @@ def _timestamp(event: _Event, keys: Keys) -> int | _Refused:
 
 
 def _text(said: Any, quoted: bytes, keys: Keys) -> str | _Unsettled | None:
-    """Return the text that an exact key holds, or None when no other spelling of it is there."""
+    """Return the text of the exact key, or None when no other spelling of it occurs."""
     if type(said) is str and said and not said.isspace():
         return said
     return None if keys.times(quoted) == (said is not UNSET) else _UNSETTLED

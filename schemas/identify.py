@@ -28,12 +28,12 @@ class Description(msgspec.Struct, frozen=True, gc=False):
 
 
 class Identify(msgspec.Struct, frozen=True, gc=False):
-    """An identify call: whose it is, when it was, and what it says of the contact (contract, section 3).
+    """An identify call: its contact, its time, and what it says of the contact (contract, section 3).
 
-    `email` is normalised and names the contact; `timestamp_ms` is in epoch milliseconds. `changes` are the user
-    properties that it sets. `bears_key`: an API key stands among its own fields, and must be cut out before it is
-    published (`credentials`). `description` is what it says of the visit; None where that was not looked for, since
-    only a contact-day's winner needs it: `segment.describe` looks.
+    `email` is normalised and identifies the contact; `timestamp_ms` is in epoch milliseconds. `changes` are the user
+    properties that it sets. `bears_key`: an API key is among its top-level fields, and must be cut out before it is
+    published (`credentials`). `description` describes the visit; None where it was not read, since only a contact-day's
+    winner needs it: `segment.describe` reads it.
     """
 
     email: str
@@ -45,5 +45,5 @@ class Identify(msgspec.Struct, frozen=True, gc=False):
 
 
 def is_text(value: object) -> TypeGuard[str]:
-    """Whether a JSON value is text that says something. A subclass of str stands for a number, and is none."""
+    """Whether a JSON value is non-empty text. A subclass of str represents a number, and is not text."""
     return type(value) is str and not value.isspace() and value != ""

@@ -16,7 +16,7 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def present(event: object, places: tuple[Path, ...]) -> Iterator[object]:
-    """Yield what stands at any of the places, the preferred one first; null is nothing."""
+    """Yield the values at any of the places, the preferred one first; null is skipped."""
     for path in places:
         for value in at(event, path):
             if value is not None:
@@ -24,7 +24,7 @@ def present(event: object, places: tuple[Path, ...]) -> Iterator[object]:
 
 
 def at(value: object, path: Path) -> Iterator[object]:
-    """Yield what stands at a place, null as well; several spellings of its keys are several values."""
+    """Yield the values at a place, including null; several spellings of its keys are several values."""
     if not path:
         yield value
     elif isinstance(value, dict):

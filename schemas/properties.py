@@ -26,7 +26,7 @@ _NAME = (("context", "personas", "computation_name"),)
 _TRAITS = (("traits",), ("context", "traits"))
 
 _LONG, _LONG_DIGITS = 2**63, 19  # where Avro's long ends
-_LARGE = 9e18  # near there doubles and longs part: only the reference tells them apart
+_LARGE = 9e18  # near there doubles and longs differ: only the reference distinguishes them
 
 
 def read(event: dict[str, object], audiences: tuple[str, ...]) -> tuple[Change, ...]:

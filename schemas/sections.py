@@ -39,7 +39,7 @@ class Sections:
     """A text taken apart.
 
     Attributes:
-        head: what stands before the first section.
+        head: the text before the first section.
         names: of the workspaces, in order.
         texts: of their sections. Head and texts put together are the whole text.
     """
@@ -96,11 +96,11 @@ def _plain(text: str) -> list[Any] | None:
     found = _decode(f"[{''.join(items)[2:]}}}]")
     for table in found:
         del table[_MARK]
-    return found if len(found) + sum(map(len, found)) == len(lines) else None  # a key that stands twice is a fault
+    return found if len(found) + sum(map(len, found)) == len(lines) else None  # a duplicate key is a fault
 
 
 def _table(name: str, section: str) -> Any:
-    """Return the table that a section is; None: it is none alone, or also says something of others."""
+    """Return a section's table; None: it is not valid on its own, or also affects other sections."""
     try:
         read = tomllib.loads(section)
     except (ValueError, RecursionError):

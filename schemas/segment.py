@@ -36,14 +36,14 @@ def read(
     type_required: bool = False,
     published: bool = False,
 ) -> Identify | Rejection:
-    """Return the identify that an event is, or why it is none.
+    """Return the identify in an event, or why it is rejected.
 
     Args:
         body: one event's bytes, anything at all.
         received_at_ms: when it was received, in epoch milliseconds; a timestamp over 24 h later is refused.
         workspace: whose event it is; its format says where fields are, its audiences which traits are memberships.
         type_required: whether an event without `type` is refused. Only /v1/identify lets it be left out.
-        published: whether the event lies in a topic already. Whether it bears a key is not looked for then.
+        published: whether the event is already in a topic. If so, it is not searched for an API key.
     """
     if len(body) > EVENT_LIMIT_BYTES:
         return rejections.TOO_LARGE

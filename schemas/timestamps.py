@@ -47,10 +47,10 @@ class Number(str):
 
 
 def parse(value: object) -> int | None:
-    """Return the instant that a JSON value stands for, in milliseconds, or None when it stands for none.
+    """Return the instant that a JSON value represents, in milliseconds, or None.
 
     Args:
-        value: ISO 8601 text, digits, a `Number`, or a Python number. Everything else stands for no instant.
+        value: ISO 8601 text, digits, a `Number`, or a Python number. Anything else is not an instant.
     """
     if type(value) is str:
         try:

@@ -28,7 +28,7 @@ TYPE = (("type",),)
 
 
 def read(body: bytes, workspace: Workspace, *, type_required: bool) -> Identify | Rejection:
-    """Return the identify that an event is, or why it is none; whether it lies in the future is the caller's to say."""
+    """Return the identify in an event, or why it is rejected; the caller checks whether it is in the future."""
     try:
         event = _JSON.decode(body.decode())
     except (ValueError, RecursionError):

@@ -75,10 +75,10 @@ def parse(text: str, pause: Callable[[], None] = lambda: None) -> Workspaces:
 
     Args:
         text: of the file.
-        pause: called every few milliseconds, so that whoever reads a large file can let others work meanwhile.
+        pause: called every few milliseconds, so that others can work while a large file is read.
 
     Raises:
-        WorkspaceFaults: it is not TOML, or says something that means nothing; with every fault at once.
+        WorkspaceFaults: it is not TOML, or has invalid settings; with all faults at once.
     """
     try:
         tables = sections.tables(text, pause)

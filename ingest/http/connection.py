@@ -22,7 +22,7 @@ REQUEST_SECONDS: Final = 4.0  # for a head to arrive; within as many a body must
 UNREAD_SECONDS: Final = 10.0  # within which a client must take what the same rate asks for, of answers sent to it
 LINGER_SECONDS, SILENCE_SECONDS = 30.0, 5.0  # of reading on behind the last answer: at most, and with nothing coming
 LINGER_BYTES: Final = 16 * 1024 * 1024  # as above
-MOST_TURNS: Final = 100  # requests begun and not answered; further ones are not read
+MOST_TURNS: Final = 100  # requests in progress; further ones are not read
 COPIED_BYTES: Final = 16 * 1024  # a longer body is sent as it is, not copied behind its head
 
 _NEVER: Final = float("inf")
@@ -55,7 +55,7 @@ class Connection(asyncio.Protocol):
             self._break(response.OVERLOADED)
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """Forget the connection. Requests that were read go on: their events are not lost with their client."""
+        """Forget the connection. Requests that were read continue: their events are not lost with their client."""
         self._connections.forget(self)
         self._ended = True
         if self._framing.in_body:
@@ -150,7 +150,7 @@ class Connection(asyncio.Protocol):
         return framing.in_head or framing.in_body or framing.more
 
     def shutdown(self) -> None:
-        """Finish the requests that were begun, then close."""
+        """Finish the requests in progress, then close."""
         if self._ended or self._framing.in_head:
             return
         if not self._turns:

@@ -44,7 +44,7 @@ class Member(Protocol):
         """Return when the last request began; None: one is being read or answered."""
 
     def shutdown(self) -> None:
-        """Close once the requests that were begun are answered."""
+        """Close once the requests in progress are answered."""
 
     def abort(self) -> None:
         """Cut the connection off."""
@@ -94,7 +94,7 @@ class Connections:
         for connection in (*self.open, *self._evicted):
             try:
                 connection.check_deadlines(now)
-            except Exception:  # the clocks of the others go on
+            except Exception:  # the timers of the others keep running
                 log.exception("connection.failed")
                 connection.abort()
 

@@ -64,7 +64,7 @@ def refused(refusal: Refusal, *headers: Header, retry_after: int = RETRY_AFTER_S
 def refused_with(
     refusal: Refusal, content: Mapping[str, object], *headers: Header, retry_after: int = RETRY_AFTER_SECONDS
 ) -> Response:
-    """Return the same with more fields in its body, made anew at each call."""
+    """Return the same with more fields in its body, built at each call."""
     again = ((b"retry-after", b"%d" % retry_after),) if refusal.status in _SENT_AGAIN else ()
     fields = {"success": False, "code": refusal.code, "message": refusal.message, **content}
     return build(refusal.status, (JSON, *headers, *again), msgspec.json.encode(fields), refusal.code)

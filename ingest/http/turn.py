@@ -14,7 +14,7 @@ DISCARD_LIMIT_BYTES: Final = 8 * 1024 * 1024
 
 
 class Turn(msgspec.Struct, eq=False):
-    """One request and its answer. Tracked by the collector, since it stands in a circle with its receiver.
+    """One request and its answer. Tracked by the collector, since it forms a reference cycle with its receiver.
 
     Attributes:
         flush: called when the answer may be sent.
