@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 from daymark import metadata
 from daymark.auditing import reading
 from daymark.auditing.scope import Clients
-from daymark.kafka import client_config
+from daymark.kafka import command_config
 from daymark.settings import Settings
 
 
@@ -34,7 +34,7 @@ def opened(found: Settings, group: str, topics: Collection[str] = ()) -> Iterato
     Raises:
         ClickException: Kafka does not answer, refuses us, or a topic is not there.
     """
-    ours, heard = client_config(found) | metadata.QUIET, metadata.Heard()
+    ours, heard = command_config(found), metadata.Heard()
     clients = Clients(
         Consumer({**ours, **reading.CONFIG, "group.id": group, "error_cb": heard}),
         Consumer({**ours, **reading.UNCOMMITTED, "group.id": group}),

@@ -13,9 +13,6 @@ from ingest.trouble import Trouble
 ANSWER_S: Final = 8.0  # for so long a cluster is given, if it is not to be waited for
 NEWS_S: Final = 2.0  # within that, the news of a new topic has long got around
 
-# Commands say themselves what went wrong; librdkafka's own lines would come between.
-QUIET: Final[dict[str, Any]] = {"log_level": 0, "reconnect.backoff.max.ms": 1000}
-
 _ONCE_S = 1.0  # of one question: Ctrl-C is not heard meanwhile
 _AGAIN_S = 0.1
 

@@ -4,13 +4,11 @@ import gc
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import click
 import structlog
 
-from daymark import admin, limits, logs, redis_url, registry, timeouts, versions, witness
-from daymark.kafka import client_config
+from daymark import admin, kafka, limits, logs, redis_url, registry, timeouts, versions, witness
 from daymark.setting_types import Address
 from daymark.settings import PUBLISHED_CLAIM_KEY, Settings, SettingsFaults
 from daymark.workspaces_file import WorkspacesFile
@@ -106,29 +104,18 @@ def _workspaces(settings: Settings) -> Callable[[], Workspaces]:
     return file.current
 
 
-def transactional_id(settings: Settings) -> str:
-    """Return the name under which this slot's transactions are fenced: the same after a restart."""
-    return f"daymark-{settings.topics.prefix}{settings.group}-{settings.slot}"
-
-
 def _session(settings: Settings, claims: Claims, is_told: Callable[[], bool]) -> Session:
     """Open a session: look at the topics and the store, then join the group.
 
     Producer, consumer and the question where claims were made connect at once, beside the looking: on a busy machine
     each of them in turn would keep a restarted worker's partitions standing still.
     """
-    config = client_config(settings)
+    config, events = kafka.client_config(settings), settings.topics.events
     topics = TopicAdmin(config, settings.topics, is_told, limits.read)
-    producer = {
-        **config,
-        "transactional.id": transactional_id(settings),
-        "transaction.timeout.ms": settings.transaction_timeout_ms,
-        "socket.timeout.ms": timeouts.socket_ms(settings.transaction_timeout_ms, settings.kafka_options),
-    }
     budget_s = timeouts.budget_ms(settings.transaction_timeout_ms) / 1000
-    sink = Sink(producer, settings.topics.events, budget_s, note=claims.note, limit=topics.batch_bytes)
-    source = Source({**config, **_membership(settings)}, settings.topics.events, settings.batch_records, topics.mark)
-    asked = None if claims.met else aside(lambda: witness.ask(config, settings.group, settings.topics.events))
+    sink = Sink(kafka.producer_config(settings), events, budget_s, note=claims.note, limit=topics.batch_bytes)
+    source = Source(kafka.consumer_config(settings), events, settings.batch_records, topics.mark)
+    asked = None if claims.met else aside(lambda: witness.ask(config, settings.group, events))
     try:
         topics.check()  # before the group is joined: a worker that is refused disturbs nobody
         sink.fit()
@@ -155,24 +142,6 @@ def _meet(settings: Settings, claims: Claims, told: witness.Witness) -> None:
         claims.meet()
     except ClaimsAway as error:
         log.warning("claims.away", error=str(error), full=isinstance(error, ClaimsFull))
-
-
-def _membership(settings: Settings) -> dict[str, Any]:
-    member = {"group.id": settings.group}
-    if settings.is_static:
-        member["group.instance.id"] = str(settings.slot)
-    if settings.group_protocol == "consumer":
-        return {
-            **member,
-            "group.protocol": "consumer",
-            "group.remote.assignor": settings.assignor or "uniform",
-        }
-    return {
-        **member,
-        "partition.assignment.strategy": settings.assignor or ("range" if settings.is_static else "cooperative-sticky"),
-        "session.timeout.ms": settings.session_timeout_ms,
-        "heartbeat.interval.ms": max(settings.session_timeout_ms // 15, 100),
-    }
 
 
 def _codecs(settings: Settings) -> Codecs:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 from confluent_kafka import TopicCollection
 
-from daymark import bar, metadata, settings, workspaces_file
+from daymark import bar, settings, workspaces_file
 from daymark.backfilling import archive, buckets, report, run
 from daymark.backfilling.archive import Damaged, File, Found
 from daymark.backfilling.batches import MOST_EVENTS, Batch, Judge, batches, left
@@ -22,7 +22,7 @@ from daymark.backfilling.sending import Destination, NotSent, Sender
 from daymark.backfilling.state import State, StateFault, open_state
 from daymark.clients import opened
 from daymark.instant import Instant, shown
-from daymark.kafka import client_config
+from daymark.kafka import command_config
 from daymark.settings import Settings
 from processor import incarnation
 from schemas.workspace import Workspace
@@ -184,7 +184,7 @@ def _sender(found: Settings, state: State, workspace: str) -> Iterator[Sender]:
         f"{found.group}-backfill-{state.id}",
         f"daymark-{found.topics.prefix}backfill-{state.id}",
     )
-    sender = Sender(client_config(found) | metadata.QUIET, to)
+    sender = Sender(command_config(found), to)
     try:
         yield sender
     finally:

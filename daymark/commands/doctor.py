@@ -15,7 +15,7 @@ from daymark.auditing import reading
 from daymark.checkup import kafka, store
 from daymark.checkup.findings import Finding, State, fault, lines, ok, warning
 from daymark.checkup.sources import Source, sources
-from daymark.kafka import client_config
+from daymark.kafka import command_config
 from daymark.settings import Settings
 from daymark.statuses import SomethingWrong
 from daymark.workspaces_file import WorkspacesFile
@@ -95,7 +95,7 @@ def _registry(found: Settings) -> Iterator[Finding]:
 
 
 def _kafka(found: Settings) -> Iterator[Finding]:
-    ours, heard = client_config(found) | metadata.QUIET, metadata.Heard()
+    ours, heard = command_config(found), metadata.Heard()
     admin = AdminClient(ours | {"error_cb": heard})
     try:
         cluster = metadata.ask(admin, found.kafka, heard=heard)

@@ -9,14 +9,14 @@ from typing import Final
 import click
 import msgspec
 
-from daymark import bar, metadata, registry, settings
+from daymark import bar, registry, settings
 from daymark.auditing import reading
 from daymark.clients import Opened, opened
 from daymark.forgetting import ageing
 from daymark.forgetting.ageing import Ageing
 from daymark.forgetting.erasing import Eraser, NotErased
 from daymark.forgetting.holdings import Holdings, Search
-from daymark.kafka import client_config
+from daymark.kafka import command_config
 from schemas import contact
 from schemas.forgotten import Thing
 
@@ -48,7 +48,7 @@ def command(email: str, *, workspace: str | None, execute: bool, as_line: bool) 
         search = Search(there.clients, found.topics, there.partitions, contact_email, workspace, by_id=by_id, bar=shown)
         if execute:
             try:
-                held = Eraser(client_config(found) | metadata.QUIET, found.topics, search.find).erase()
+                held = Eraser(command_config(found), found.topics, search.find).erase()
             except NotErased as error:
                 raise click.ClickException(str(error)) from None
         else:

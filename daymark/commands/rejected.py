@@ -12,13 +12,13 @@ from typing import Any, Final, NamedTuple, TypeVar
 import click
 from confluent_kafka import Consumer
 
-from daymark import bar, metadata, registry, settings
+from daymark import bar, registry, settings
 from daymark.auditing import reading
 from daymark.auditing.reading import Bounds
 from daymark.bar import Bar
 from daymark.clients import Opened, opened
 from daymark.instant import Instant
-from daymark.kafka import client_config
+from daymark.kafka import command_config
 from daymark.resending import faults, report
 from daymark.resending.letters import Letter, Marks, Reader, Wanted
 from daymark.resending.mending import Standing, judge
@@ -233,7 +233,7 @@ def _around(places: _Places, bounds: Bounds) -> Bounds:
 def _sender(shelf: _Shelf) -> Iterator[Sender]:
     """Open what sends, with a reader of its own for the marks that are made meanwhile."""
     found, topic, positions = shelf.found, shelf.found.topics.rejected, dict(shelf.ends)
-    config = client_config(found) | metadata.QUIET
+    config = command_config(found)
     consumer = Consumer({**config, **reading.CONFIG, "group.id": found.group})
 
     def sent() -> Marks:

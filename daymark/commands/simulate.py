@@ -244,13 +244,13 @@ def _to_topic(events: Iterator[Event], options: dict[str, Any], tally: Tally) ->
     from confluent_kafka import KafkaException, Producer  # noqa: PLC0415  a driver that sending over HTTP does without
 
     from daymark import metadata  # noqa: PLC0415
-    from daymark.kafka import client_config  # noqa: PLC0415
+    from daymark.kafka import command_config  # noqa: PLC0415
     from daymark.simulation import records  # noqa: PLC0415
 
     found = settings.from_environment()
     heard = metadata.Heard()
     own = {"message.timeout.ms": int(options["patience"] * 1000), "error_cb": heard}
-    producer = Producer(client_config(found) | metadata.QUIET | records.CONFIG | own)
+    producer = Producer(command_config(found) | records.CONFIG | own)
     pace = Pace(options["rate"], time.monotonic())
     try:
         events_topic = found.topics.events

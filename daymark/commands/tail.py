@@ -15,7 +15,7 @@ from confluent_kafka.admin import ClusterMetadata  # type: ignore[attr-defined] 
 from daymark import metadata, registry, settings
 from daymark.auditing.reading import offsets_at
 from daymark.instant import Instant
-from daymark.kafka import client_config
+from daymark.kafka import command_config
 from daymark.shown import COLUMNS, Wanted, as_json, as_text, decode
 from daymark.statuses import SomethingWrong
 from schemas import contact
@@ -77,7 +77,7 @@ def command(**options: Any) -> None:
     kinds = options["kinds"] or (("rejected",) if options["reason"] else ())
     found = settings.from_environment()
     heard = metadata.Heard()
-    consumer = Consumer(client_config(found) | metadata.QUIET | _CONFIG | {"error_cb": heard})
+    consumer = Consumer(command_config(found) | _CONFIG | {"error_cb": heard})
     try:
         names = _names(found.topics, kinds or tuple(_KINDS))
         known = metadata.showing(names, lambda: metadata.ask(consumer, found.kafka, heard=heard))

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from daymark import metadata, settings, statuses
-from daymark.kafka import client_config
+from daymark.kafka import command_config
 from daymark.topic_states import MOST_REPLICAS, Found, Wanted, differences, read, want
 
 _REQUEST_S = 30.0
@@ -53,7 +53,7 @@ def command(partitions: int | None, replication: int | None, wait: float, *, as_
     """
     found = settings.from_environment()
     heard = metadata.Heard()
-    admin = AdminClient(client_config(found) | metadata.QUIET | {"error_cb": heard})
+    admin = AdminClient(command_config(found) | {"error_cb": heard})
     cluster = metadata.ask(admin, found.kafka, wait, heard)
     copies = replication or min(MOST_REPLICAS, len(cluster.brokers))
     wanted = [want(topic, partitions or topic.partitions, copies) for topic in found.topics.all()]
