@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from daymark.auditing.facts import INTERACTION_FIELDS
 from daymark.auditing.records import Output, Raw
 from schemas import segment, timestamps
 from schemas.identify import Change, Identify
@@ -86,21 +87,8 @@ def trait_key(workspace: str, email: str, name: str) -> bytes:
 
 def interaction_found(output: Output) -> tuple[Any, ...]:
     """Return the fields of an interaction that was emitted, in the same order."""
-    fields = output.fields
-    names = (
-        "interaction_id",
-        "workspace",
-        "email",
-        "day",
-        "timestamp",
-        "description",
-        "described_by",
-        "url",
-        "event",
-        "message_id",
-        "received_at",
-    )
-    return *(fields[name] for name in names), output.key, output.partition
+    *names, _key, _partition = INTERACTION_FIELDS
+    return *(output.fields[name] for name in names), output.key, output.partition
 
 
 def rejection_found(output: Output) -> tuple[Any, ...]:

@@ -6,19 +6,14 @@ nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from daymark import transactions
 from daymark.forgetting.holdings import Holding, Holdings
 from schemas.forgotten import HEADER_FORGOTTEN, Forgotten, Thing
 from schemas.topics import Topics
-
-# Readers of committed records stand still behind an open transaction: this long, where a run was killed.
-_TRANSACTION_MS: Final = 10_000
-_CALL_S: Final = 30.0
-_ABORT_S: Final = 5.0
 
 
 class NotErased(Exception):
@@ -43,11 +38,7 @@ class Eraser:
             find: tells what is held of the contact, now.
             step: told each step before it is taken.
         """
-        self._config = {
-            **config,
-            "transactional.id": transactional_id(topics),
-            "transaction.timeout.ms": _TRANSACTION_MS,
-        }
+        self._config = config
         self._topics, self._find, self._step = topics, find, step
 
     def erase(self) -> Holdings:
@@ -58,8 +49,7 @@ class Eraser:
             KafkaException: it cannot be read what is held.
         """
         try:
-            producer = Producer(self._config)
-            producer.init_transactions(_CALL_S)
+            producer = transactions.opened(self._config, transactional_id(self._topics))
         except KafkaException as error:
             raise _not_erased(error) from None
         self._step("find")
@@ -67,16 +57,11 @@ class Eraser:
         if not found.held:
             return found
         try:
-            producer.begin_transaction()
-            self._write(producer, found.held)
-            self._step("commit")
-            producer.commit_transaction(_CALL_S)
-        except (KafkaException, KeyboardInterrupt) as error:
-            with suppress(KafkaException):  # fenced: the one that fenced us has ended it
-                producer.abort_transaction(_ABORT_S)
-            if isinstance(error, KafkaException):
-                raise _not_erased(error) from None
-            raise
+            with transactions.transaction(producer):
+                self._write(producer, found.held)
+                self._step("commit")
+        except KafkaException as error:
+            raise _not_erased(error) from None
         return found
 
     def _write(self, producer: Producer, held: Sequence[Holding]) -> None:
@@ -92,7 +77,7 @@ class Eraser:
         for each in held:
             producer.produce(self._topic(each), None, each.key, each.partition, on_delivery=noted)
             producer.poll(0)
-        producer.flush(_CALL_S)
+        producer.flush(transactions.CALL_S)
         self._step("marks")
         for each in held:
             at = written.get((self._topic(each), each.partition, each.key))
@@ -113,7 +98,6 @@ def transactional_id(topics: Topics) -> str:
 
 
 def _not_erased(error: KafkaException) -> NotErased:
-    fault = error.args[0]
-    if fault.name() in {"_FENCED", "INVALID_PRODUCER_EPOCH", "PRODUCER_FENCED"}:
+    if transactions.is_fenced(error):
         return NotErased("another `daymark forget` has begun; when it has ended, run this one again")
-    return NotErased(f"{fault.str()}; run it again: it erases all that is left, or finds that it is done")
+    return NotErased(f"{error.args[0].str()}; run it again: it erases all that is left, or finds that it is done")

@@ -8,21 +8,17 @@ this one either (docs/late-requests.md).
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaException, Producer
 
+from daymark import transactions
 from daymark.resending.letters import HEADER_RESENT, Letter, Marks
 from daymark.resending.mending import Event
 from schemas import headers
 from schemas.topics import PARTITIONER, Topics
 
 BATCH: Final = 2_000  # letters a transaction
-# Readers of committed events stand still behind an open transaction: this long, where a resend was killed.
-_TRANSACTION_MS: Final = 10_000
-_CALL_S: Final = 30.0
-_ABORT_S: Final = 5.0
 
 
 class NotSent(Exception):
@@ -56,8 +52,6 @@ class Sender:
         """
         self._config = {
             **config,
-            "transactional.id": transactional_id(topics),
-            "transaction.timeout.ms": _TRANSACTION_MS,
             "partitioner": PARTITIONER,
             "compression.type": "lz4",
             "linger.ms": 20,
@@ -71,40 +65,33 @@ class Sender:
             NotSent: they may not have been.
             KafkaException: the marks cannot be read.
         """
-        producer = self._begin()
+        try:
+            producer = transactions.opened(self._config, transactional_id(self._topics))
+        except KafkaException as error:
+            raise _not_sent(error) from None
         sent = self._sent()
         due = [resend for resend in resends if (resend.letter.partition, resend.letter.offset) not in sent]
         try:
-            producer.begin_transaction()
-            received_at_ms = time.time_ns() // 1_000_000
-            self._step("events")
-            for letter, event in due:
-                self._publish(producer, letter, event, received_at_ms)
-            self._step("marks")
-            for letter, _ in due:
-                mark: headers.Headers = [(HEADER_RESENT, b"%d" % letter.offset)]
-                producer.produce(self._topics.rejected, None, letter.key, letter.partition, headers=mark)
-            self._step("commit")
-            producer.commit_transaction(_CALL_S)
-        except (KafkaException, KeyboardInterrupt) as error:
-            with suppress(KafkaException):  # fenced: the one that fenced us has ended it
-                producer.abort_transaction(_ABORT_S)
-            if isinstance(error, KafkaException):
-                raise _not_sent(error) from None
-            raise
+            with transactions.transaction(producer):
+                self._write(producer, due)
+        except KafkaException as error:
+            raise _not_sent(error) from None
         return len(due)
+
+    def _write(self, producer: Producer, due: Sequence[Resend]) -> None:
+        received_at_ms = time.time_ns() // 1_000_000
+        self._step("events")
+        for letter, event in due:
+            self._publish(producer, letter, event, received_at_ms)
+        self._step("marks")
+        for letter, _ in due:
+            mark: headers.Headers = [(HEADER_RESENT, b"%d" % letter.offset)]
+            producer.produce(self._topics.rejected, None, letter.key, letter.partition, headers=mark)
+        self._step("commit")
 
     def _publish(self, producer: Producer, letter: Letter, event: Event, received_at_ms: int) -> None:
         packed = [*headers.pack(event.workspace, received_at_ms), (HEADER_RESENT, letter.place.encode())]
         producer.produce(self._topics.events, event.value, event.key, headers=packed)
-
-    def _begin(self) -> Producer:
-        try:
-            producer = Producer(self._config)
-            producer.init_transactions(_CALL_S)
-        except KafkaException as error:
-            raise _not_sent(error) from None
-        return producer
 
 
 def transactional_id(topics: Topics) -> str:
@@ -113,7 +100,6 @@ def transactional_id(topics: Topics) -> str:
 
 
 def _not_sent(error: KafkaException) -> NotSent:
-    fault = error.args[0]
-    if fault.name() in {"_FENCED", "INVALID_PRODUCER_EPOCH", "PRODUCER_FENCED"}:
+    if transactions.is_fenced(error):
         return NotSent("another `daymark rejected resend` was started and has fenced this one")
-    return NotSent(f"{fault.str()}; what was committed is marked, so run it again for the rest")
+    return NotSent(f"{error.args[0].str()}; what was committed is marked, so run it again for the rest")
