@@ -1,6 +1,6 @@
-"""The one table of the API's refusals: code, HTTP status, message (contract, section 2), and what it answers else.
+"""The API's responses, and the one table of its refusals: code, HTTP status, message (contract, section 2).
 
-The refusals that are HTTP's own stand in `http.response`; `TABLE` lists both.
+The refusals that are HTTP's own are defined in `http.response`; `TABLE` lists all of them.
 """
 
 from collections.abc import Sequence

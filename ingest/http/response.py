@@ -1,4 +1,4 @@
-"""An HTTP response in bytes, and the refusals that are HTTP's own: a malformed request, a slow one, too many.
+"""HTTP responses as bytes, and HTTP's own refusals, such as that of a malformed request.
 
 Every body here is a JSON object. Responses that say the same each time are made once: refusals are cheap, and a refusal
 is a value, never an exception (a shared exception would hold on to its tracebacks).
