@@ -36,10 +36,10 @@ $(READY): locks/dev.txt $(RUNS_UP)
 	@touch $@
 
 .PHONY: venv
-venv: $(READY) ## Prepare .venv/ with everything that is locked.
+venv: $(READY) ## Prepare .venv/ with all locked packages.
 
 .PHONY: up
-up: $(RUNS_UP) ## Run everything on this machine; Ctrl-C ends it.
+up: $(RUNS_UP) ## Run everything on this machine; Ctrl-C stops it.
 	@exec $(BIN)/daymark up
 
 .PHONY: test
@@ -51,7 +51,7 @@ test-sdks: $(READY) ## Run published SDKs against Daymark; installs them in a ca
 	@$(BIN)/python -m pytest -m sdk
 
 .PHONY: faults
-faults: $(READY) ## Hurt every part in every way under load, then audit; some minutes. CONTAINERS=1: parts in containers.
+faults: $(READY) ## Inject faults into every component under load, then audit; some minutes. CONTAINERS=1: components in containers.
 	@$(BIN)/python -m tests.faults --seconds 75 --every 1 --rate 500 $(if $(CONTAINERS),--containers)
 	@$(BIN)/python -m tests.faults --seconds 30 --empty $(if $(CONTAINERS),--containers)
 
@@ -60,19 +60,19 @@ storm: $(READY) ## Kill a worker every second for SECONDS (600) at half load; ju
 	@$(BIN)/python -m tests.faults --storm --mode $(or $(MODE),static) --seconds $(or $(filter-out 0,$(SECONDS)),600)
 
 .PHONY: kills
-kills: $(READY) ## Kill each worker of docker-compose.yml under load, measure the stand-still, audit; as root on the engine's host.
+kills: $(READY) ## Kill each worker of docker-compose.yml under load, measure the downtime, audit; as root on the engine's host.
 	@$(BIN)/python -m tests.e2e.kills
 
 .PHONY: soak
-soak: $(READY) ## Do so again with new seeds for SECONDS (an hour), and print a tally.
+soak: $(READY) ## Repeat the faults with new seeds for SECONDS (an hour), and print a tally.
 	@$(BIN)/python -m tests.faults --seconds 75 --every 1 --rate 500 --soak $(or $(filter-out 0,$(SECONDS)),3600)
 
 .PHONY: bench
-bench: $(READY) ## Measure every part beside what one would pick instead; PART=ingest for one, EVENTS=1000000, SEED=7, BASE=a git ref beside this, DEEP=1, PUBLISH=1.
+bench: $(READY) ## Measure every part, compared with the alternatives; PART=ingest for one, EVENTS=1000000, SEED=7, BASE=a git ref to compare with, DEEP=1, PUBLISH=1.
 	@exec $(BIN)/python -m tests.bench $(PART:%=--part %) $(EVENTS:%=--events %) $(SEED:%=--seed %) $(BASE:%=--base %) $(DEEP:%=--deep) $(PUBLISH:%=--publish)
 
 .PHONY: bench-guard
-bench-guard: $(READY) ## Note what the pure path of an event costs, which a test watches from then on.
+bench-guard: $(READY) ## Record the CPU cost of an event's pure path, which a test guards from then on.
 	@$(BIN)/python -m tests.bench.guard --note
 
 .PHONY: check
@@ -93,7 +93,7 @@ $(DEPLOY): locks/deploy.txt $(READY)
 	@touch $@
 
 .PHONY: check-deploy
-check-deploy: $(DEPLOY) ## Render deploy/ by Helm and hold it to Kubernetes' schemas.
+check-deploy: $(DEPLOY) ## Render deploy/ with Helm and validate it against Kubernetes' schemas.
 	@$(BIN)/python -m pytest -m deploy tests/deploy
 
 .PHONY: kustomize
@@ -105,7 +105,7 @@ fuzz: $(TOOLS) ## Fuzz the event reader, or TARGET=batches: RUNS=1000000 inputs,
 	@$(BIN)/python -m tests.edge.fuzz $(or $(TARGET),events) .fuzz -runs=$(RUNS) -max_total_time=$(SECONDS) -print_final_stats=1
 
 .PHONY: audit-dependencies
-audit-dependencies: $(TOOLS) ## Ask osv.dev for known vulnerabilities of everything that is locked.
+audit-dependencies: $(TOOLS) ## Query osv.dev for known vulnerabilities of all locked packages.
 	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --vulnerability-service osv --progress-spinner off \
 		$(addprefix --requirement ,$(wildcard locks/*.txt tests/*/requirements*.txt)) 2> $(VENV)/audit.log || { tail -n 1 $(VENV)/audit.log >&2; \
 		grep -q '^Found' $(VENV)/audit.log || echo "osv.dev could not be asked: nothing was audited" >&2; exit 1; }
@@ -122,12 +122,12 @@ sbom: $(TOOLS) ## Write sbom.cdx.json: what the image installs, with versions an
 	@echo "sbom.cdx.json: $$(grep -c '"purl"' sbom.cdx.json) packages"
 
 .PHONY: format
-format: $(READY) ## Format the code and mend what can be mended.
+format: $(READY) ## Format the code and fix what can be fixed automatically.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 .PHONY: docs
-docs: $(READY) ## Write the tables and pictures of README and docs/ from the code.
+docs: $(READY) ## Generate the tables and pictures of README and docs/ from the code.
 	@$(BIN)/python -m tests.docs
 
 .PHONY: lock

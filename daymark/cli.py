@@ -36,7 +36,7 @@ COMMANDS: Final = {
     "completion": "Print the completion script of bash, zsh or fish.",
 }
 
-# A file system that has no room, or may not be written: a person's to mend, wherever it is met.
+# A file system that is full or not writable: for the user to fix, wherever it happens.
 _DISK_FAULTS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
 
 
@@ -86,7 +86,7 @@ def program(context: click.Context, *, wants_version: bool, as_line: bool) -> No
 
 
 def main() -> int:
-    """Run the program and return its exit status (`daymark.statuses`), without a traceback for what a user can mend."""
+    """Run the program and return its exit status (`daymark.statuses`), without a traceback for user errors."""
     try:
         return program.main(prog_name="daymark", standalone_mode=False) or 0
     except SettingsFaults as error:

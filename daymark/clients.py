@@ -24,7 +24,7 @@ class Opened(NamedTuple):
 
 @contextmanager
 def opened(found: Settings, group: str, topics: Collection[str] = ()) -> Iterator[Opened]:
-    """Open clients that read as nobody, and ask for a group's offsets without joining it.
+    """Open clients that read without a group, and query a group's offsets without joining it.
 
     Args:
         found: the settings.

@@ -39,7 +39,7 @@ Send an event and see its interaction:
 
 
 def rows(up: Described) -> list[tuple[str, str]]:
-    """Return what there is to open or to connect to, name and address."""
+    """Return the addresses to open or to connect to, with their names."""
     workers = [(f"worker {number}", f"{url}/metrics") for number, url in enumerate(up.workers, start=1)]
     return [
         ("API", f"{up.at.http}/openapi.json describes it"),

@@ -88,7 +88,7 @@ def ask(client: Client, brokers: str, wait_s: float = 0.0, heard: Heard | None =
 def showing(names: Iterable[str], look: Callable[[], ClusterMetadata], within_s: float = NEWS_S) -> ClusterMetadata:
     """Return the cluster's metadata once it shows these topics, or as it was at the end of the wait.
 
-    A topic is made before each broker has heard of it: who asks at once may be told that it is not there.
+    A topic is created before every broker knows it: a query right after that may find it missing.
 
     Args:
         names: of the topics.

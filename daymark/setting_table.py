@@ -213,7 +213,7 @@ class Settings:
         """Whether a worker is a static member of its group (KIP-345), named by its slot.
 
         Not by default where that would cost: by the consumer protocol Kafka refuses a static member that was killed
-        until its session is over, and with cooperative-sticky it can leave partitions with nobody.
+        until its session times out, and with cooperative-sticky it can leave partitions unassigned.
         """
         if self.membership is not None:
             return self.membership == "static"

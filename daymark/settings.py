@@ -138,7 +138,7 @@ def _across(values: Mapping[str, Any], options: Mapping[str, str]) -> Iterator[s
         known = " or ".join(ASSIGNORS[protocol])
         yield f"DAYMARK_ASSIGNOR: {assignor} cannot be used with the group protocol {protocol}; use {known}"
     if values["membership"] == "static" and assignor == "cooperative-sticky":
-        # Killed between the two halves of a move, a static member can leave partitions with nobody (measured).
+        # Killed between the two rebalances of a move, a static member can leave partitions unassigned (measured).
         yield "DAYMARK_MEMBERSHIP: static cannot be used with DAYMARK_ASSIGNOR=cooperative-sticky; use range"
     yield from timeouts.faults(values["transaction_timeout_ms"], options)
 

@@ -55,7 +55,9 @@ def held(given: str | None, number: int | None, identity: Callable[[str], str]) 
         yield slot
     finally:
         with suppress(OSError):
-            (folder / _name(identity(slot))).unlink()  # while it is locked: whoever waits for it finds that it is gone
+            (
+                folder / _name(identity(slot))
+            ).unlink()  # while it is locked: a process waiting for it will see that it is gone
         os.close(file)
 
 

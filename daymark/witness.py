@@ -59,7 +59,7 @@ def ask(config: Mapping[str, Any], group: str, topic: str) -> Witness:
 
 
 def _committed(reader: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
-    """Return the committed offsets, none where nobody answers: a missing right to the group looks the same here.
+    """Return the committed offsets, none if Kafka does not answer: a missing permission looks the same here.
 
     The worker's own consumer meets either next, and says which.
     """

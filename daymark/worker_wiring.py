@@ -41,10 +41,10 @@ def serve(settings: Settings, address: Address, arm: Callable[[Worker], None], i
         settings: of this process.
         address: where health and metrics are served.
         arm: told the worker before it runs, so that signals reach it.
-        is_told: whether it is to leave: nothing that is not begun is waited for then.
+        is_told: whether it is to shut down: nothing that has not started is waited for then.
 
     Raises:
-        ClickException: it cannot start, or cannot go on.
+        ClickException: it cannot start, or cannot continue.
         SettingsFaults: DAYMARK_REDIS names a file that does not exist.
     """
     if missing := redis_url.missing_files(settings.redis):
@@ -89,14 +89,14 @@ def _announce(settings: Settings, admin: str, claims: Claims) -> None:
 
 
 def _sleep(seconds: float, is_told: Callable[[], bool]) -> None:
-    """Wait, but no longer than until the worker is told to leave."""
+    """Wait, but only until the worker is told to shut down."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 and not is_told():
         time.sleep(min(left, _LOOK_S))
 
 
 def _workspaces(settings: Settings) -> Callable[[], Workspaces]:
-    """Return what gives the workspaces as they are now, and let a metric tell when their file cannot be read."""
+    """Return a function for the current workspaces, and set a metric while their file is invalid."""
     if settings.workspaces is None:
         return Workspaces
     file = WorkspacesFile(settings.workspaces)
@@ -117,7 +117,7 @@ def _session(settings: Settings, claims: Claims, is_told: Callable[[], bool]) ->
     source = Source(kafka.consumer_config(settings), events, settings.batch_records, topics.mark)
     asked = None if claims.met else aside(lambda: witness.ask(config, settings.group, events))
     try:
-        topics.check()  # before the group is joined: a worker that is refused disturbs nobody
+        topics.check()  # before the group is joined: a worker that is refused causes no rebalance
         sink.fit()
         if asked is not None:
             _meet(settings, claims, asked.result())

@@ -106,7 +106,7 @@ def _stamp(path: Path) -> _Stamp | None:
 
 
 def _is_old(stamp: _Stamp | None) -> bool:
-    """Whether a file was last written a moment ago: whoever asks seldom need not ask twice."""
+    """Whether a file was last written a moment ago: callers that rarely ask need not ask twice."""
     return stamp is not None and time.time_ns() - stamp.changed_ns > _STILL_NS
 
 

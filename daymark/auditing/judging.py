@@ -53,7 +53,7 @@ def day(facts: Sequence[DayFact], *, replays: bool) -> Iterator[Note]:
 
 
 def source(facts: Sequence[SourceFact], reach: Reach, *, replays: bool) -> Iterator[Note]:
-    """Judge an event by what came of it: an interaction says what it says, a rejection is there if it must be.
+    """Compare an event with its results: the interaction has its content, and a rejection exists if required.
 
     Args:
         facts: the event's and those of all records that name it as their source.

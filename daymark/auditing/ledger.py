@@ -180,7 +180,7 @@ class Ledger:
 
 
 class _Marks:
-    """A bit for each event that is read: whether something came of it."""
+    """A bit for each event that is read: whether it has a result."""
 
     def __init__(self, stretches: Mapping[int, Stretch]) -> None:
         self._firsts = {partition: stretch.first for partition, stretch in stretches.items()}

@@ -15,7 +15,7 @@ CONFIG: Final[Mapping[str, Any]] = {
     "enable.auto.offset.store": False,
     "enable.partition.eof": True,
     "isolation.level": "read_committed",
-    "auto.offset.reset": "earliest",  # what was to be read next is deleted: go on with what there is
+    "auto.offset.reset": "earliest",  # the next record was deleted: continue at the oldest one left
     "fetch.queue.backoff.ms": 20,  # the default, 1000, stalls a partition whenever the queue is full
     "fetch.wait.max.ms": 100,
     "fetch.error.backoff.ms": 50,  # each record of a batch that cannot be decompressed costs as much
@@ -46,7 +46,7 @@ def bounds(consumer: Consumer, topic: str, partitions: Iterable[int]) -> dict[in
     """Return each partition's first offset and the one after its last.
 
     Raises:
-        KafkaException: nobody could tell.
+        KafkaException: Kafka does not answer.
     """
     return {
         partition: _answer(
@@ -57,17 +57,17 @@ def bounds(consumer: Consumer, topic: str, partitions: Iterable[int]) -> dict[in
 
 
 class Stand(NamedTuple):
-    """Where a group stands in a partition, None: it has committed nothing, and what was committed with the offset."""
+    """A group's committed offset in a partition (None: it has committed none), and its metadata."""
 
     offset: int | None
     metadata: str | None
 
 
 def stands(consumer: Consumer, topic: str, partitions: Iterable[int]) -> dict[int, Stand]:
-    """Return where the consumer's group stands, once no transaction that moves its offsets is open.
+    """Return the committed offsets of the consumer's group, once no transaction that moves them is open.
 
     Raises:
-        KafkaException: nobody could tell.
+        KafkaException: Kafka does not answer.
     """
     places = [TopicPartition(topic, partition) for partition in partitions]
     found = _answer(lambda asked: _whole(consumer.committed(asked, _CALL_S)), places)
@@ -78,7 +78,7 @@ def committed(consumer: Consumer, topic: str, partitions: Iterable[int]) -> dict
     """Return the offsets of the consumer's group, as `stands` does; None: it has none.
 
     Raises:
-        KafkaException: nobody could tell.
+        KafkaException: Kafka does not answer.
     """
     return {partition: stand.offset for partition, stand in stands(consumer, topic, partitions).items()}
 
@@ -87,7 +87,7 @@ def offsets_at(consumer: Consumer, topic: str, partitions: Iterable[int], instan
     """Return the first offset of each partition whose record is no older; None: all of its records are.
 
     Raises:
-        KafkaException: nobody could tell.
+        KafkaException: Kafka does not answer.
     """
     places = [TopicPartition(topic, partition, instant_ms) for partition in partitions]
     found = _answer(lambda asked: _whole(consumer.offsets_for_times(asked, _CALL_S)), places)
@@ -100,7 +100,7 @@ def between(
     """Return the part of some partitions' bounds whose records lie in a stretch of time.
 
     Raises:
-        KafkaException: nobody could tell.
+        KafkaException: Kafka does not answer.
     """
     firsts = offsets_at(consumer, topic, there, max(0, since_ms))
     lasts = {} if until_ms is None else offsets_at(consumer, topic, there, until_ms)
@@ -176,7 +176,7 @@ class _Course:
             self._consumer.pause([TopicPartition(self._topic, partition)])
 
     def _pass_over(self, message: Message, partition: int, offset: int) -> Message | None:
-        """Go on behind a record that cannot be decompressed, and return what stands for it.
+        """Continue after a record that cannot be decompressed, and return a substitute for it.
 
         The driver names the first offset of the record's batch, each time: they are passed over one after the other.
         """
@@ -198,7 +198,7 @@ def _whole(places: list[TopicPartition]) -> list[TopicPartition]:
 
 
 def _answer(ask: Callable[[Any], T], about: Any) -> T:
-    """Ask again while nobody can tell: a coordinator on its way, a topic just made, a transaction that is open."""
+    """Retry while Kafka cannot answer: a coordinator that is moving, a topic just created, an open transaction."""
     until = time.monotonic() + _PATIENCE_S
     while True:
         try:

@@ -64,7 +64,7 @@ def scope(clients: Clients, topics: Topics, partitions: Mapping[str, Sequence[in
         period: which events.
 
     Raises:
-        KafkaException: nobody could tell.
+        KafkaException: Kafka does not answer.
         NothingCommitted: there is nothing to judge.
     """
     events = partitions[topics.events]
@@ -97,7 +97,7 @@ def _offsets(consumer: Consumer, topic: str, there: Bounds, instant_ms: int | No
 
 
 def _earliest(admin: AdminClient, topics: Topics, since_ms: int | None) -> int | None:
-    """Return the instant from which on events can be judged: what came of older ones may be deleted by now."""
+    """Return the instant from which events can be judged: results of older ones may have been deleted."""
     instants = [
         time.time_ns() // 1_000_000 - kept_ms for kept_ms in _kept(admin, (topics.interactions, topics.rejected))
     ]

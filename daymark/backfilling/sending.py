@@ -173,6 +173,6 @@ class _Heard:
 def _not_sent(error: KafkaException) -> NotSent:
     fault = error.args[0]
     if fault.name() in _FENCED:
-        return NotSent("another backfill with this state has begun and goes on instead of this one", is_final=True)
+        return NotSent("another backfill with this state was started and has fenced this one", is_final=True)
     is_final = "AUTHORIZATION_FAILED" in fault.name() or fault.name() in {"_AUTHENTICATION", "_SSL"}
     return NotSent(fault.str(), is_final=is_final)

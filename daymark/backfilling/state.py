@@ -51,7 +51,7 @@ class State:
         if differing := [name for name, value in json.loads(row[1]).items() if aim.get(name) != value]:
             known = json.loads(row[1])
             told = ", ".join(f"{name} {known[name]}" for name in differing)
-            raise StateFault(f"it is of a backfill with another {told}: repeat that, or name another --state")
+            raise StateFault(f"it belongs to a backfill with another {told}: use the same, or another --state")
 
     def close(self) -> None:
         """Let others open it."""
@@ -74,7 +74,7 @@ class State:
         """
         row = self._database.execute("SELECT sequence, counts, done FROM intent").fetchone()
         if committed is not None and committed > max(self.sequence, row[0] if row else 0):
-            raise StateFault("it is an older copy: more was sent since then. Use the newest")
+            raise StateFault("it is an older copy: more was sent since. Use the newest")
         if row is not None and row[0] == committed:
             self._apply(row[0], json.loads(row[1]), {name: Place(*place) for name, place in json.loads(row[2]).items()})
         else:
@@ -129,7 +129,9 @@ def open_state(path: Path, aim: Mapping[str, Any]) -> State:
     except sqlite3.Error as error:
         database.close()
         in_use = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
-        raise StateFault("another backfill uses it" if in_use else f"it is no state of a backfill: {error}") from None
+        raise StateFault(
+            "another backfill uses it" if in_use else f"it is not the state of a backfill: {error}"
+        ) from None
     except StateFault:
         database.close()
         raise

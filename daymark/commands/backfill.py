@@ -44,7 +44,7 @@ class _Source(click.ParamType[Path | str]):
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=_Source())
-@click.option("--workspace", required=True, help="Whose events they are.")
+@click.option("--workspace", required=True, help="Workspace of the events.")
 @click.option("--since", type=Instant(), help="Only events from this time on: 2026-11-24, 2026-11-24T12:00Z, -2h.")
 @click.option("--until", type=Instant(), help="Only events before this time.")
 @click.option(
@@ -52,14 +52,14 @@ class _Source(click.ParamType[Path | str]):
     type=click.FloatRange(0, min_open=True),
     default=1000,
     show_default=True,
-    help="Maximum events per second: what the workers have to spare beside live events.",
+    help="Maximum events per second: the workers' spare capacity besides live events.",
 )
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
     default="daymark-backfill.state",
     show_default=True,
-    help="File that keeps how far it has come.",
+    help="File that records the progress.",
 )
 @click.option("--dry-run", is_flag=True, help="Read and count everything, send nothing.")
 @click.option("--json", "as_line", is_flag=True, help="The counts as one line of JSON.")
@@ -70,8 +70,8 @@ def command(paths: tuple[Path | str, ...], **options: Any) -> None:
     per line, compressed or not. Calls other than identify, and what the API would refuse, are counted by reason and
     left out.
 
-    It may be interrupted or killed at any moment: run it again in the same way, and it goes on where it stopped and
-    sends nothing twice. Run later, it sends what was added to the archive since. The counts are those of all runs.
+    It may be interrupted or killed at any moment: run it again with the same arguments, and it resumes where it stopped
+    and sends nothing twice. Later runs send what was added to the archive since. The counts are those of all runs.
     """
     found, wanted = settings.from_environment(), Wanted(options["since"], options["until"])
     judging = _judge(_workspace(found, options["workspace"]), wanted)
@@ -104,7 +104,7 @@ def _show(counts: dict[str, Any], files: Files, options: dict[str, Any]) -> None
             click.echo(line)
     if files.damaged:
         told = "; ".join(files.damaged[:3])
-        raise click.ClickException(f"{len(files.damaged):,} files are damaged; what is whole was read. {told}")
+        raise click.ClickException(f"{len(files.damaged):,} files are damaged; they were read up to the damage. {told}")
 
 
 def _files(files: Found, before: int, damaged: list[str]) -> Files:
@@ -156,7 +156,7 @@ def _sent(
         raise click.UsageError(f"{path}: {error}.") from None
     except NotSent as error:
         raise click.ClickException(
-            f"Kafka at {found.kafka}: {error}. What was sent is noted; run it again to go on"
+            f"Kafka at {found.kafka}: {error}. What was sent is recorded; run it again to continue"
         ) from None
 
 

@@ -32,16 +32,16 @@ def command(email: str, *, workspace: str | None, execute: bool, as_line: bool) 
     """Erase a contact's interactions and properties.
 
     Reads timeline.interactions and contact.traits, and writes a tombstone under every key of the contact, with a mark
-    in segment.rejected by which `daymark audit` knows it, all in one transaction. Run again, after a kill too, it does
-    what is left. Workers may run. Claims stay, so late repeats of a forgotten day do not bring it back while the claim
-    lives (DAYMARK_CLAIM_DAYS). Events of other days are new data, and so is a newer change of a property.
+    in segment.rejected by which `daymark audit` recognises it, all in one transaction. Run it again, even after a kill,
+    and it does what is left. Workers may run. Claims are kept, so late repeats of a forgotten day do not bring it back
+    while the claim lives (DAYMARK_CLAIM_DAYS). Events of other days are new data, and so is a newer property change.
 
-    The raw events stay in segment.events and segment.rejected until Kafka deletes them: it says when. A replay of them
-    brings the contact back: `daymark audit` finds that ("returned"), and running this again erases it again.
+    The raw events stay in segment.events and segment.rejected until retention deletes them: the output says when. A
+    replay brings the contact back: `daymark audit` finds that ("returned"), and running this again erases it again.
     """
     contact_email = contact.normalise(email)
     if contact_email is None:
-        raise click.BadParameter("that is no e-mail address.", param_hint="EMAIL")
+        raise click.BadParameter("not an e-mail address.", param_hint="EMAIL")
     found = settings.from_environment()
     by_id = registry.lookup(found.schema_registry) if found.schema_registry else None
     with opened(found, found.group) as there, bar.shown() as shown:
@@ -62,7 +62,7 @@ def command(email: str, *, workspace: str | None, execute: bool, as_line: bool) 
         click.echo(line)
     if unread:
         click.echo(
-            f"{found.group} has still to read {unread:,} events; should the contact's be among them, "
+            f"{found.group} has yet to read {unread:,} events; if the contact's are among them, "
             "run this again once they are read."
         )
 
@@ -79,9 +79,9 @@ def _say(held: Holdings, *, executed: bool) -> None:
     if not held.held:
         click.echo("The output topics hold nothing of this contact.")
     elif executed:
-        click.echo(f"{len(held.held):,} keys were erased, by as many tombstones.")
+        click.echo(f"{len(held.held):,} keys were erased by tombstones.")
     else:
-        click.echo("Nothing was erased; --execute does it.")
+        click.echo("Nothing was erased; --execute erases.")
 
 
 def _say_json(held: Holdings, aged: Sequence[Ageing], unread: int, *, executed: bool) -> None:
@@ -102,7 +102,7 @@ def _say_json(held: Holdings, aged: Sequence[Ageing], unread: int, *, executed: 
 
 
 def _unread(there: Opened, topic: str) -> int:
-    """Return how many events the group has still to read."""
+    """Return how many events the group has yet to read."""
     ends = reading.bounds(there.clients.uncommitted, topic, there.partitions[topic])
     stands = reading.committed(there.clients.committed, topic, ends)
     return sum(end - max(first, stands[number] or 0) for number, (first, end) in ends.items())

@@ -142,7 +142,7 @@ def _named(members: Sequence[groups.Member]) -> str:
 
 
 def _watch(consumer: Consumer, topic: str, planned: Plan, group: str) -> None:
-    """Return when the group stands again where it stood."""
+    """Return when the group is back at its previous offsets."""
     moved = planned.moved
     behind, moved_at, told = planned.again, time.monotonic(), False
     with bar.shown() as shown:

@@ -34,7 +34,7 @@ _SHARE = click.FloatRange(0, 1)
 
 
 class _Script(NamedTuple):
-    """What is to be sent, and what must come of it."""
+    """What is to be sent, and the expected results."""
 
     expected: Expected
     events: Iterator[Event]

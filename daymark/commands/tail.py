@@ -30,7 +30,7 @@ _CONFIG: Final[dict[str, Any]] = {
     "group.id": "daymark-tail",  # librdkafka wants one; it is not joined
     "enable.auto.commit": False,
     "isolation.level": "read_committed",
-    "auto.offset.reset": "earliest",  # what was to be read next is deleted: go on with what there is
+    "auto.offset.reset": "earliest",  # the next record was deleted: continue at the oldest one left
     "fetch.wait.max.ms": 100,
     "fetch.error.backoff.ms": 100,
 }
@@ -155,7 +155,7 @@ def _end(consumer: Consumer, place: TopicPartition) -> int:
 
 
 def _messages(consumer: Consumer, until: float | None) -> Iterator[Message]:
-    """Yield records until the time has come, for ever if there is none."""
+    """Yield records until the time-out, forever if there is none."""
     while until is None or time.monotonic() < until:
         message = consumer.poll(_LOOK_S)
         if message is None:

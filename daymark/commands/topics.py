@@ -28,7 +28,7 @@ _REQUEST_S = 30.0
 
 
 class State(msgspec.Struct, frozen=True):
-    """What came of a topic: "ok", "created", "missing" or "differs"; in the last two cases why."""
+    """The outcome for a topic: "ok", "created", "missing" or "differs"; in the last two cases with the reason."""
 
     topic: str
     state: str
@@ -67,7 +67,7 @@ def command(partitions: int | None, replication: int | None, wait: float, *, as_
 
 
 def settle(admin: AdminClient, cluster: ClusterMetadata, wanted: Sequence[Wanted]) -> list[State]:
-    """Create what is missing and return what came of each topic.
+    """Create missing topics and return the outcome for each topic.
 
     Raises:
         KafkaException: the cluster refuses a request.

@@ -37,7 +37,8 @@ class _Checked(NamedTuple):
 def command() -> None:
     """Check a workspaces file before deploying it.
 
-    A running Daymark reads a changed file again within a second. One with a fault is refused, and the old one stands.
+    A running Daymark reloads a changed file within a second. An invalid one is refused, and the previous one stays in
+    force.
     """
 
 

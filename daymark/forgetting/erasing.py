@@ -99,5 +99,5 @@ def transactional_id(topics: Topics) -> str:
 
 def _not_erased(error: KafkaException) -> NotErased:
     if transactions.is_fenced(error):
-        return NotErased("another `daymark forget` has begun; when it has ended, run this one again")
-    return NotErased(f"{error.args[0].str()}; run it again: it erases all that is left, or finds that it is done")
+        return NotErased("another `daymark forget` has started; when it has finished, run this one again")
+    return NotErased(f"{error.args[0].str()}; run it again: it erases what is left, or finds nothing to do")

@@ -30,7 +30,7 @@ class Child:
     def start(
         cls, command: Sequence[str | Path], pid_file: Path, output: Path, environ: Mapping[str, str] | None = None
     ) -> Self:
-        """Start a program in a session of its own, so that Ctrl-C reaches only us.
+        """Start a program in a separate session, so that Ctrl-C reaches only us.
 
         Args:
             command: Absolute path of the program, then its arguments.

@@ -149,7 +149,7 @@ class Kafka:
         self._children.clear()
 
     def discard(self) -> None:
-        """Kill all nodes: for a cluster whose data nobody wants."""
+        """Kill all nodes: for a cluster whose data is not needed."""
         for child in self._children.values():
             child.kill()
         self._children.clear()

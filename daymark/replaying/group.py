@@ -31,10 +31,10 @@ class Member(NamedTuple):
 
 
 def members(admin: AdminClient, group: str) -> list[Member]:
-    """Return who is in a group now; nobody where there is no such group.
+    """Return a group's current members; none where there is no such group.
 
     Raises:
-        KafkaException: nobody could tell.
+        KafkaException: Kafka does not answer.
     """
     asked = admin.describe_consumer_groups([group], request_timeout=_ANSWER_S)[group]
     try:
@@ -83,7 +83,7 @@ def wait_until_empty(admin: AdminClient, group: str, say: Callable[[Sequence[Mem
     """Wait until a group has no members; say who is in it whenever that changes.
 
     Raises:
-        KafkaException: nobody could tell.
+        KafkaException: Kafka does not answer.
     """
     known: Sequence[Member] | None = None
     while found := members(admin, group):

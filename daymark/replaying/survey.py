@@ -29,7 +29,7 @@ def survey(clients: Clients, topic: str, partitions: Sequence[int], starts: Sequ
         claim_days: how long claims live.
 
     Raises:
-        KafkaException: nobody could tell.
+        KafkaException: Kafka does not answer.
         Unsafe: it cannot begin there.
     """
     stands = reading.committed(clients.committed, topic, partitions)

@@ -24,7 +24,7 @@ class Standing(StrEnum):
     READY = "ready"  # it would be accepted now
     REFUSED = "still_rejected"  # it would be rejected again
     SENT = "sent_before"
-    PARTIAL = "incomplete"  # only a part of the event was kept, or nobody knows whose it is
+    PARTIAL = "incomplete"  # only a part of the event was recorded, or its workspace is unknown
 
 
 class Event(NamedTuple):

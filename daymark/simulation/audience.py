@@ -100,7 +100,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class Expected(NamedTuple):
-    """What must come of a plan.
+    """The expected results of a plan.
 
     Attributes:
         events: all calls sent.
@@ -122,7 +122,7 @@ class Expected(NamedTuple):
 
 
 def expected(plan: Plan) -> Expected:
-    """Return what must come of a plan when none of its contact-days was there before."""
+    """Return the expected results of a plan, provided that none of its contact-days existed before."""
     valid, retried, invalid = _counts(plan)
     reasons = {reason: len(range(place, invalid, len(Reason))) for place, reason in enumerate(Reason)}
     return Expected(valid + retried + invalid, plan.contacts * plan.days, retried, reasons, plan.contacts)

@@ -58,7 +58,7 @@ class Connection(asyncio.Protocol):
             async with asyncio.timeout(timeout_s):
                 return await self._waiter
         except BaseException:
-            self.close()  # an answer that is still on its way would be taken for the next one's
+            self.close()  # a response still in transit would be mistaken for the next one
             raise
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _NOT_TRIED_AGAIN = frozenset({501, 505, 511})
 _TRIED_AGAIN = frozenset({408, 410, 429, 460})
 
-# The same will come of every other request: the key, the URL or the proxy before it is wrong.
+# Every other request will fail likewise: the key, the URL or the proxy is wrong.
 _HOPELESS = frozenset({401, 403, 404, 405, 415})
 
 
@@ -116,7 +116,7 @@ def _count(request: Request, answer: Answer | None, tally: Tally) -> None:
 
 
 class _Line:
-    """A connection that is made anew when it is lost."""
+    """A connection that is reopened when it is lost."""
 
     def __init__(self, to: Target) -> None:
         self._to = to

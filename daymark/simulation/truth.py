@@ -29,7 +29,7 @@ class Property(msgspec.Struct, frozen=True):
 
 
 class Truth:
-    """What must come of a life when none of it was there before."""
+    """The expected results of a lifecycle, provided that none of it existed before."""
 
     def __init__(self, plan: Life) -> None:
         self._plan = plan

@@ -137,7 +137,7 @@ def test_a_state_is_refused_for_something_else(tmp_path: Path) -> None:
     with opened(tmp_path) as state, pytest.raises(StateFault, match="older copy"):
         state.settle(7)
     (tmp_path / "state").write_bytes(b"no database" * 100)
-    with pytest.raises(StateFault, match="no state"):
+    with pytest.raises(StateFault, match="not the state"):
         opened(tmp_path)
 
 

@@ -72,7 +72,7 @@ def test_a_contact_is_forgotten(road: Road) -> None:
         "w": {"interactions": 3, "properties": 1},
     }
     assert [each["deleted_after_ms"] for each in plan["ageing"][:2]] == [30 * 86_400_000] * 2
-    assert "--execute does it" in run(road, EMAIL).stdout
+    assert "--execute erases" in run(road, EMAIL).stdout
     assert [sorted(road.committed(topic.name)) for topic in road.topics.all()] == before
     assert run(road, "nobody").exit_code == 2
 
