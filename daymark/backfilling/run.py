@@ -21,7 +21,16 @@ def settle(state: State, sender: Sender) -> None:
         NotSent: Kafka does not answer, or refuses us.
         StateFault: the state is older than what was sent.
     """
-    state.settle(sender.begin())
+    until_s = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            state.settle(sender.begin())
+        except NotSent as error:  # a coordinator on its way, say
+            if error.is_final or time.monotonic() > until_s:
+                raise
+            time.sleep(_AGAIN_S)
+        else:
+            return
 
 
 def send(

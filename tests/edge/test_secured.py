@@ -2,7 +2,9 @@
 
 import json
 import re
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -231,6 +233,30 @@ def test_what_an_operator_does(parts: Secured) -> None:
         replay.wait_for("is rewound")
     finally:
         replay.end()
+
+
+def test_a_backfill(parts: Secured, tmp_path: Path) -> None:
+    """It needs its group and its transactional id besides, whose names are in its state, and says what is refused."""
+    event, state = tmp_path / "event.json", tmp_path / "state"
+    event.write_text('{"type": "identify", "traits": {"email": "b@example.com"}, "timestamp": "2020-05-01"}')
+    command = ("backfill", str(event), "--workspace", "acme", "--state", str(state))
+    refused = parts.start("backfill", *command)
+    assert refused.wait() == 1
+    assert "Transactional Id authorization failed" in refused.said
+    with closing(sqlite3.connect(state)) as database:
+        ((name,),) = database.execute("SELECT 'daymark-backfill-' || id FROM run")
+    parts.kafka.let("backfill", [Right("group", name, "Read"), Right("transactional_id", name, "Write")])
+    for _ in range(2):
+        sent = parts.start("backfill", *command)
+        assert sent.wait() == 0, sent.said
+        assert re.search(r"sent +1 ", sent.said)
+    tail = parts.start("tail", "tail", "--count", "1", "--timeout", "60", "--email", "b@example.com")
+    tail.wait_for("Waiting for commits")
+    worker = parts.start("process", "process")  # leaves nothing behind for an audit
+    try:
+        assert tail.wait() == 0, tail.said + worker.said
+    finally:
+        worker.end()
 
 
 @pytest.mark.parametrize(
