@@ -96,6 +96,7 @@ def test_records_what_is_larger_than_a_message(stage: Open) -> None:
     async def scene() -> None:
         async with stage() as there:
             there.delivery.reject("acme", values)
+            await there.delivery.close(PATIENCE_SECONDS)
             found = await there.rejections()
             assert b"".join(record["raw"] for record in sorted(found, key=lambda record: record["message"])) == raw
             assert {record["message"].partition("(")[0] for record in found} == {f"{rejections.TOO_LARGE.message} "}
