@@ -13,7 +13,7 @@ import pytest
 from daymark import admin
 from daymark.setting_types import Address
 from ingest.http.listener import CannotListen
-from processor import health
+from processor import health, metrics
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +54,7 @@ def test_each_page(worker: admin.Served) -> None:
         503,
         {"ready": False, "reason": "Redis is unavailable: partitions are paused"},
     )
+    assert metrics.value(metrics.PARTITIONS) == 7
     assert b"\ndaymark_partitions 7.0\n" in _ask(worker.place, "GET", "/metrics")[1]
     assert _ask(worker.place, "GET", "/")[0] == 404
     assert _ask(worker.place, "POST", "/livez")[0] == 405
