@@ -14,7 +14,6 @@ from daymark.settings import PUBLISHED_CLAIM_KEY, Settings, SettingsFaults
 from daymark.workspaces_file import WorkspacesFile
 from ingest.http.listener import CannotListen
 from processor import metrics
-from processor.aside import aside
 from processor.breaker import Breaker
 from processor.claims import Claims, Lifetimes
 from processor.errors import ClaimsAway, ClaimsFull, Fatal
@@ -107,26 +106,29 @@ def _workspaces(settings: Settings) -> Callable[[], Workspaces]:
 def _session(settings: Settings, claims: Claims, is_told: Callable[[], bool]) -> Session:
     """Open a session: look at the topics and the store, then join the group.
 
-    Producer, consumer and the question where claims were made connect at once, beside the looking: on a busy machine
-    each of them in turn would keep a restarted worker's partitions standing still.
+    Producer, consumer and the reader of offsets connect in the background from the start: one after the other they
+    would keep a restarted worker's partitions standing still for longer.
     """
     config, events = kafka.client_config(settings), settings.topics.events
     topics = TopicAdmin(config, settings.topics, is_told, limits.read)
     budget_s = timeouts.budget_ms(settings.transaction_timeout_ms) / 1000
     sink = Sink(kafka.producer_config(settings), events, budget_s, note=claims.note, limit=topics.batch_bytes)
     source = Source(kafka.consumer_config(settings), events, settings.batch_records, topics.mark)
-    asked = None if claims.met else aside(lambda: witness.ask(config, settings.group, events))
+    reader = None if claims.met else witness.Reader(config, settings.group)
     try:
         topics.check()  # before the group is joined: a worker that is refused causes no rebalance
         sink.fit()
-        if asked is not None:
-            _meet(settings, claims, asked.result())
+        if reader is not None:
+            _meet(settings, claims, reader.ask(events))
         sink.poll()
         source.join()
     except BaseException:
         source.close()
         sink.close()
         raise
+    finally:
+        if reader is not None:
+            reader.close()
     return Session(source, sink, topics.room_bytes)
 
 

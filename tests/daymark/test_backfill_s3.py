@@ -95,6 +95,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "secret",
         "NO_PROXY": "127.0.0.1",
+        "DAYMARK_KAFKA": "127.0.0.1:1",  # no running `daymark up` is meant
     }.items():
         monkeypatch.setenv(name, text)
     yield
