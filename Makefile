@@ -46,6 +46,10 @@ up: $(RUNS_UP) ## Run everything on this machine; Ctrl-C stops it.
 test: $(READY) ## Run the tests on a real Kafka and Valkey.
 	@$(PYTEST) -m "not sdk and not deploy"
 
+.PHONY: test-failed
+test-failed: $(READY) ## Run the tests that failed in the last run again, one after the other.
+	@$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -m "not sdk and not deploy"
+
 .PHONY: test-sdks
 test-sdks: $(READY) ## Run published SDKs against Daymark; installs them in a cache folder.
 	@$(BIN)/python -m pytest -m sdk
