@@ -13,7 +13,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka.admin import ClusterMetadata  # type: ignore[attr-defined]  # public, but not marked so
 
 from daymark import metadata, registry, settings
-from daymark.auditing.reading import offsets_at
+from daymark.auditing.reading import UNREADABLE, offsets_at
 from daymark.instant import Instant
 from daymark.kafka import command_config
 from daymark.shown import COLUMNS, Wanted, as_json, as_text, decode
@@ -156,13 +156,28 @@ def _end(consumer: Consumer, place: TopicPartition) -> int:
 
 def _messages(consumer: Consumer, until: float | None) -> Iterator[Message]:
     """Yield records until the time-out, forever if there is none."""
+    upto: dict[tuple[str | None, int | None], int] = {}  # where reading goes on
     while until is None or time.monotonic() < until:
         message = consumer.poll(_LOOK_S)
         if message is None:
             continue
-        error = message.error()
+        error, offset, place = message.error(), message.offset() or 0, (message.topic(), message.partition())
         if error is None:
+            upto[place] = offset + 1
             if message.value() is not None:  # a tombstone says nothing
                 yield message
+        elif error.code() == UNREADABLE:
+            upto[place] = _pass_over(consumer, message, max(offset, upto.get(place, 0)))
         elif error.fatal() or error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED}:
             raise KafkaException(error)
+
+
+def _pass_over(consumer: Consumer, message: Message, offset: int) -> int:
+    """Continue after a record that cannot be decompressed, say so, and return where.
+
+    The driver names the first offset of the record's batch, each time: they are passed over one after the other.
+    """
+    topic, partition = message.topic() or "", message.partition() or 0
+    consumer.seek(TopicPartition(topic, partition, offset + 1))
+    click.echo(f"{topic} {partition}:{offset} cannot be decompressed and is not shown.", err=True)
+    return offset + 1

@@ -16,6 +16,7 @@ from daymark.commands import tail
 from daymark.shown import COLUMNS, Wanted, as_json, as_text, decode
 from schemas import avro
 from schemas.topics import Topics
+from tests import foreign
 
 INSTANT_MS = 1_795_562_040_123  # 2026-11-24T23:14:00.123Z
 INTERACTION = {
@@ -204,6 +205,15 @@ def test_the_columns_are_explained_beside_the_records(kafka: str, topics: Topics
 def test_what_cannot_be_read_fits_no_filter(wanted: Wanted) -> None:
     assert Wanted().fits(decode(message(b"neither")))
     assert not wanted.fits(decode(message(b"neither")))
+
+
+def test_what_cannot_be_decompressed_is_passed_over(kafka: str, topics: Topics) -> None:
+    """With a notice, once; what comes after it in the partition is shown."""
+    foreign.send(kafka, topics.rejected, b"key", b"\0" * foreign.BOMB_BYTES)
+    produce(kafka, (topics.rejected, avro.REJECTED.encode(REJECTED)))
+    result = run(kafka, topics, "--from-beginning", "--topic", "rejected", "--count", "1", "--timeout", "60")
+    assert (result.exit_code, "missing_email" in result.stdout) == (0, True), result.output
+    assert result.stderr.count("cannot be decompressed") == 1
 
 
 def test_a_timeout_ends_it(kafka: str, topics: Topics) -> None:
