@@ -50,6 +50,7 @@ class Intake(Request, kw_only=True, eq=False):
     _events: Events | None = None  # of a batch, or of an event that was taken in slices
     _accepted: int = 0
     _deadline: float = 0
+    _trace: bytes | None = None  # the traceparent in the head, as sent
 
     def begin(self, headers: Mapping[bytes, bytes]) -> bool:
         """Look at the head (steps 2 to 4); false when the request is refused."""
@@ -61,6 +62,7 @@ class Intake(Request, kw_only=True, eq=False):
             return self.refuse(answers.UNKNOWN_KEY)
         if not self.count_for(owner):
             return False
+        self._trace = headers.get(b"traceparent")
         encoding = headers.get(b"content-encoding")
         if encoding:
             inflater = INFLATERS.get(encoding.strip().lower(), answers.UNSUPPORTED_ENCODING)
@@ -226,7 +228,7 @@ class Intake(Request, kw_only=True, eq=False):
         self.release()
         self._accepted = len(records)
         if records:
-            packed = pack_headers(name, self.received_at_ms)
+            packed = pack_headers(name, self.received_at_ms, self._trace)
             resources.delivery.publish(name, records, packed, self._deadline, self._delivered)
         else:
             resources.call_soon(self._delivered, Outcome.DELIVERED)

@@ -50,7 +50,7 @@ def interaction(
         record.partition,
         record.offset,
     )
-    return Output(topic, key.encode(), value, record.partition)
+    return Output(topic, key.encode(), value, record.partition, record.trace)
 
 
 def trait(update: Update, topic: str, codec: Codec) -> Output:
@@ -69,7 +69,7 @@ def trait(update: Update, topic: str, codec: Codec) -> Output:
         record.partition,
         record.offset,
     )
-    return Output(topic, of.key(), value, record.partition)
+    return Output(topic, of.key(), value, record.partition, record.trace)
 
 
 def rejected(record: Record, rejection: Rejection, topic: str, codec: Codec, room_bytes: int = ROOM_BYTES) -> Output:
@@ -99,4 +99,4 @@ def rejected(record: Record, rejection: Rejection, topic: str, codec: Codec, roo
         record.partition,
         record.offset,
     )
-    return Output(topic, key, value, None)
+    return Output(topic, key, value, None, record.trace)

@@ -11,7 +11,8 @@ from schemas.rejections import Rejection
 class Record(msgspec.Struct, frozen=True, gc=False):
     """A raw record. `received_at_ms` is ingest's header, None without one; `appended_ms` is the record's own time.
 
-    `refusal` says why the record cannot be read at all, whatever its value: it is rejected for that.
+    `refusal` says why the record cannot be read at all, whatever its value: it is rejected for that. `trace` is the
+    traceparent of its request, which what it becomes carries, too.
     """
 
     partition: int
@@ -22,6 +23,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     received_at_ms: int | None
     appended_ms: int
     refusal: Rejection | None = None
+    trace: bytes | None = None
 
     @property
     def arrived_ms(self) -> int:
@@ -61,12 +63,16 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class Output(msgspec.Struct, frozen=True, gc=False):
-    """One record to be written in the batch's transaction; a partition of None leaves the choice to the key."""
+    """One record to be written in the batch's transaction.
+
+    A partition of None leaves the choice to the key. `trace` is its traceparent, if it has one.
+    """
 
     topic: str
     key: bytes | None
     value: bytes
     partition: int | None
+    trace: bytes | None = None
 
 
 def owner(incarnation: bytes, record: Record) -> bytes:

@@ -48,7 +48,7 @@ def raw(message: Message) -> Raw:
     """Return a raw record's parts; one without the header `workspace` belongs to the default one (contract, 6)."""
     if message.error() is not None:  # there is nothing of it but its place
         return Raw(*coordinates(message), None, b"", DEFAULT, None, message.timestamp()[1], UNREADABLE_RECORD)
-    workspace, received_at_ms, refusal = headers.parse(message)
+    workspace, received_at_ms, refusal, _ = headers.parse(message)
     value, appended_ms = message.value() or b"", message.timestamp()[1]
     return Raw(*coordinates(message), message.key(), value, workspace, received_at_ms, appended_ms, refusal)
 
