@@ -46,7 +46,9 @@ def to_records(messages: Sequence[Any], partitions: Iterable[int], offsets: Iter
     names, instants, refusals, traces = zip(*map(headers.parse, messages), strict=True)
     values = [value or b"" for value in map(_values, messages)]
     appended = map(_instant_of, map(_timestamps, messages))
-    return list(map(Record, partitions, offsets, map(_keys, messages), values, names, instants, appended, refusals, traces))
+    return list(
+        map(Record, partitions, offsets, map(_keys, messages), values, names, instants, appended, refusals, traces)
+    )
 
 
 def to_record(message: Any, partition: int, offset: int) -> Record:

@@ -17,7 +17,7 @@ from processor.connections import Connections
 from processor.errors import Aborted, Fatal, Fault, KafkaAway, SessionLost, classify, describe
 from processor.records import Batch, Output
 from processor.troubles import Troubles
-from schemas.headers import TRACEPARENT
+from schemas.headers import TRACEPARENT, Headers
 from schemas.topics import BATCH_BYTES, LEAST_BATCH_BYTES, MESSAGE_LIMIT, PARTITIONER
 
 # What the guarantee needs of a producer (a transactional id brings idempotence and acks=all), and what keeps it quick.
@@ -194,7 +194,7 @@ class Sink:
                     if output.trace is None:
                         produce(output.topic, output.value, output.key, partition)
                     else:
-                        headers = [(TRACEPARENT, output.trace)]
+                        headers: Headers = [(TRACEPARENT, output.trace)]
                         produce(output.topic, output.value, output.key, partition, headers=headers)
                     break
                 except BufferError:

@@ -34,6 +34,7 @@ class Committed(NamedTuple):
     offset: int
     key: bytes
     value: bytes
+    headers: tuple[tuple[str, str | bytes | None], ...] = ()
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -305,4 +306,6 @@ def _committed(message: Message) -> Committed:
     partition, offset, key, value = message.partition(), message.offset(), message.key(), message.value()
     assert partition is not None
     assert offset is not None
-    return Committed(partition, offset, bytes(key or b""), bytes(value or b""))
+    return Committed(
+        partition, offset, bytes(key or b""), bytes(value or b""), tuple(dict(message.headers() or ()).items())
+    )

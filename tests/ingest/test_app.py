@@ -62,6 +62,21 @@ def test_bytes_as_received() -> None:
     assert digits.isdigit()
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", True),
+        ("00-00000000000000000000000000000000-b7ad6b7169203331-01", False),
+        ("x", False),
+    ],
+)
+def test_a_valid_traceparent_goes_with_every_event(sent: str, *, kept: bool) -> None:
+    """That of the request, with each of its events; one that is not valid goes nowhere, and refuses nothing."""
+    api = Api()
+    assert api.post(b'{"batch":[%s,%s]}' % (event(), event()), "/v1/batch", traceparent=sent)["status"] == 200
+    assert [dict(headers).get("traceparent") for headers in api.delivery.headers] == [sent.encode() * kept or None] * 2
+
+
 def test_a_byte_order_mark_is_not_published() -> None:
     """It is no part of the event: what is published is JSON to every reader (RFC 8259, section 8.1)."""
     api = Api()

@@ -16,8 +16,10 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from daymark import slots
 from schemas.topics import Topics
+from tests import foreign
 from tests.flows import Process, Road, twice, visit, wait_until
 
+TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 STUCK = Path(__file__).with_name("stuck_worker.py")
 
 
@@ -39,16 +41,19 @@ def test_one_interaction_a_contact_a_day(road: Road, membership: dict[str, str])
     """The first event of each contact-day is committed, in its partition; rejected records have their reason."""
     road.send(visit(contact, day, name) for name in ("first", "again") for day in (1, 2) for contact in range(200))
     road.send([("", b"nonsense"), ("x", b'{"type":"track"}')])
+    foreign.send(road.kafka, road.topics.events, b"x", visit(200)[1], ("traceparent", TRACE))
     with road.worker(**membership) as worker:
         road.wait_settled()
         figures = worker.metrics()
     interactions = road.interactions()
-    assert len(interactions) == 400
+    assert len(interactions) == 401
     assert not twice(interactions)
-    assert {interaction["event"] for interaction in interactions} == {"first"}
+    assert [each.headers for each in road.committed(road.topics.interactions) if each.headers] == [
+        (("traceparent", TRACE),)
+    ]
     assert all(r.partition == r.fields["source_partition"] for r in road.committed(road.topics.interactions))
     assert sorted(rejection["reason"] for rejection in road.rejections()) == ["malformed_json", "unsupported_type"]
-    assert figures['daymark_events_total{result="emitted"}'] == 400
+    assert figures['daymark_events_total{result="emitted"}'] == 401
     assert figures['daymark_events_total{result="duplicate"}'] == 400
     assert figures['daymark_events_total{result="malformed_json"}'] == 1
 

@@ -179,8 +179,8 @@ class FakeProducer:
     def begin_transaction(self) -> None:
         self._call("begin")
 
-    def produce(self, topic: str, value: bytes, key: bytes | None, partition: int) -> None:
-        self._call("produce", topic, value, key, partition)
+    def produce(self, topic: str, value: bytes, key: bytes | None, partition: int, *, headers: Any = None) -> None:
+        self._call("produce", topic, value, key, partition, *([headers] if headers else ()))
 
     def send_offsets_to_transaction(self, places: list[TopicPartition], membership: Any, timeout: float) -> None:
         self._all.waits.append(("send", timeout))

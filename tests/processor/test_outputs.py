@@ -33,6 +33,17 @@ def interaction(record: Record = RECORD, message_id: str | None = None, **fields
     return outputs.interaction(CONTACT_DAY, Candidate(record, identify), ACME, TOPICS.interactions, avro.INTERACTION)
 
 
+def test_every_output_carries_the_trace_of_its_event() -> None:
+    record = replace(RECORD, trace=b"trace")
+    identify = Identify(email=CONTACT_DAY.email, timestamp_ms=INSTANT_MS, message_id=None)
+    change = Change(name="plan", value=True, kind="trait", membership=None)
+    of = Property("acme", CONTACT_DAY.email, change.name)
+    update = Update(of, Clock(INSTANT_MS, b"owner"), change, identify, record)
+    written = [interaction(record), rejection(record), outputs.trait(update, TOPICS.traits, avro.TRAIT)]
+    assert [each.trace for each in written] == [b"trace"] * 3
+    assert rejection(RECORD).trace is None
+
+
 def rejection(record: Record) -> Output:
     why = Rejection(Reason.MISSING_EMAIL, "Missing email address")
     return outputs.rejected(record, why, TOPICS.rejected, avro.REJECTED)

@@ -42,6 +42,11 @@ def test_a_batch_is_one_transaction(producers: FakeProducers) -> None:
     assert producers.told("poll") == [("init",), ("begin",), *PRODUCED, SENT, ("commit",)]
 
 
+def test_a_result_carries_the_trace_of_its_event(producers: FakeProducers) -> None:
+    sink(producers).commit([Output("interactions", b"id", b"value", 2, b"trace")], BATCH)
+    assert ("produce", "interactions", b"value", b"id", 2, [("traceparent", b"trace")]) in producers.calls
+
+
 def test_a_batch_without_results_commits_its_offsets(producers: FakeProducers) -> None:
     """Nothing but duplicates: the group moves on all the same."""
     sink(producers).commit([], BATCH)

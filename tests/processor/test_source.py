@@ -145,6 +145,24 @@ def test_headers(member: Member, headers: list[tuple[str, bytes]], workspace: st
     assert (found.records[0].workspace, found.records[0].received_at_ms) == (workspace, received_at_ms)
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00", True),
+        (b"00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", False),
+        (b"01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", False),
+        (b"00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01", False),
+        (b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\n", False),
+        (None, False),
+    ],
+)
+def test_a_valid_traceparent_is_kept(member: Member, sent: bytes | None, *, kept: bool) -> None:
+    """What somebody else wrote under this name goes no further."""
+    found = member.play(came(0), message(0, 0, headers=[("traceparent", sent)]))
+    assert found is not None
+    assert found.records[0].trace == (sent if kept else None)
+
+
 def test_a_record_keeps_its_key_value_and_time(member: Member) -> None:
     """One without a value (a tombstone of somebody) is an empty one."""
     found = member.play(came(3), message(3, 8, key=b"k", value=b"{}", timestamp=(1, 99)), message(3, 9))
