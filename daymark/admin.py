@@ -13,12 +13,11 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Final, NamedTuple
 
-from prometheus_client import REGISTRY
-
 from daymark.setting_types import Address
 from ingest.http.admin import Admin
 from ingest.http.listener import Listener, bind
 from processor import health
+from processor.metrics import REGISTRY
 
 _MOST_CONNECTIONS: Final = 256  # probes and scrapers
 

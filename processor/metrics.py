@@ -1,12 +1,17 @@
-"""Every metric of a worker: name, kind, unit, labels and meaning in one place. docs/operations.md lists them."""
+"""Every metric of a worker: name, kind, labels and meaning in one place. docs/operations.md lists them.
+
+Those that are computed on each scrape are defined in `lag`.
+"""
 
 from typing import Final
 
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+import prometheus_client
+from prometheus_client import Counter, Gauge, Histogram
 
 from processor.health import STATE
 from processor.lag import Lag, Latencies
 
+REGISTRY: Final = prometheus_client.REGISTRY  # where the library registers what is defined here
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 BUILD: Final = Gauge(

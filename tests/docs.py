@@ -4,13 +4,15 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from prometheus_client import REGISTRY
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
 
+from daymark.auditing.watch import Figures
 from daymark.cli import COMMANDS
 from daymark.environment import PREFIX
 from daymark.setting_table import TABLE
-from ingest.metrics import TABLE as INGEST
-from processor import metrics
+from ingest.metrics import Metrics
+from processor.metrics import REGISTRY as WORKER
 from tests import alerts, dashboard, flow_picture
 from tests.bench import speed
 
@@ -45,14 +47,16 @@ def _default(name: str, default: str | None) -> str:
     return f"`{default}`" if default else ""
 
 
-def _metrics() -> str:
-    ours = [family for family in REGISTRY.collect() if family.name.startswith("daymark_")]
-    assert metrics.EVENTS in REGISTRY._collector_to_names
-    processor = [
-        (family.name + "_total" * (family.type == "counter"), family.type, family.documentation) for family in ours
-    ]
-    both = dict.fromkeys([(row.name, row.kind, row.help) for row in INGEST] + sorted(processor))
-    return _table(("metric", "kind", "meaning"), ((f"`{name}`", kind, meaning) for name, kind, meaning in both))
+def _metrics(*registries: CollectorRegistry) -> str:
+    families = {family.name: family for registry in registries for family in registry.collect()}
+    ours = [family for name, family in sorted(families.items()) if name.startswith("daymark_")]
+    rows = ((f"`{shown_name(family)}`", family.type, family.documentation) for family in ours)
+    return _table(("metric", "kind", "meaning"), rows)
+
+
+def shown_name(family: Metric) -> str:
+    """Return a metric's name as Prometheus shows it: a counter's ends in _total."""
+    return family.name + "_total" * (family.type == "counter")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -63,7 +67,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "commands": _commands,
     "settings": _settings,
-    "metrics": _metrics,
+    "metrics": lambda: _metrics(Metrics().registry, WORKER),
+    "audit metrics": lambda: _metrics(Figures().registry),
     "alerts": lambda: _table(("alert", "fires on", "what it means", "what to do"), alerts.rows()),
     **speed.tables(_table),
 }

@@ -23,26 +23,33 @@ class Figures:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.findings = Counter(
-            "daymark_audit_findings_total", "What was found, by finding: alert", ["finding"], registry=self.registry
+            "daymark_audit_findings_total",
+            "Events lost, duplicated or wrong, by the label `finding`, which has the names of the report: alert",
+            ["finding"],
+            registry=self.registry,
         )
         for finding in Finding:
             self.findings.labels(finding.value)  # at 0 from the beginning: a first one is an increase
         self.events = Counter("daymark_audit_events_total", "Events judged", registry=self.registry)
         self.again = Counter(
             "daymark_audit_emitted_again_total",
-            "Records emitted again since the group was set back: no fault",
+            "Records emitted again after a reset of the group: not a fault",
             registry=self.registry,
         )
         self.resets = Counter(
-            "daymark_audit_resets_total", "How often a partition of the group was set back", registry=self.registry
+            "daymark_audit_resets_total",
+            "How often the group's offset in a partition was reset",
+            registry=self.registry,
         )
         self.lag = Gauge(
             "daymark_audit_lag_records",
-            "Events that the group had still to commit at the last cycle",
+            "Events that the group had yet to commit at the last cycle",
             registry=self.registry,
         )
         self.last = Gauge(
-            "daymark_audit_last_cycle_timestamp_seconds", "When the last cycle was complete", registry=self.registry
+            "daymark_audit_last_cycle_timestamp_seconds",
+            "When the last cycle was complete: alert when it is old",
+            registry=self.registry,
         )
 
     def take(self, cycle: Cycle) -> None:

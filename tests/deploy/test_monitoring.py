@@ -8,25 +8,24 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pytest
-from prometheus_client import REGISTRY
 
 from daymark.auditing.watch import Figures
-from ingest.metrics import TABLE as INGEST
-from processor import metrics
+from ingest.metrics import Metrics
+from processor.metrics import REGISTRY as WORKER
 from tests import alerts, dashboard
+from tests.docs import shown_name
 
 PROMTOOL: Final = shutil.which("promtool")
 OTHERS: Final = {"up", "process_start_time_seconds"}  # Prometheus's own, and every client library's
 
 
 def _existing() -> set[str]:
-    assert metrics.EVENTS in REGISTRY._collector_to_names
-    families = [*REGISTRY.collect(), *Figures().registry.collect()]
-    names = {family.name + "_total" * (family.type == "counter") for family in families}
-    names |= {metric.name for metric in INGEST}
+    registries = (Metrics().registry, WORKER, Figures().registry)
+    families = [family for registry in registries for family in registry.collect()]
     kinds = {family.name for family in families if family.type == "histogram"}
-    kinds |= {metric.name for metric in INGEST if metric.kind == "histogram"}
-    return names | {name + end for name in kinds for end in ("_bucket", "_sum", "_count")}
+    return {shown_name(family) for family in families} | {
+        name + end for name in kinds for end in ("_bucket", "_sum", "_count")
+    }
 
 
 @pytest.mark.parametrize("query", sorted({*dashboard.queries(), *(alert.expr for alert in alerts.ALERTS)}))
