@@ -18,6 +18,7 @@ class Part(msgspec.Struct, frozen=True):
     Attributes:
         first: its first offset; what lay before is deleted.
         stands: the group's offset; None: it has none, and begins at the first by itself.
+        goal: up to where the replay is of interest: the group's offset, or where --to is.
         target: where the group would stand.
         again: how many offsets lie between.
         expired: how many of these are older than claims live: their days are judged again.
@@ -32,16 +33,23 @@ class Part(msgspec.Struct, frozen=True):
     again: int
     expired: int = 0
     oldest_ms: int | None = None
+    goal: int = 0
+
+    @property
+    def awaited(self) -> int:
+        """How many offsets of interest lie between."""
+        return 0 if self.target is None else self.goal - self.target
 
     def left(self, now: int | None) -> int:
-        """Return how many are left to read again, once the group has come to an offset."""
-        return min(self.again, max(0, (self.stands or 0) - (now or 0)))
+        """Return how many of interest are left to read again, once the group has come to an offset."""
+        return min(self.awaited, max(0, self.goal - (now or 0)))
 
 
 class Ground(msgspec.Struct, frozen=True):
     """What is known of a partition: its bounds, the group's offset, the offsets of two instants (None: behind all).
 
-    `since` is that of the instant at which the replay begins, `alive` that from which on claims are alive.
+    `since` is that of the instant at which the replay begins, `until` that of the instant before which it is of
+    interest, `alive` that from which on claims are alive.
     """
 
     first: int
@@ -49,6 +57,7 @@ class Ground(msgspec.Struct, frozen=True):
     stands: int | None
     since: int | None = None
     alive: int | None = None
+    until: int | None = None
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -65,6 +74,11 @@ class Plan(msgspec.Struct, frozen=True):
     def again(self) -> int:
         """How many offsets would be read again."""
         return sum(part.again for part in self.parts)
+
+    @property
+    def awaited(self) -> int:
+        """How many of them are of interest."""
+        return sum(part.awaited for part in self.parts)
 
     @property
     def expired(self) -> int:
@@ -102,7 +116,9 @@ def lines(planned: Plan, group: str, claim_days: int, rate: float | None) -> Ite
         target = stands if part.target is None else f"{part.target:,}"
         oldest = "" if part.oldest_ms is None else instant.shown(part.oldest_ms)
         yield f"{part.partition:>9}  {part.first:>12,}  {stands:>16}  {target:>12}  {part.again:>12,}  {oldest}"
-    yield f"{planned.again:,} events would be replayed{_time(planned.again, rate)}."
+    yield f"{planned.again:,} events would be replayed{_time(planned.awaited, rate)}."
+    if beyond := planned.again - planned.awaited:
+        yield f"{beyond:,} of them lie behind --to: workers process them again, too, but they are not waited for."
     if gone := sum(part.first for part in planned.parts):
         yield f"Retention has deleted the first {gone:,} events: they cannot be replayed."
     yield "Their results are emitted again, with the same bytes under the same keys; duplicates stay duplicates."
@@ -116,11 +132,12 @@ def lines(planned: Plan, group: str, claim_days: int, rate: float | None) -> Ite
 def _part(number: int, ground: Ground, everywhere: Start | None, places: Mapping[int, int]) -> Part:
     stands = ground.stands
     target = _target(number, ground, everywhere, places)
-    if target is None or stands is None:
+    goal = stands if stands is None or ground.until is None else min(stands, ground.until)
+    if target is None or stands is None or goal is None or target >= goal:
         return Part(number, ground.first, ground.end, stands, None, 0)
     alive = ground.end if ground.alive is None else ground.alive
     expired = max(0, min(alive, stands) - target)
-    return Part(number, ground.first, ground.end, stands, target, stands - target, expired)
+    return Part(number, ground.first, ground.end, stands, target, stands - target, expired, goal=goal)
 
 
 def _target(number: int, ground: Ground, everywhere: Start | None, places: Mapping[int, int]) -> int | None:

@@ -18,7 +18,15 @@ _FIRST_S: Final = 10.0
 _DATELESS: Final = {KafkaError._PARTITION_EOF, reading.UNREADABLE}  # noqa: SLF001  public, in spite of its name
 
 
-def survey(clients: Clients, topic: str, partitions: Sequence[int], starts: Sequence[Start], claim_days: int) -> Plan:
+def survey(
+    clients: Clients,
+    topic: str,
+    partitions: Sequence[int],
+    starts: Sequence[Start],
+    claim_days: int,
+    *,
+    until_ms: int | None = None,
+) -> Plan:
     """Return what a replay would do, as things are now.
 
     Args:
@@ -27,6 +35,7 @@ def survey(clients: Clients, topic: str, partitions: Sequence[int], starts: Sequ
         partitions: of the topic.
         starts: where it is to begin.
         claim_days: how long claims live.
+        until_ms: before when events must have been written to be of interest; None: all are.
 
     Raises:
         KafkaException: Kafka does not answer.
@@ -38,10 +47,14 @@ def survey(clients: Clients, topic: str, partitions: Sequence[int], starts: Sequ
     since: Mapping[int, int | None] = (
         {} if since_ms is None else reading.offsets_at(clients.uncommitted, topic, partitions, max(0, since_ms))
     )
+    until: Mapping[int, int | None] = (
+        {} if until_ms is None else reading.offsets_at(clients.uncommitted, topic, partitions, max(0, until_ms))
+    )
     alive_ms = time.time_ns() // 1_000_000 - claim_days * _DAY_MS
     alive = reading.offsets_at(clients.uncommitted, topic, partitions, alive_ms)
     ground = {
-        number: Ground(*bounds[number], stands[number], since.get(number), alive[number]) for number in partitions
+        number: Ground(*bounds[number], stands[number], since.get(number), alive[number], until.get(number))
+        for number in partitions
     }
     planned = plan(starts, ground)
     return Plan(_dated(clients.committed, topic, planned.parts))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import click
+import msgspec
 import pytest
 
 from daymark.replaying.plan import Ground, Unsafe, lines, moved_to, plan
@@ -30,6 +31,18 @@ def test_since_an_instant_leaves_partitions_that_have_nothing_since() -> None:
     planned = plan([Since(1)], GROUND)
     assert moved_to(planned.parts) == {0: 300}
     assert (planned.again, planned.expired) == (100, 50)
+
+
+def test_an_end_bounds_what_is_awaited_not_what_is_read_again() -> None:
+    """Partitions without events before the end stay; behind the group's offset it is no end."""
+    ground = {0: msgspec.structs.replace(GROUND[0], until=310), 1: Ground(0, 50, 50, since=20, until=20)} | {
+        3: Ground(0, 50, 40, since=30, until=45)
+    }
+    planned = plan([Since(1)], ground)
+    assert moved_to(planned.parts) == {0: 300, 3: 30}
+    assert (planned.again, planned.awaited) == (110, 20)
+    assert [planned.parts[0].left(now) for now in (300, 305, 310, 400)] == [10, 5, 0, 0]
+    assert "90 of them lie behind --to" in "\n".join(lines(planned, "daymark", 8, None))
 
 
 def test_nothing_goes_forward() -> None:

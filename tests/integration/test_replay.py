@@ -85,15 +85,21 @@ def test_a_replay_of_everything_leaves_the_newest_records_as_they_were(road: Roa
 def test_it_begins_where_it_is_told(road: Road) -> None:
     """One partition from a place; an instant after everything; what lies ahead or is nothing is refused."""
     road.send([*(visit(contact) for contact in range(12))])
+    road.send([visit(3)], workspace="other")
     assert run(road, "--from", "earliest").exit_code == 1  # nothing committed
     with road.worker():
-        wait_until(lambda: len(road.interactions()) == 12, "all is taken", every_s=0.5)
+        wait_until(lambda: len(road.interactions()) == 13, "all is taken", every_s=0.5)
     [part, *_] = [
         part for part in json.loads(run(road, "--from", "earliest", "--json").stdout)["parts"] if part["again"]
     ]
     place = f"{part['partition']}:{part['stands'] - 1}"
     assert json.loads(run(road, "--from", place, "--json").stdout)["again"] == 1
     assert json.loads(run(road, "--from", "2120-01-01", "--json").stdout)["again"] == 0
+    assert json.loads(run(road, "--from", "earliest", "--to", "1970-01-02", "--json").stdout)["again"] == 0
+    narrowed = json.loads(run(road, "--from", "earliest", "--workspace", "other", "--json").stdout)
+    assert (narrowed["own"], narrowed["again"]) == (1, 1)  # sent last: nothing lies behind it
+    assert json.loads(run(road, "--from", "earliest", "--workspace", "none", "--json").stdout)["again"] == 0
+    assert run(road, "--from", "-1h", "--to", "-2h").exit_code == 2
     ahead = run(road, "--from", f"{part['partition']}:{part['stands'] + 1}", "--execute")
     assert (ahead.exit_code, "events would be skipped" in ahead.output) == (2, True)
     assert run(road, "--from", "0:0", "--from", "earliest").exit_code == 2
