@@ -13,7 +13,7 @@ from daymark.environment import PREFIX
 from daymark.setting_table import TABLE
 from ingest.metrics import Metrics
 from processor.metrics import REGISTRY as WORKER
-from tests import alerts, dashboard, flow_picture
+from tests import alerts, asyncapi, dashboard, flow_picture
 from tests.bench import speed
 
 ROOT = Path(__file__).parent.parent
@@ -78,6 +78,7 @@ DRAWN: dict[Path, Callable[[], str]] = {
     FLOW: flow_picture.drawn,
     alerts.FILE: alerts.drawn,
     dashboard.FILE: dashboard.drawn,
+    asyncapi.FILE: asyncapi.drawn,
 }
 
 if __name__ == "__main__":

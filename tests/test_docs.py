@@ -32,7 +32,7 @@ def test_every_table_is_shown_once() -> None:
 
 @pytest.mark.parametrize("file", DRAWN, ids=lambda file: str(file.name))
 def test_generated_files_are_as_drawn(file: Path) -> None:
-    """The picture, the alert rules and the dashboard; `make docs` writes them."""
+    """The picture, the alert rules, the dashboard and the description of the topics; `make docs` writes them."""
     assert file.read_text("utf-8") == DRAWN[file]()
 
 
