@@ -29,7 +29,7 @@ import uvloop
 from ingest.app import App
 from ingest.delivery import Delivery, Readiness
 from ingest.http.admin import Admin
-from ingest.http.connections import PATIENT, Patience
+from ingest.http.deadlines import PATIENT, Patience
 from ingest.http.listener import CannotListen, Listener, bind
 from ingest.metrics import Metrics
 from ingest.publisher import BadOptions, Publisher

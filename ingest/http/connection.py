@@ -1,9 +1,9 @@
-"""One connection: requests in, responses out in order, and deadlines for clients that hold it without using it.
+"""One connection: requests in, responses out in order.
 
-Owns order and deadlines; `framing` interprets the bytes. Of pipelined requests, one is started in each iteration of the
-loop, so that a pipeline gets no more time than separate connections would; none is started while responses pile up: the
-rest stays unread. Nothing here waits: `Connections.tick` finds what is late. Invariant: requests that arrived complete
-are answered, whatever follows them.
+Owns the order; `framing` interprets the bytes, `deadlines` times out clients that hold a connection without using it.
+Of pipelined requests, one is started in each iteration of the loop, so that a pipeline gets no more time than separate
+connections would; none is started while responses pile up: the rest stays unread. Nothing here waits:
+`Connections.tick` finds what is late. Invariant: requests that arrived complete are answered, whatever follows them.
 """
 
 import asyncio
@@ -13,19 +13,15 @@ from typing import Final
 from ingest.http import response
 from ingest.http.broken import Broken
 from ingest.http.connections import Connections
+from ingest.http.deadlines import Deadlines
 from ingest.http.exchange import Head
 from ingest.http.framing import Framing
 from ingest.http.response import Refusal, Response
 from ingest.http.turn import Turn
 
-REQUEST_SECONDS: Final = 4.0  # for a head to arrive; within as many a body must bring what the minimum rate asks for
-UNREAD_SECONDS: Final = 10.0  # within which a client must take what the same rate asks for, of answers sent to it
-LINGER_SECONDS, SILENCE_SECONDS = 30.0, 5.0  # of reading on behind the last answer: at most, and with nothing coming
-LINGER_BYTES: Final = 16 * 1024 * 1024  # as above
 MOST_TURNS: Final = 100  # requests in progress; further ones are not read
 COPIED_BYTES: Final = 16 * 1024  # a longer body is sent as it is, not copied behind its head
 
-_NEVER: Final = float("inf")
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -38,14 +34,11 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._turns: deque[Turn] = deque()  # requests begun and not yet answered; a body in pieces is the last one's
         self._began = self._loop.time()  # the latest of them
-        self._due, self._awaited = _NEVER, 0  # when the client must have sent more, and how many bytes of a body
-        self._unread_due, self._untaken = _NEVER, 0  # when it must have taken its answers, and how many bytes of them
-        self._written = 0  # bytes of answers
+        self._deadlines = Deadlines(connections.patience)
         self._is_reading, self._is_paused = True, False  # from the client, writing to it
         self._is_in_step = self._is_called = False  # `_read` is running, will be run by the loop
         self._ended = False  # no further request is begun
         self._followed = False  # the client may be sending what is not read
-        self._linger_left, self._linger_due = 0, _NEVER  # what is thrown away of that, once all is answered
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept a connection, if there is capacity. It must send something within the keep-alive time."""
@@ -66,7 +59,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read what came, up to the end of a request; of no bytes: what came before."""
         if self._ended:
-            self._leave_unread(data)
+            self._discard(len(data))
             return
         framing, turns = self._framing, self._turns
         if not (framing.in_head or framing.in_body):
@@ -105,7 +98,7 @@ class Connection(asyncio.Protocol):
 
     def begin(self, head: Head, last: bool, awaits_word: bool) -> Turn:  # noqa: FBT001  as the port says
         """Begin a request."""
-        self._awaited = 0
+        self._deadlines.begin_body()
         turn = Turn(self.flush, self._began, last or self._connections.leaving, awaits_word, head.method == b"HEAD")
         self._turns.append(turn)
         turn.begin(self._app, head)
@@ -122,15 +115,9 @@ class Connection(asyncio.Protocol):
 
     def check_deadlines(self, now: float) -> None:
         """Close connections and fail requests whose deadline has passed."""
-        unsent = self._transport.get_write_buffer_size()
-        if not unsent:
-            self._unread_due = _NEVER
-        elif self._unread_due == _NEVER or self._written - unsent >= self._untaken:
-            self._unread_due = now + UNREAD_SECONDS
-            self._untaken = self._written - unsent + int(UNREAD_SECONDS * self._connections.bytes_s)
-        elif now >= self._unread_due:
+        if self._deadlines.are_answers_stuck(now, self._transport.get_write_buffer_size()):
             self._transport.abort()
-        if now < self._due:
+        if not self._deadlines.is_past(now):
             return
         framing = self._framing
         if not self._ended and (framing.in_head or framing.in_body or framing.head_bytes):
@@ -141,13 +128,8 @@ class Connection(asyncio.Protocol):
     def idle_since(self) -> float | None:
         """Return when the last request began, on the loop's clock; None: one is being read or answered."""
         framing = self._framing
-        busy = self._ended or self._turns or self._is_amid() or framing.head_bytes
+        busy = self._ended or self._turns or framing.is_amid or framing.head_bytes
         return None if busy else self._began
-
-    def _is_amid(self) -> bool:
-        """Whether part of a request has arrived, or another one after it."""
-        framing = self._framing
-        return framing.in_head or framing.in_body or framing.more
 
     def shutdown(self) -> None:
         """Finish the requests in progress, then close."""
@@ -170,23 +152,15 @@ class Connection(asyncio.Protocol):
         if self._framing.more and self._may_begin():
             self.data_received(b"")
 
-    def _leave_unread(self, data: bytes) -> None:
-        """Leave what follows the last request unread until everything is answered; then discard it."""
-        if self._turns:
-            self._followed = True
-            self._set_reading(False)
-        else:
-            self._discard(len(data))
-
     def _may_begin(self) -> bool:
         return not self._is_paused and len(self._turns) < MOST_TURNS
 
     def _go_on(self) -> None:
-        """Decide whether anything is read next, and by when."""
+        """Decide whether anything is read next, and by when it must come."""
         if self._ended or self._is_in_step:
             return
-        framing, turns = self._framing, self._turns
-        is_reading = not self._is_paused and len(turns) < MOST_TURNS
+        framing, deadlines = self._framing, self._deadlines
+        is_reading = self._may_begin()
         if framing.more:
             if is_reading and not self._is_called:
                 self._is_called = True
@@ -194,28 +168,19 @@ class Connection(asyncio.Protocol):
             is_reading = False
         if is_reading is not self._is_reading:
             self._set_reading(is_reading)
-        if framing.in_body or framing.in_head or not is_reading:
-            self._await_rest()
-        elif turns:
-            self._due = _NEVER
-        elif framing.head_bytes:
-            self._due = min(self._due, self._loop.time() + REQUEST_SECONDS)
-        else:
-            self._due = self._began + self._connections.keep_alive_s
-
-    def _await_rest(self) -> None:
-        """Decide by when more of a request must come. What a body brought too much of is not held to its credit."""
-        if not self._is_reading:
-            self._due = _NEVER
-        elif self._framing.in_head:
-            self._due = self._began + REQUEST_SECONDS
-        else:
+        if is_reading and framing.in_body:
             turn = self._turns[-1]
-            if turn.received >= self._awaited or self._due == _NEVER:
-                self._due = self._loop.time() + REQUEST_SECONDS
-                self._awaited = turn.received + int(REQUEST_SECONDS * self._connections.bytes_s)
+            deadlines.await_body(self._loop.time(), turn.received)
             if turn.awaits_word and turn is self._turns[0]:
                 self._give_word(turn)
+        elif is_reading and framing.in_head:
+            deadlines.await_head(self._began)
+        elif self._turns or not is_reading:
+            deadlines.clear()
+        elif framing.head_bytes:
+            deadlines.await_first_line(self._loop.time())
+        else:
+            deadlines.await_request(self._began)
 
     def _set_reading(self, is_reading: bool) -> None:  # noqa: FBT001
         self._is_reading = is_reading
@@ -234,17 +199,15 @@ class Connection(asyncio.Protocol):
         if transport.is_closing():
             return
         self._app.answered(answer, self._loop.time() - turn.began, turn.received)
-        if shared.leaving and not (self._turns or self._is_amid()):
+        if shared.leaving and not (self._turns or self._framing.is_amid):
             turn.last = True  # it was begun before that was known
         head = answer.head + (shared.end_of_last_head if turn.last else shared.end_of_head)
         body = b"" if turn.without_body else answer.body
         if len(body) > COPIED_BYTES:
             transport.writelines((head, body))
-            self._written += len(head) + len(body)
         else:
-            data = head + body
-            transport.write(data)
-            self._written += len(data)
+            transport.write(head + body)
+        self._deadlines.sent += len(head) + len(body)
         if turn.last:
             self._finish()
 
@@ -263,7 +226,8 @@ class Connection(asyncio.Protocol):
 
     def _end_reading(self) -> None:
         """Begin no further request."""
-        self._ended, self._due = True, _NEVER
+        self._ended = True
+        self._deadlines.clear()
         self._followed = self._framing.stop()
 
     def _finish(self) -> None:
@@ -274,18 +238,19 @@ class Connection(asyncio.Protocol):
         if not self._followed or len(self._connections) > self._connections.most:
             self._close()
             return
-        self._linger_left, self._linger_due = LINGER_BYTES, self._loop.time() + LINGER_SECONDS
+        self._deadlines.await_end(self._loop.time())
         self._transport.write_eof()
         self._set_reading(True)
-        self._discard(0)
 
     def _discard(self, size: int) -> None:
-        """Discard what a client sends after its last response, within bounds."""
-        self._linger_left -= size
-        self._due = min(self._linger_due, self._loop.time() + SILENCE_SECONDS)
-        if self._linger_left < 0:
+        """Discard what a client sends after its last response, within bounds; until it is sent, leave it unread."""
+        if self._turns:
+            self._followed = True
+            self._set_reading(False)
+        elif not self._deadlines.discard(self._loop.time(), size):
             self._close()
 
     def _close(self) -> None:
-        self._ended, self._due = True, _NEVER
+        self._ended = True
+        self._deadlines.clear()
         self._transport.close()

@@ -6,32 +6,17 @@ Knows of a connection only that it can be looked at, asked to leave, and cut off
 import asyncio
 import heapq
 from email.utils import formatdate
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 import structlog
 
+from ingest.http.deadlines import PATIENT, Patience
 from ingest.http.exchange import Application
 from ingest.http.head_cache import HeadCache
 
 log = structlog.get_logger()
 
 _SPARE: Final = 16  # of so many connections that there may be, one is kept free: idle ones make room for new ones
-
-
-class Patience(NamedTuple):
-    """How long clients are waited for.
-
-    Attributes:
-        keep_alive_s: since the last request of a connection began, or since it was opened. Longer than load balancers
-            keep theirs (Google 600 s, Envoy 1 h): who closes first does not send into a closed connection.
-        bytes_s: how fast a body must come, and answers be taken, at least.
-    """
-
-    keep_alive_s: float = 3_660
-    bytes_s: float = 1_024
-
-
-PATIENT: Final = Patience()
 
 
 class Member(Protocol):
@@ -60,8 +45,7 @@ class Connections:
     """
 
     def __init__(self, app: Application, most: int, patience: Patience = PATIENT) -> None:
-        self.app, self.most = app, most
-        self.keep_alive_s, self.bytes_s = patience
+        self.app, self.most, self.patience = app, most, patience
         self.loop = asyncio.get_running_loop()
         self.heads = HeadCache()
         self.open: set[Member] = set()

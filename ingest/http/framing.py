@@ -106,6 +106,11 @@ class Framing:
         except Exception as error:  # noqa: BLE001  `why` logs what is no fault of the client's
             raise Broken(broken.why(error)) from None
 
+    @property
+    def is_amid(self) -> bool:
+        """Whether part of a request has arrived, or another one after it."""
+        return self.in_head or self.in_body or self.more
+
     def stop(self) -> bool:
         """Read no more; return whether something is left that was not read."""
         left = self._at < len(self._data)

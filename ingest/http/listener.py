@@ -12,7 +12,8 @@ from typing import Final
 import structlog
 
 from ingest.http.connection import Connection
-from ingest.http.connections import PATIENT, Connections, Patience
+from ingest.http.connections import Connections
+from ingest.http.deadlines import PATIENT, Patience
 from ingest.http.exchange import Application
 
 log = structlog.get_logger()

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from ingest import intake
-from ingest.http import connection
+from ingest.http import deadlines
 from ingest.http.listener import TICK_SECONDS
 from tests.ingest import wire
 from tests.ingest.conftest import Server
@@ -219,7 +219,7 @@ def test_delivery_that_is_late(server: Server) -> None:
 
 def test_times_keep_the_promise() -> None:
     """Body, head and delivery have their ends before the five seconds that are promised."""
-    assert max(intake.ANSWER_SECONDS, connection.REQUEST_SECONDS + TICK_SECONDS) < 5
+    assert max(intake.ANSWER_SECONDS, deadlines.REQUEST_SECONDS + TICK_SECONDS) < 5
 
 
 def test_health(server: Server) -> None:

@@ -15,16 +15,16 @@ import uvloop
 
 from ingest import answers, openapi
 from ingest.app import App
-from ingest.http.connection import (
+from ingest.http.connection import MOST_TURNS, Connection
+from ingest.http.connections import Connections
+from ingest.http.deadlines import (
     LINGER_BYTES,
     LINGER_SECONDS,
-    MOST_TURNS,
     REQUEST_SECONDS,
     SILENCE_SECONDS,
     UNREAD_SECONDS,
-    Connection,
+    Patience,
 )
-from ingest.http.connections import Connections, Patience
 from ingest.http.exchange import Head, Receiver, Reply
 from ingest.http.response import Response
 from ingest.metrics import Metrics
@@ -312,7 +312,7 @@ def test_a_client_that_takes_nothing_is_cut_off() -> None:
         for connection, transport in ((silent, never), (slow, some)):
             connection.data_received(WHOLE * 1)
             transport.unsent = 60_000
-            connection._written = 60_000
+            connection._deadlines.sent = 60_000
         for _ in range(5):
             on.wait(UNREAD_SECONDS - 1)
             some.unsent -= int(RATE * UNREAD_SECONDS)
