@@ -30,11 +30,12 @@ _ANSWER_S, _REACHED_S = 60.0, 10.0
 
 @dataclass
 class Ground:
-    """Where everything is. `pids` are those of broker and store, where they run here."""
+    """Where everything is. `pids` are those of broker and store, `logs` the broker's folder, where they run here."""
 
     kafka: str
     redis: str
     pids: Mapping[str, int]
+    logs: Path | None = None
     prefix: str = field(default_factory=lambda: f"bench-{secrets.token_hex(3)}.")
 
     def road(self, name: str, partitions: int, more: Sequence[str] = ()) -> Road:
@@ -117,4 +118,5 @@ def _embedded(stack: ExitStack, settings: Mapping[str, str]) -> Ground:
     pids = {name: processes.noted(file) for name, file in pid_files.items()}
     # Its coordinators are loaded when this returns: nobody waits for them, or complains, later.
     Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": "first", "log_level": 0}).init_transactions(60)
-    return Ground(kafka.bootstrap, valkey.url, {name: pid for name, pid in pids.items() if pid is not None})
+    found = {name: pid for name, pid in pids.items() if pid is not None}
+    return Ground(kafka.bootstrap, valkey.url, found, at / "kafka" / "node-1" / "data")

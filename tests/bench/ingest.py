@@ -40,8 +40,8 @@ _DISTINCT: Final = 20_000
 _NOW_MS: Final = 1_800_000_000_000
 _SECONDS: Final = 3.0  # of a run, at most
 _OK: Final = b"HTTP/1.1 200 OK\r\n"
-_ACCEPTED: Final = (_OK, b'{"success":true}')
-_TAKEN: Final = (_OK, b'{"success":true,"accepted":%d,"rejected":[]}' % BATCH)
+ACCEPTED: Final = (_OK, b'{"success":true}')
+TAKEN: Final = (_OK, b'{"success":true,"accepted":%d,"rejected":[]}' % BATCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def run(options: Options) -> list[Row]:
     """Measure each case, run by run in turn; what is broken is left out here, refusals have cases of their own."""
     own = [event.body for event in events(Plan(_DISTINCT, FIRST_DAY, now_ms=_NOW_MS))]
     bodies = [event.body for event in calls(options.mix(_DISTINCT)._replace(broken=0))]
-    singles, batches = _singles(bodies), _batches(bodies)
+    one_each, together = singles(bodies), batches(bodies)
     found: dict[tuple[str, str], list[Run]] = {}
     go, seconds = environment.compiled(options), min(_SECONDS, options.seconds)
     with ground.opened() as here, ExitStack() as stack:
@@ -130,20 +130,20 @@ def run(options: Options) -> list[Row]:
                 found.setdefault((server, case), []).append(one)
             return one.per_second
 
-        spent = _request(b"[%s]" % b",".join(bodies[:BATCH]), LIMITED)  # on credit, for a day
+        spent = request(b"[%s]" % b",".join(bodies[:BATCH]), LIMITED)  # on credit, for a day
         for server in ours:
-            rig.run(server, Load([spent], *_TAKEN, 1, 0), BATCH)
+            rig.run(server, Load([spent], *TAKEN, 1, 0), BATCH)
         for _ in range(2):
             for server in (CONSTANT, GO, *ours):
-                measure("", Load(singles, *_ACCEPTED, 256, seconds / 2), 1, server)
+                measure("", Load(one_each, *ACCEPTED, 256, seconds / 2), 1, server)
         found.clear()
         for _ in range(options.runs):
-            load = Load(singles, *_ACCEPTED, 256, seconds)
+            load = Load(one_each, *ACCEPTED, 256, seconds)
             rate = measure("one event, 256 connections", load, 1, CONSTANT, GO, *ours)
-            half = Load(singles, *_ACCEPTED, 256, seconds, rate / 2)
+            half = Load(one_each, *ACCEPTED, 256, seconds, rate / 2)
             measure("one event, half of that rate", half, 1, *ours)
-            measure("one event of our own load", replace(load, requests=_singles(own)), 1, *ours)
-            measure(f"batches of {BATCH}, an event", Load(batches, *_TAKEN, 32, seconds), BATCH, GO, *ours)
+            measure("one event of our own load", replace(load, requests=singles(own)), 1, *ours)
+            measure(f"batches of {BATCH}, an event", Load(together, *TAKEN, 32, seconds), BATCH, GO, *ours)
             for name, refused in _refusals(own, seconds / 4).items():
                 measure(name, refused, 0, INGEST)
     return list(_rows(found))
@@ -167,14 +167,14 @@ def _rows(found: Mapping[tuple[str, str], Sequence[Run]]) -> Iterator[Row]:
 def _refusals(bodies: Sequence[bytes], seconds: float) -> dict[str, Load]:
     some = bodies[:1000]
     cases = {
-        "400, not JSON": ([_request(body[:-9]) for body in some], answers.REASONS[Reason.MALFORMED_JSON]),
+        "400, not JSON": ([request(body[:-9]) for body in some], answers.REASONS[Reason.MALFORMED_JSON]),
         "400, no time": (
-            [_request(body.replace(b'"timestamp":"2', b'"timestamp":"x')) for body in some],
+            [request(body.replace(b'"timestamp":"2', b'"timestamp":"x')) for body in some],
             answers.REASONS[Reason.INVALID_TIMESTAMP],
         ),
-        "401": ([_request(body, "nobody") for body in some], answers.UNKNOWN_KEY),
-        "413": ([_request(b" " * (EVENT_LIMIT_BYTES + 1))], answers.REASONS[Reason.TOO_LARGE]),
-        "429": ([_request(body, LIMITED) for body in some], answers.RATE_LIMITED),
+        "401": ([request(body, "nobody") for body in some], answers.UNKNOWN_KEY),
+        "413": ([request(b" " * (EVENT_LIMIT_BYTES + 1))], answers.REASONS[Reason.TOO_LARGE]),
+        "429": ([request(body, LIMITED) for body in some], answers.RATE_LIMITED),
     }
     return {
         name: Load(requests, b"HTTP/1.1 %d " % refusal.status, answers.refused(refusal).body, 64, seconds)
@@ -182,16 +182,19 @@ def _refusals(bodies: Sequence[bytes], seconds: float) -> dict[str, Load]:
     }
 
 
-def _singles(bodies: Sequence[bytes]) -> list[bytes]:
-    return [_request(body) for body in bodies]
+def singles(bodies: Sequence[bytes], key: str = KEY) -> list[bytes]:
+    """Return a request for each event."""
+    return [request(body, key) for body in bodies]
 
 
-def _batches(bodies: Sequence[bytes]) -> list[bytes]:
+def batches(bodies: Sequence[bytes], key: str = KEY) -> list[bytes]:
+    """Return requests of `BATCH` events each."""
     groups = [bodies[at : at + BATCH] for at in range(0, len(bodies), BATCH)]
-    return [_request(b'{"batch":[%s]}' % b",".join(group), path=b"/v1/batch") for group in groups]
+    return [request(b'{"batch":[%s]}' % b",".join(group), key, b"/v1/batch") for group in groups]
 
 
-def _request(body: bytes, key: str = KEY, path: bytes = b"/v1/identify") -> bytes:
+def request(body: bytes, key: str = KEY, path: bytes = b"/v1/identify") -> bytes:
+    """Return a whole request, head and body."""
     head = (
         b"POST %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: analytics-node/2\r\nAccept: */*\r\n"
         b"Content-Type: application/json\r\nAuthorization: Basic %s\r\nContent-Length: %d\r\n\r\n"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tests.bench.mixed import Mix
 
-PARTS = ("processor", "ingest", "latency", "scaling", "growth", "start", "isolation", "store", "connections")
+PARTS = ("processor", "ingest", "latency", "scaling", "growth", "start", "isolation", "store", "connections", "disk")
 MIXED = ("processor", "ingest", "latency", "scaling")  # parts that take the mixed load
 
 
