@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "claims": "Count the store's claims, and restore those that it lost.",
     "forget": "Erase a contact's interactions and properties.",
     "doctor": "Check settings, Kafka, the group and the store; say what to do.",
+    "size": "Estimate partitions, workers, disk and memory for a load.",
     "completion": "Print the completion script of bash, zsh or fish.",
 }
 

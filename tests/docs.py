@@ -4,17 +4,20 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
 from daymark.auditing.watch import Figures
 from daymark.cli import COMMANDS
+from daymark.commands import size
 from daymark.environment import PREFIX
 from daymark.setting_table import TABLE
+from daymark.sizing import measured
 from ingest.metrics import Metrics
 from processor.metrics import REGISTRY as WORKER
 from tests import alerts, asyncapi, dashboard, flow_picture
-from tests.bench import speed
+from tests.bench import sized, speed
 
 ROOT = Path(__file__).parent.parent
 FLOW = ROOT / "docs" / "flow.svg"
@@ -59,6 +62,13 @@ def shown_name(family: Metric) -> str:
     return family.name + "_total" * (family.type == "counter")
 
 
+def _size() -> str:
+    words = ["--contacts", "50M", "--syncs-per-day", "8", "--peak", "200k/s"]
+    said = CliRunner().invoke(size.command, words).output
+    lines = "\n".join(line.rstrip() for line in said.splitlines())
+    return f"```\n$ daymark size {' '.join(words)}\n{lines}\n```\n"
+
+
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
@@ -70,6 +80,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "metrics": lambda: _metrics(Metrics().registry, WORKER),
     "audit metrics": lambda: _metrics(Figures().registry),
     "alerts": lambda: _table(("alert", "fires on", "what it means", "what to do"), alerts.rows()),
+    "size": _size,
     **speed.tables(_table),
 }
 
@@ -79,10 +90,11 @@ DRAWN: dict[Path, Callable[[], str]] = {
     alerts.FILE: alerts.drawn,
     dashboard.FILE: dashboard.drawn,
     asyncapi.FILE: asyncapi.drawn,
+    measured.FILE: sized.drawn,
 }
 
 if __name__ == "__main__":
+    for file, drawn in DRAWN.items():  # first: `daymark size` reads one of them
+        file.write_text(drawn(), "utf-8")
     for page in PAGES:
         page.write_text(written(page.read_text("utf-8")), "utf-8")
-    for file, drawn in DRAWN.items():
-        file.write_text(drawn(), "utf-8")

@@ -1,0 +1,1 @@
+"""How large an installation must be for a load, from what was measured: `daymark size` (contract, section 8)."""
