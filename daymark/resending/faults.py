@@ -13,7 +13,7 @@ from schemas.lookup import Path, squash
 from schemas.rejections import Reason
 from schemas.workspace import Workspace
 
-_MARK, _PLAIN = "> ", "  "
+MARK, _PLAIN = "> ", "  "  # before each line
 _AROUND: Final = 60  # characters shown before a fault
 
 _PLACES: Final[dict[str, tuple[str, tuple[Path, ...]]]] = {
@@ -73,7 +73,7 @@ def _by_place(event: dict[str, Any], reason: str, workspace: Workspace, size: in
         note = f"see {', '.join(marked)}"
     else:
         note = f"nothing at {looked}" if looked else f"{size:,} bytes; the fault is not at one place in the event"
-    return Marked(tuple((_MARK if is_marked else _PLAIN) + line for _, line, is_marked in lines), note, marked)
+    return Marked(tuple((MARK if is_marked else _PLAIN) + line for _, line, is_marked in lines), note, marked)
 
 
 def _lines(value: Any, path: Path = (), name: str = "", end: str = "") -> Iterator[tuple[Path, str]]:
@@ -93,7 +93,7 @@ def _lines(value: Any, path: Path = (), name: str = "", end: str = "") -> Iterat
 def _pointed(text: str, at: int, note: str) -> Marked:
     """Return a text cut to one line, and a mark under the character at fault."""
     shown = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text[: at + _AROUND])
-    return Marked((_PLAIN + shown, _MARK + " " * at + "^"), note)
+    return Marked((_PLAIN + shown, MARK + " " * at + "^"), note)
 
 
 def _refuse(constant: str) -> None:
