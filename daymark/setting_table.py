@@ -162,6 +162,12 @@ class Settings:
     batch_records: int = _setting(
         "BATCH_RECORDS", setting_types.number(1, 100_000), "10000", "maximum records per transaction"
     )
+    backfill_lane: bool = _setting(
+        "BACKFILL_LANE",
+        setting_types.switch,
+        "off",
+        "on: workers also read segment.backfill, whose events wait for live ones; `daymark topics` creates it",
+    )
     claim_key: bytes | None = _setting(
         "CLAIM_KEY",
         setting_types.secret,

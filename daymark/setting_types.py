@@ -124,6 +124,13 @@ def number(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
+def switch(text: str) -> bool:
+    """On or off."""
+    if text not in {"on", "off"}:
+        raise ValueError(f"{text!r} is neither on nor off")
+    return text == "on"
+
+
 def one_of(*words: str) -> Callable[[str], str]:
     """Return what reads one of some words."""
 

@@ -18,6 +18,7 @@ from processor.breaker import Breaker
 from processor.claims import Claims, Lifetimes
 from processor.errors import ClaimsAway, ClaimsFull, Fatal
 from processor.health import STATE
+from processor.lane import Lane
 from processor.outputs import Codecs
 from processor.ports import Session
 from processor.sink import Sink
@@ -110,10 +111,14 @@ def _session(settings: Settings, claims: Claims, is_told: Callable[[], bool]) ->
     would keep a restarted worker's partitions standing still for longer.
     """
     config, events = kafka.client_config(settings), settings.topics.events
-    topics = TopicAdmin(config, settings.topics, is_told, limits.read)
+    topics = TopicAdmin(config, settings.topics, is_told, limits.read, has_lane=settings.backfill_lane)
     budget_s = timeouts.budget_ms(settings.transaction_timeout_ms) / 1000
-    sink = Sink(kafka.producer_config(settings), events, budget_s, note=claims.note, limit=topics.batch_bytes)
-    source = Source(kafka.consumer_config(settings), events, settings.batch_records, topics.mark)
+    backfill, member = settings.topics.backfill, kafka.consumer_config(settings)
+    sink = Sink(
+        kafka.producer_config(settings), events, budget_s, note=claims.note, limit=topics.batch_bytes, backfill=backfill
+    )
+    lane = Lane(member, backfill, topics.backfill_mark) if settings.backfill_lane else None
+    source = Source(member, events, settings.batch_records, topics.mark, lane=lane)
     reader = None if claims.met else witness.Reader(config, settings.group)
     try:
         topics.check()  # before the group is joined: a worker that is refused causes no rebalance

@@ -13,6 +13,7 @@ import structlog
 
 from processor import metrics
 from processor.errors import SessionLost
+from schemas import lanes
 
 _AGAIN_S: Final = 5.0  # between two looks at a partition without records
 
@@ -84,7 +85,9 @@ class Gaps:
         """
         high = self._offsets.watermarks(partition, cached=True)[1]
         if 0 <= high < expected:
-            raise SessionLost(f"partition {partition} was read to {expected}, but its log now ends at {high}")
+            raise SessionLost(
+                f"partition {lanes.name(partition)} was read to {expected}, but its log now ends at {high}"
+            )
 
     def _compare(self, partition: int, committed: int, first: int | None) -> None:
         low, high = self._offsets.watermarks(partition, cached=True)
@@ -102,10 +105,10 @@ class Gaps:
 
 
 def _say_skipped(partition: int, expected: int, begins: int) -> None:
-    metrics.SKIPPED.labels(partition).inc(begins - expected)
+    metrics.SKIPPED.labels(lanes.name(partition)).inc(begins - expected)
     log.error(
         "events.skipped",
-        partition=partition,
+        partition=lanes.name(partition),
         events=begins - expected,
         next_offset=expected,
         log_begins=begins,
@@ -115,10 +118,10 @@ def _say_skipped(partition: int, expected: int, begins: int) -> None:
 
 
 def _say_beyond(partition: int, committed: int, high: int) -> None:
-    metrics.BEYOND_END.labels(partition).inc()
+    metrics.BEYOND_END.labels(lanes.name(partition)).inc()
     log.error(
         "offset.beyond_end",
-        partition=partition,
+        partition=lanes.name(partition),
         committed=committed,
         log_ends=high,
         advice="the topic was truncated or recreated, or another topic's offsets were restored; "

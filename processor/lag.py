@@ -17,6 +17,7 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from prometheus_client.registry import Collector
 
 from processor.records import Record
+from schemas import lanes
 
 _FRESH_S: Final = 3.0  # fetches are continuous, and statistics arrive once a second
 
@@ -46,8 +47,14 @@ class _Partition(msgspec.Struct):
 class Lag(Collector):
     """The lag of the assigned partitions. Written by the worker's thread, read by the metrics thread."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] = time.time, lane: str = "") -> None:
+        """Begin without partitions.
+
+        Args:
+            clock: epoch seconds.
+            lane: the metrics' names begin with it; empty: those of live events, an alert on which must not mean others.
+        """
+        self._clock, self._lane = clock, lane
         self._partitions: dict[int, _Partition] = {}
 
     def came(self, partitions: Iterable[int]) -> None:
@@ -92,15 +99,15 @@ class Lag(Collector):
 
     def describe(self) -> Iterator[Metric]:
         """Return the metrics' names and meanings."""
-        yield _records()
-        yield _seconds()
+        yield _records(self._lane)
+        yield _seconds(self._lane)
 
     def collect(self) -> Iterator[Metric]:
         """Return the figures of this moment."""
-        now, records, seconds = self._clock(), _records(), _seconds()
+        now, records, seconds = self._clock(), _records(self._lane), _seconds(self._lane)
         for partition, of in sorted(self._partitions.items()):
-            records.add_metric([str(partition)], of.records())
-            seconds.add_metric([str(partition)], of.seconds(now))
+            records.add_metric([str(lanes.own(partition))], of.records())
+            seconds.add_metric([str(lanes.own(partition))], of.seconds(now))
         yield records
         yield seconds
 
@@ -140,7 +147,11 @@ _LATENCY: Final = (
 )
 
 
-def _records() -> GaugeMetricFamily:
+def _records(lane: str) -> GaugeMetricFamily:
+    if lane:
+        return GaugeMetricFamily(
+            f"daymark_{lane}_lag_records", "Lag of segment.backfill in records, by partition", labels=["partition"]
+        )
     return GaugeMetricFamily(
         "daymark_lag_records",
         "Lag in records: the partition's last known end minus its committed offset",
@@ -148,7 +159,13 @@ def _records() -> GaugeMetricFamily:
     )
 
 
-def _seconds() -> GaugeMetricFamily:
+def _seconds(lane: str) -> GaugeMetricFamily:
+    if lane:
+        return GaugeMetricFamily(
+            f"daymark_{lane}_lag_seconds",
+            "Lag of segment.backfill in seconds: age of the oldest uncommitted event",
+            labels=["partition"],
+        )
     return GaugeMetricFamily(
         "daymark_event_lag_seconds",
         "Lag in seconds: age of the partition's oldest uncommitted event; grows while nothing moves: alert",

@@ -17,15 +17,20 @@ _errors, _partitions, _offsets, _keys, _values, _timestamps = (
 _instant_of = itemgetter(1)
 
 
-def as_they_come(messages: Sequence[Any], ours: set[int], following: Mapping[int, int]) -> list[Record] | None:
+def as_they_come(
+    messages: Sequence[Any], ours: set[int], following: Mapping[int, int], base: int = 0
+) -> list[Record] | None:
     """Return the records of messages where there is nothing to drop, to miss or to meet; None: there is something.
 
     Args:
         messages: confluent_kafka.Messages.
         ours: partitions that records may be of.
         following: the offset that must come next in a partition, where that is known.
+        base: added to the number of each message's partition (`schemas.lanes`).
     """
     partitions, offsets = list(map(_partitions, messages)), list(map(_offsets, messages))
+    if base:
+        partitions = [base + partition for partition in partitions]
     if not ours.issuperset(partitions) or not {type(None)}.issuperset(map(type, map(_errors, messages))):
         return None
     upto, start = dict(following), 0

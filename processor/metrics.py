@@ -56,6 +56,8 @@ STEP_SECONDS: Final = Histogram(
 )
 LAG: Final = Lag()
 REGISTRY.register(LAG)
+BACKFILL_LAG: Final = Lag(lane="backfill")
+REGISTRY.register(BACKFILL_LAG)
 LATENCIES: Final = Latencies()
 REGISTRY.register(LATENCIES)
 PARTITIONS: Final = Gauge("daymark_partitions", "Partitions assigned to this worker")

@@ -9,40 +9,43 @@ from typing import Any, Final
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
 from processor.errors import SessionLost
+from schemas import lanes
 
 _CALL_S: Final = 10.0
 _MOMENT_S: Final = 0.5
 
 
 class Offsets:
-    """The offsets of one topic, as one consumer sees them."""
+    """The offsets of one topic, as one consumer sees them. Its partitions have their numbers of `schemas.lanes`."""
 
-    def __init__(self, consumer: Consumer, topic: str) -> None:
-        self._consumer, self._topic = consumer, topic
+    def __init__(self, consumer: Consumer, topic: str, base: int = 0) -> None:
+        self._consumer, self._topic, self._base = consumer, topic, base
 
-    def committed(self, partitions: Iterable[int]) -> dict[int, int]:
-        """Return the group's committed offsets; OFFSET_BEGINNING where there is none.
+    def committed(self, partitions: Iterable[int], wait_s: float = _CALL_S) -> dict[int, int]:
+        """Return the group's committed offsets, once no transaction changes them; OFFSET_BEGINNING where there is none.
 
         Raises:
             SessionLost: the broker does not answer.
         """
-        asked = [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
+        asked = [TopicPartition(self._topic, lanes.own(partition)) for partition in sorted(partitions)]
         try:
-            found = self._consumer.committed(asked, _CALL_S)
+            found = self._consumer.committed(asked, wait_s)
         except KafkaException as error:
             raise SessionLost(f"the committed offsets cannot be read: {error.args[0].str()}") from error
         if faults := [there.error.str() for there in found if there.error]:
             raise SessionLost(f"the committed offsets cannot be read: {faults[0]}")
-        return {there.partition: there.offset if there.offset >= 0 else OFFSET_BEGINNING for there in found}
+        return {
+            self._base + there.partition: there.offset if there.offset >= 0 else OFFSET_BEGINNING for there in found
+        }
 
     def ends(self, partitions: Iterable[int]) -> dict[int, int]:
         """Return the offset after the last record of each partition; of those that are known within a moment."""
-        asked = [TopicPartition(self._topic, partition, OFFSET_END) for partition in sorted(partitions)]
+        asked = [TopicPartition(self._topic, lanes.own(partition), OFFSET_END) for partition in sorted(partitions)]
         try:
             found = self._consumer.offsets_for_times(asked, _MOMENT_S)
         except KafkaException:
             return {}
-        return {there.partition: there.offset for there in found if not there.error and there.offset >= 0}
+        return {self._base + there.partition: there.offset for there in found if not there.error and there.offset >= 0}
 
     def watermarks(self, partition: int, *, cached: bool) -> tuple[int, int]:
         """Return a partition's first offset and the one after its last; cached: of the last fetch, negative before it.
@@ -51,11 +54,13 @@ class Offsets:
             SessionLost: the broker does not answer.
         """
         try:
-            place = TopicPartition(self._topic, partition)
+            place = TopicPartition(self._topic, lanes.own(partition))
             found: Any = self._consumer.get_watermark_offsets(place, _CALL_S, cached=cached)  # None: no answer in time
         except KafkaException as error:
-            raise SessionLost(f"the ends of partition {partition} cannot be read: {error.args[0].str()}") from error
+            raise SessionLost(
+                f"the ends of partition {lanes.name(partition)} cannot be read: {error.args[0].str()}"
+            ) from error
         if found is None and not cached:
-            raise SessionLost(f"the ends of partition {partition} cannot be read in time")
+            raise SessionLost(f"the ends of partition {lanes.name(partition)} cannot be read in time")
         low, high = found or (OFFSET_INVALID, OFFSET_INVALID)
         return low, high

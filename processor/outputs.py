@@ -5,7 +5,7 @@ from typing import NamedTuple
 from processor.decide import Candidate, ContactDay
 from processor.records import Output, Record
 from processor.traits import Update
-from schemas import segment
+from schemas import lanes, segment
 from schemas.avro import Codec
 from schemas.interaction import interaction_id
 from schemas.rejections import Rejection
@@ -50,7 +50,7 @@ def interaction(
         record.partition,
         record.offset,
     )
-    return Output(topic, key.encode(), value, record.partition, record.trace)
+    return Output(topic, key.encode(), value, lanes.own(record.partition), record.trace)
 
 
 def trait(update: Update, topic: str, codec: Codec) -> Output:
@@ -69,7 +69,7 @@ def trait(update: Update, topic: str, codec: Codec) -> Output:
         record.partition,
         record.offset,
     )
-    return Output(topic, of.key(), value, record.partition, record.trace)
+    return Output(topic, of.key(), value, lanes.own(record.partition), record.trace)
 
 
 def rejected(record: Record, rejection: Rejection, topic: str, codec: Codec, room_bytes: int = ROOM_BYTES) -> Output:

@@ -12,7 +12,7 @@ from processor.decide import Candidate, ContactDay, collapse, winners
 from processor.outputs import Codecs
 from processor.ports import ClaimsPort
 from processor.recent_winners import RecentWinners
-from processor.records import Batch, Output, Record, owner
+from processor.records import Batch, Output, Record
 from processor.traits import Property, Update, Updates, fresh, newest
 from schemas import segment
 from schemas.identify import Identify
@@ -76,11 +76,8 @@ class Planner:
             Fatal: it refuses us, or nearly everything would be rejected.
         """
         workspaces = self._workspaces()
-        self._winners.keep_for((batch.assignment, batch.incarnation))
-
-        def owner_of(record: Record) -> bytes:
-            return owner(batch.incarnation, record)
-
+        self._winners.keep_for((batch.assignment, batch.incarnation, batch.backfill_mark))
+        owner_of = batch.owner
         with metrics.STEP_SECONDS.labels("read").time():
             read = _read(batch, workspaces, self._winners, owner_of)  # 2
         self._breaker.check(len(batch.records), len(read.rejections))

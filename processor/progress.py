@@ -9,6 +9,7 @@ import structlog
 
 from processor import metrics, statistics
 from processor.health import STATE
+from processor.lag import Lag
 from processor.offsets import Offsets
 from processor.records import Batch, Record, firsts
 
@@ -18,27 +19,34 @@ log = structlog.get_logger()
 
 
 class Progress:
-    """The progress of one source."""
+    """The progress in one topic: of the group's member, unless partitions have numbers of their own."""
 
-    def __init__(self, topic: str) -> None:
-        self._topic = topic
+    def __init__(self, topic: str, lag: Lag = metrics.LAG, base: int = 0) -> None:
+        """Begin without a partition.
+
+        Args:
+            topic: that is read.
+            lag: is told how far.
+            base: added to the number of each partition (`schemas.lanes`); 0: of segment.events.
+        """
+        self._topic, self._lag, self._base = topic, lag, base
         self._is_paused, self._ends_at = False, 0.0
 
     def came(self, partitions: Iterable[int]) -> None:
         """Start tracking newly assigned partitions."""
-        metrics.LAG.came(partitions)
+        self._lag.came(partitions)
 
     def went(self, partitions: Iterable[int]) -> None:
         """Remove revoked partitions."""
-        metrics.LAG.went(partitions)
+        self._lag.went(partitions)
 
     def handed_out(self, records: Sequence[Record]) -> None:
         """Note the records of a batch."""
-        metrics.LAG.handed_out(firsts(records))
+        self._lag.handed_out(firsts(records))
 
     def committed(self, batch: Batch) -> None:
         """Note that a batch is committed."""
-        metrics.LAG.committed(batch.lasts())
+        self._lag.committed(batch.lasts())
 
     def paused(self, offsets: Offsets, assigned: Iterable[int]) -> None:
         """Query the log ends now and then: a paused source fetches nothing that would say so."""
@@ -47,7 +55,7 @@ class Progress:
         if now - self._ends_at >= _ENDS_EVERY_S:
             self._ends_at = now
             for partition, end in offsets.ends(assigned).items():
-                metrics.LAG.ends_at(partition, end)
+                self._lag.ends_at(partition, end)
 
     def resumed(self) -> None:
         """Note that records are fetched again."""
@@ -60,13 +68,15 @@ class Progress:
         except msgspec.MsgspecError as error:
             log.warning("statistics.unreadable", error=str(error))
             return
-        STATE.is_settled = pulse.is_settled
+        if not self._base:
+            STATE.is_settled = pulse.is_settled
         for partition, end, drained_at in pulse.positions:
-            metrics.LAG.ends_at(partition, end)
+            self._lag.ends_at(self._base + partition, end)
             if drained_at is not None and not self._is_paused:
-                metrics.LAG.drained(partition, end, drained_at)
+                self._lag.drained(self._base + partition, end, drained_at)
 
     def closed(self) -> None:
         """Forget everything: the session is over."""
-        metrics.LAG.clear()
-        STATE.left_group()
+        self._lag.clear()
+        if not self._base:
+            STATE.left_group()

@@ -5,12 +5,14 @@ from typing import Any
 
 import msgspec
 
+from schemas import lanes
 from schemas.rejections import Rejection
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
     """A raw record. `received_at_ms` is ingest's header, None without one; `appended_ms` is the record's own time.
 
+    `partition` is a number of `schemas.lanes`: it tells segment.backfill from segment.events.
     `refusal` says why the record cannot be read at all, whatever its value: it is rejected for that. `trace` is the
     traceparent of its request, which what it becomes carries, too.
     """
@@ -40,14 +42,31 @@ class Batch(msgspec.Struct, frozen=True):
     """Records as one `consume` gave them, in the order of each partition.
 
     `membership` is the group metadata taken with them, under which their offsets are committed: were it taken at commit
-    time, a worker that was cut off could commit what its successor commits, too. `incarnation` marks the topic,
-    `assignment` counts the changes of this member's partitions.
+    time, a worker that was cut off could commit what its successor commits, too. `incarnation` marks segment.events and
+    `backfill_mark` segment.backfill; `assignment` counts the changes of this member's partitions. The last `backfilled`
+    records are of segment.backfill.
     """
 
     records: Sequence[Record]
     membership: Any
     incarnation: bytes
     assignment: int = 0
+    backfill_mark: bytes = b""
+    backfilled: int = 0
+
+    @property
+    def live(self) -> Sequence[Record]:
+        """The records of segment.events."""
+        return self.records[: len(self.records) - self.backfilled] if self.backfilled else self.records
+
+    @property
+    def partitions(self) -> set[int]:
+        """The partitions of segment.events that must be assigned to whoever commits it."""
+        return {lanes.own(partition) for partition in self.first_offsets()}
+
+    def owner(self, record: Record) -> bytes:
+        """Return the owner mark of one of its records."""
+        return owner(self.backfill_mark if lanes.is_backfill(record.partition) else self.incarnation, record)
 
     def first_offsets(self) -> dict[int, int]:
         """Return where each partition's part of the batch begins."""

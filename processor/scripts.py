@@ -13,6 +13,8 @@ local function is_stale(now, before)
   local a_ms, a_topic, a_place, a_low = struct.unpack('>lI4I4I4', now)
   local b_ms, b_topic, b_place, b_low = struct.unpack('>lI4I4I4', before)
   if a_ms ~= b_ms then return a_ms < b_ms end
+  local a_backfill, b_backfill = a_place >= 0x80000000, b_place >= 0x80000000
+  if a_backfill ~= b_backfill then return a_backfill end
   if a_topic ~= b_topic then return false end
   return a_place < b_place or (a_place == b_place and a_low < b_low)
 end

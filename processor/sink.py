@@ -17,6 +17,7 @@ from processor.connections import Connections
 from processor.errors import Aborted, Fatal, Fault, KafkaAway, SessionLost, classify, describe
 from processor.records import Batch, Output
 from processor.troubles import Troubles
+from schemas import lanes
 from schemas.headers import TRACEPARENT, Headers
 from schemas.topics import BATCH_BYTES, LEAST_BATCH_BYTES, MESSAGE_LIMIT, PARTITIONER
 
@@ -55,6 +56,7 @@ class Sink:
         *,
         note: Callable[[], str] = str,
         limit: Callable[[], int | None] = lambda: None,
+        backfill: str = "",
     ) -> None:
         """Create a producer, which connects in the background; `poll` initialises it.
 
@@ -67,9 +69,10 @@ class Sink:
             clock: seconds, monotonic.
             note: returns what is committed with the offsets, as their metadata.
             limit: returns the `batch.size` that the topics currently allow; None: unknown.
+            backfill: the raw events of a backfill, whose offsets are committed, too, where a batch has some.
         """
         self._note = note
-        self._topic, self._budget_s = topic, budget_s
+        self._events, self._backfill, self._budget_s = topic, backfill, budget_s
         self._troubles = Troubles("producer")
         self._make, self._clock = producer, clock
         self._outputs: Sequence[Output] = ()  # of the transaction at hand
@@ -109,8 +112,8 @@ class Sink:
             self._renew()
         if not self._ready:
             self._make_ready(_ONCE_S)
-        topic, note = self._topic, self._note()
-        offsets = [TopicPartition(topic, partition, offset, note) for partition, offset in batch.next_offsets().items()]
+        note = self._note()
+        offsets = [self._place(partition, offset, note) for partition, offset in batch.next_offsets().items()]
         self._deadline = self._clock() + self._budget_s
         try:
             self._try(lambda _: self._producer.begin_transaction())
@@ -141,6 +144,10 @@ class Sink:
             self._producer.flush(_ONCE_S)
         except KafkaException as error:
             log.warning("producer.closed_badly", error=error.args[0].str())
+
+    def _place(self, partition: int, offset: int, note: str) -> TopicPartition:
+        topic = self._backfill if lanes.is_backfill(partition) else self._events
+        return TopicPartition(topic, lanes.own(partition), offset, note)
 
     def _serve(self) -> None:
         try:

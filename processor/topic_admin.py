@@ -28,6 +28,7 @@ class TopicAdmin:
         topics: that are asked about.
         is_told: whether the worker is to leave: no answer is waited for then.
         read_limits: returns the `max.message.bytes` of each of some topics that says it.
+        has_lane: whether segment.backfill is read, too.
     """
 
     def __init__(
@@ -36,7 +37,10 @@ class TopicAdmin:
         topics: Topics,
         is_told: Callable[[], bool],
         read_limits: Callable[[AdminClient, Sequence[str]], Mapping[str, int]],
+        *,
+        has_lane: bool = False,
     ) -> None:
+        self._has_lane = has_lane
         self._topics, self._is_told, self._troubles = topics, is_told, Troubles("admin")
         self._read_limits = read_limits
         self._refusal: KafkaError | None = None  # that the last question met; a client only says that it timed out
@@ -51,7 +55,8 @@ class TopicAdmin:
             Fatal: the partitions do not match, or Kafka refuses us.
         """
         topics = self._topics
-        found = self._describe(topics.events, topics.interactions, topics.traits, topics.rejected)
+        lane = [topics.backfill] if self._has_lane else []
+        found = self._describe(topics.events, topics.interactions, topics.traits, topics.rejected, *lane)
         partitions = {name: len(topic.partitions) for name, topic in found.items()}
         events = partitions[topics.events]
         for name in (topics.interactions, topics.traits):
@@ -60,6 +65,12 @@ class TopicAdmin:
                     f"{name} has {partitions[name]} partitions, {topics.events} has {events}: "
                     "a result goes to its raw record's partition; `daymark topics` says what differs"
                 )
+        if lane and partitions[topics.backfill] != events:
+            raise Fatal(
+                f"{topics.backfill} has {partitions[topics.backfill]} partitions, {topics.events} has {events}: "
+                "a contact's events must be in the same partition of both; `daymark topics` says what differs, "
+                "DAYMARK_BACKFILL_LANE=off goes on without"
+            )
 
     def batch_bytes(self) -> int | None:
         """Return how large batches may be, by the topics' limits; None: nobody says."""
@@ -71,8 +82,14 @@ class TopicAdmin:
 
     def mark(self) -> bytes | None:
         """Return four bytes that tell one incarnation of the raw topic from another; None while nobody can tell."""
+        return self._mark(self._topics.events)
+
+    def backfill_mark(self) -> bytes | None:
+        """Return the mark of segment.backfill, as `mark` does of the raw topic."""
+        return self._mark(self._topics.backfill)
+
+    def _mark(self, topic: str) -> bytes | None:
         try:
-            topic = self._topics.events
             return incarnation.mark(self._describe(topic)[topic].topic_id)
         except KafkaAway:
             return None
@@ -95,7 +112,7 @@ class TopicAdmin:
             self._admin.poll(0)  # serves `_on_error`
         if self._refusal is not None or classify(fault.name()) is Fatal:
             refusal = self._refusal or fault
-            right = "Read" if name == self._topics.events else "Write"
+            right = "Read" if name in {self._topics.events, self._topics.backfill} else "Write"
             raise Fatal(describe(refusal.name(), refusal.str(), topic=name, right=right))
         advice = "; `daymark topics` creates it" if fault.code() == KafkaError.UNKNOWN_TOPIC_OR_PART else ""
         raise KafkaAway(f"{name} cannot be checked: {fault.str()}{advice}")

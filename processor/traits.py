@@ -44,13 +44,21 @@ class Clock(msgspec.Struct, frozen=True, gc=False):
         """Return the clock that Redis keeps."""
         return cls(int.from_bytes(packed[:_TIMESTAMP_BYTES], "big", signed=True), packed[_TIMESTAMP_BYTES:])
 
+    @property
+    def is_backfill(self) -> bool:
+        """Whether its owner is a record of segment.backfill: by the highest bit of the partition (`schemas.lanes`)."""
+        return self.owner[_INCARNATION_BYTES : _INCARNATION_BYTES + 1] >= b"\x80"
+
     def is_stale(self, before: Self | None) -> bool:
         """Whether a change with this clock is stale after another; the script in `scripts` has the same rule.
 
-        Of equal timestamps the later record wins: the higher offset in one topic, any record of a recreated topic.
+        Of equal timestamps the live event wins over one of a backfill, and in one lane the later record: the higher
+        offset in one topic, any record of a recreated topic.
         """
         if before is None or self.timestamp_ms != before.timestamp_ms:
             return before is not None and self.timestamp_ms < before.timestamp_ms
+        if self.is_backfill != before.is_backfill:
+            return self.is_backfill
         same_topic = self.owner[:_INCARNATION_BYTES] == before.owner[:_INCARNATION_BYTES]
         return same_topic and self.owner < before.owner
 

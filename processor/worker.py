@@ -151,7 +151,7 @@ class Worker:
         metrics.UNKNOWN_WORKSPACE.inc(plan.unknown)
         metrics.BATCHES.labels("committed").inc()
         metrics.BATCH_RECORDS.observe(len(batch.records))
-        metrics.LATENCIES.committed(batch.records)
+        metrics.LATENCIES.committed(batch.live)
         self._breaker.note(len(batch.records), len(batch.records) - plan.results["emitted"] - plan.results["duplicate"])
 
     def _await_claims(self, session: Session, error: ClaimsAway, batch: Batch) -> None:
@@ -172,7 +172,7 @@ class Worker:
                 session.source.wait()
             STATE.partitions = len(session.source.assigned)
             session.sink.poll()
-            if not batch.first_offsets().keys() <= session.source.assigned:
+            if not batch.partitions <= session.source.assigned:
                 break
             try:
                 self._planner.plan(batch)

@@ -37,6 +37,11 @@ class Topics(msgspec.Struct, frozen=True):
         return f"{self.prefix}segment.events"
 
     @property
+    def backfill(self) -> str:
+        """Raw events of a backfill, which wait for live ones. Optional."""
+        return f"{self.prefix}segment.backfill"
+
+    @property
     def rejected(self) -> str:
         """Dead letters: rejected events with their reason."""
         return f"{self.prefix}segment.rejected"
@@ -51,9 +56,10 @@ class Topics(msgspec.Struct, frozen=True):
         """The newest value of each user property."""
         return f"{self.prefix}contact.traits"
 
-    def all(self) -> tuple[Topic, ...]:
-        """Return each topic as it should be."""
+    def all(self, *, lane: bool = False) -> tuple[Topic, ...]:
+        """Return each topic as it should be; `lane`: with that of a backfill."""
         return (
+            *([Topic(self.backfill, PARTITIONS, _deleted_after(30))] if lane else []),
             Topic(self.events, PARTITIONS, _deleted_after(30)),
             Topic(
                 self.interactions, PARTITIONS, {"cleanup.policy": "compact,delete", "retention.ms": str(90 * _DAY_MS)}

@@ -56,7 +56,9 @@ def command(partitions: int | None, replication: int | None, wait: float, *, as_
     admin = AdminClient(command_config(found) | {"error_cb": heard})
     cluster = metadata.ask(admin, found.kafka, wait, heard)
     copies = replication or min(MOST_REPLICAS, len(cluster.brokers))
-    wanted = [want(topic, partitions or topic.partitions, copies) for topic in found.topics.all()]
+    wanted = [
+        want(topic, partitions or topic.partitions, copies) for topic in found.topics.all(lane=found.backfill_lane)
+    ]
     try:
         states = settle(admin, cluster, wanted)
     except KafkaException as error:

@@ -90,6 +90,7 @@ def test_a_clock_moves_forward_only(claims: ClaimsPort) -> None:
         (clock(5, offset=7), clock(5, offset=1)),  # as old, later
         (clock(5, offset=6), clock(5, offset=7)),  # as old, earlier: stale
         (clock(5, partition=1), clock(5, offset=7)),  # as old, elsewhere
+        (clock(5, 32769, topic=b"slow"), clock(5, partition=1)),  # as old, of a backfill: stale
         (clock(5, topic=b"anew"), clock(5, partition=1)),  # as old, of a topic made anew
         (clock(-(10**13)), clock(5, topic=b"anew")),
         (clock(10**13), clock(5, topic=b"anew")),
@@ -106,7 +107,9 @@ def test_clocks_of_any_changes(claims: ClaimsPort, seed: int) -> None:
     newest: Clock | None = None
     for _ in range(60):
         topic = b"\xff\x80ab" if draw.random() < 0.8 else b"\x00\x80ab"
-        now = clock(draw.choice(instants), draw.choice([0, 1, 127, 128, 4000]), draw.choice(offsets), topic)
+        now = clock(
+            draw.choice(instants), draw.choice([0, 1, 127, 128, 4000, 32768, 32895]), draw.choice(offsets), topic
+        )
         assert claims.claim({}, {PLAN: now}).clocks == [newest]
         newest = newest if now.is_stale(newest) else now
 

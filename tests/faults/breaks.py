@@ -13,6 +13,7 @@ from confluent_kafka import Consumer
 from processor import plan
 from processor.claims import Claims, clock_key, day_key
 from processor.connections import Connections
+from processor.cursor import Cursor
 from processor.decide import Candidate, Candidates, ContactDay, winners
 from processor.errors import ClaimsAway
 from processor.ports import Claimed
@@ -74,7 +75,7 @@ def offsets_outside() -> None:
     note = Source.committed
 
     def commit_offsets(source: Source, batch: Batch) -> None:
-        places = source._partitions(batch.next_offsets())
+        places = source._cursor.places(batch.next_offsets())
         for place in places:
             place.offset = batch.next_offsets()[place.partition]
         source._consumer.commit(offsets=places, asynchronous=False)
@@ -94,13 +95,13 @@ _EVERYBODYS = range(1_000)  # partitions
 
 def no_filter() -> None:
     """Keep records of partitions that were given up while they were read."""
-    leave, in_order = Source._leave, Source._in_order
+    leave, in_order = Source._leave, Cursor._in_order
 
     def leave_quietly(source: Source, *arguments: Any, **event: Any) -> None:
         leave(source, *arguments, **event)
         source._revoked.clear()
 
-    _patch(Source, "_in_order", lambda source, messages, _: in_order(source, messages, _EVERYBODYS))
+    _patch(Cursor, "_in_order", lambda cursor, messages, _: in_order(cursor, messages, _EVERYBODYS))
     _patch(Source, "_leave", leave_quietly)
 
 

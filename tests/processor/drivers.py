@@ -122,6 +122,9 @@ class FakeConsumer:
     def incremental_assign(self, places: list[TopicPartition]) -> None:
         self._note("incremental_assign", places)
 
+    def incremental_unassign(self, places: list[TopicPartition]) -> None:
+        self._note("incremental_unassign", places)
+
     def close(self) -> None:
         self.calls.append(("close",))
         self.plans.meet("close")

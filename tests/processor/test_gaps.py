@@ -79,7 +79,7 @@ def test_a_cached_end_is_not_taken_for_the_end(member: Member) -> None:
     stand(member, committed=500, low=0, high=100, cached=(-1001, -1001))
     assert member.read(came(PARTITION)) == []
     assert counted() == (0, 0)
-    member.source._gaps._idle_at = 0.0
+    member.source._cursor.gaps._idle_at = 0.0
     member.driver.cached_marks = member.driver.marks
     assert member.read() == []
     assert counted() == (0, 1)

@@ -62,7 +62,7 @@ def test_the_topic_is_looked_at_when_the_assignment_changes(
 ) -> None:
     """A topic made again gives its partitions out anew."""
     member.play(came(0))
-    member.source._asked_at += 3600  # as if it had just been asked, however slow this machine
+    member.source._mark.asked_at += 3600  # as if it had just been asked, however slow this machine
     member.play()
     assert member.asked == 1
     member.play(change)
@@ -73,7 +73,7 @@ def test_a_topic_made_again_ends_the_session(member: Member) -> None:
     """Its records have the coordinates of others: nothing of them is handed out under the old mark."""
     member.play(came(0), *messages(0, 0))
     member.mark = b"new!"
-    member.source._asked_at -= 1  # a second passes
+    member.source._mark.asked_at -= 1  # a second passes
     with pytest.raises(SessionLost, match="recreated"):
         member.play(*messages(0, 1))
 
@@ -90,7 +90,7 @@ def test_no_batch_before_the_topic_is_known(member: Member) -> None:
 def test_a_topic_known_once_is_known_while_nobody_answers(member: Member) -> None:
     member.play(came(0))
     member.mark = None
-    member.source._asked_at -= 1
+    member.source._mark.asked_at -= 1
     found = member.play(*messages(0, 4))
     assert found is not None
     assert found.incarnation == MARK

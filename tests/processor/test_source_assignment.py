@@ -57,7 +57,7 @@ def test_a_batch_has_the_membership_it_was_read_under(member: Member) -> None:
         member.driver.membership = "later"
         return MARK
 
-    member.source._ask = ask
+    member.source._mark._ask = ask
     found = member.play(came(0), joined, *messages(0, 0))
     assert found is not None
     assert found.membership == "joined"

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from processor.records import Record, owner
 from processor.traits import Clock, Property, Update, fresh, newest
 from schemas.identify import Change, Identify
+from schemas.lanes import BACKFILL
 
 PLAN = Property("w", "a@x.org", "plan")
 
@@ -25,6 +26,16 @@ def test_newest_of_a_batch() -> None:
     other = replace(PLAN, workspace="other")
     batch = [update(5, 0), update(7, 1), update(1, 2, other), update(7, 3), update(6, 4)]
     assert newest(batch) == {PLAN: batch[3].clock, other: batch[2].clock}
+
+
+def test_of_equal_times_the_live_change_wins() -> None:
+    """Over one of a backfill, whichever is later and whatever its topic: a repeat from an archive changes nothing."""
+    live = update(5, 0).clock
+    for topic, at in ((b"this", BACKFILL), (b"slow", BACKFILL + 3)):
+        slow = Clock(5, owner(topic, Record(at, 9, None, b"", "w", None, 0)))
+        assert slow.is_stale(live)
+        assert not live.is_stale(slow)
+        assert not replace(slow, timestamp_ms=6).is_stale(live)
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=8), st.none() | st.integers(0, 5))

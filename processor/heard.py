@@ -1,0 +1,42 @@
+"""What a consumer's driver reports beside records: errors that pass are logged, others are faults for whoever reads."""
+
+from collections.abc import Mapping
+
+from processor.errors import Fatal, Fault, Retriable, classify, describe
+from processor.troubles import DriverError, Troubles
+
+
+class Heard:
+    """The reports to one consumer."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        """Begin with none; `names` are what `describe` tells a person."""
+        self._names, self._troubles = names, Troubles("consumer")
+        self.fault: Fault | None = None
+
+    def check(self) -> None:
+        """Raise the fault that a callback met, if there is one: the driver loses a whole batch when a callback raises.
+
+        Raises:
+            SessionLost, Fatal: the consumer cannot continue.
+        """
+        if self.fault is not None:
+            raise self.fault
+
+    def meet(self, error: DriverError) -> None:
+        """Take an error that came in place of a record.
+
+        Raises:
+            SessionLost, Fatal: the consumer cannot continue.
+        """
+        fault = classify(error.name())
+        if fault is not Retriable:
+            raise fault(describe(error.name(), error.str(), **self._names))
+        self._troubles.note(error)
+
+    def on_error(self, error: DriverError) -> None:
+        """Take an error that the driver tells its callback. Never raises."""
+        self._troubles.note(error)
+        fault = classify(error.name())
+        if fault is not Retriable and not isinstance(self.fault, Fatal):
+            self.fault = fault(describe(error.name(), error.str(), **self._names))
