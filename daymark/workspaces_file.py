@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from daymark.settings import SettingsFaults
-from schemas.workspace import WorkspaceFaults, Workspaces, parse
+from schemas.workspace import WorkspaceFaults, Workspaces, digest, parse
 
 LOOK_EVERY_S: Final = 0.4  # twice in the second within which a change is promised to be seen
 
@@ -24,6 +24,7 @@ _STILL_NS = 400_000_000
 
 _AT_ONCE_BYTES: Final = 64 * 1024  # 10 ms
 _PAUSE_S: Final = 0.001  # in which the interpreter is everybody else's
+_PUBLISHED: Final = digest("daymark_development_key")  # schemas/workspaces.example.toml's: no secret
 
 log = structlog.get_logger()
 
@@ -55,6 +56,7 @@ class WorkspacesFile:
             self._workspaces = read(path)
         finally:
             gc.enable()
+        _warn(self._workspaces)
 
     def current(self) -> Workspaces:
         """Return the workspaces as the file last could be read."""
@@ -94,6 +96,16 @@ class WorkspacesFile:
         else:
             self._refused = False
             log.info("workspaces.read", path=str(self._path), workspaces=len(self._workspaces.by_name))
+            _warn(self._workspaces)
+
+
+def _warn(workspaces: Workspaces) -> None:
+    if name := workspaces.by_digest.get(_PUBLISHED):
+        log.warning(
+            "workspaces.key_public",
+            workspace=name,
+            advice="anybody can send events with the published development key: `daymark keys new` makes one",
+        )
 
 
 def _stamp(path: Path) -> _Stamp | None:

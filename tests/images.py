@@ -2,5 +2,5 @@
 
 from typing import Final
 
-KAFKA: Final = "apache/kafka:4.1.0"
+KAFKA: Final = "apache/kafka:4.3.1"
 VALKEY: Final = "valkey/valkey:9"

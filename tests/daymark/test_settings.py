@@ -1,6 +1,5 @@
 """Settings: environment -> frozen values; every fault at once; no secret in a repr."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -217,8 +216,8 @@ def test_table_fills_every_field() -> None:
 
 def test_the_published_claim_key_is_known() -> None:
     """A worker warns of the one that docker-compose.yml has for a first try."""
-    compose = (Path(__file__).parents[2] / "docker-compose.yml").read_text("utf-8")
-    assert re.findall(r"\$\{DAYMARK_CLAIM_KEY:-([^}]*)\}", compose) == [PUBLISHED_CLAIM_KEY.decode()]
+    file = Path(__file__).parents[2] / "deploy" / "compose" / "published" / "claim-key"
+    assert load({"DAYMARK_CLAIM_KEY_FILE": str(file)}).claim_key == PUBLISHED_CLAIM_KEY
 
 
 @pytest.mark.parametrize(

@@ -213,3 +213,16 @@ def test_a_workers_metric_tells_of_a_bad_file(path: Path) -> None:
 def test_a_worker_may_do_without_a_file() -> None:
     """Then every workspace has default settings."""
     assert not worker_wiring._workspaces(settings.load({}))().by_name
+
+
+def test_the_published_key_is_warned_of(path: Path, clock: Clock) -> None:
+    """That of the example, which docker-compose.yml mounts: at the start, and at each change that keeps it."""
+    example = (Path(__file__).parents[2] / "schemas" / "workspaces.example.toml").read_text("utf-8")
+    write(path, example)
+    with structlog.testing.capture_logs() as said:
+        file = WorkspacesFile(path, clock)
+        for text in (f"{example}\n", "[workspaces.demo]\n"):
+            write(path, text)
+            clock.look(file)
+    public, read = "workspaces.key_public", "workspaces.read"
+    assert [line["event"] for line in said] == [public, read, public, read]
