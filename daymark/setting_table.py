@@ -211,6 +211,13 @@ class Settings:
         "info",
         "lowest level that is logged: debug, info, warning or error",
     )
+    traces: str = _setting(
+        "TRACES",
+        setting_types.one_of("off", "otlp"),
+        "off",
+        "otlp: send traces by OpenTelemetry (extra `otel`); its own variables say where to and which, such as "
+        "OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_TRACES_SAMPLER",
+    )
     topics: Topics = _setting("TOPIC_PREFIX", Topics, "", "prefix of every topic name")
     kafka_options: Mapping[str, str] = field(repr=False)
 

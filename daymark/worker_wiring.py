@@ -4,11 +4,12 @@ import gc
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import click
 import structlog
 
-from daymark import admin, kafka, limits, logs, redis_url, registry, timeouts, versions, witness
+from daymark import admin, kafka, limits, logs, redis_url, registry, timeouts, tracing, versions, witness
 from daymark.setting_types import Address
 from daymark.settings import PUBLISHED_CLAIM_KEY, Settings, SettingsFaults
 from daymark.workspaces_file import WorkspacesFile
@@ -50,17 +51,10 @@ def serve(settings: Settings, address: Address, arm: Callable[[Worker], None], i
     if missing := redis_url.missing_files(settings.redis):
         raise SettingsFaults([f"DAYMARK_REDIS: the file of {name} does not exist" for name in missing])
     logs.configure(settings.log_format, settings.log_level)
-    workspaces = _workspaces(settings)
+    tracing.check(settings.traces)
+    traces = tracing.begun(settings.traces, "daymark-process")
     claims = _claims(settings)
-    worker = Worker(
-        lambda: _session(settings, claims, is_told),
-        claims,
-        workspaces=workspaces,
-        topics=settings.topics,
-        codecs=_codecs(settings),
-        breaker=Breaker(settings.rejected_percent, settings.rejected_records),
-        sleep=lambda seconds: _sleep(seconds, is_told),
-    )
+    worker = _worker(settings, claims, traces, is_told)
     # What is loaded stays; batches leave no cycles behind. The collector took a twentieth of a worker's time.
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
@@ -78,7 +72,22 @@ def serve(settings: Settings, address: Address, arm: Callable[[Worker], None], i
     finally:
         served.end()
         claims.close()
+        if traces is not None:
+            traces.close()
     log.info("worker.stopped")
+
+
+def _worker(settings: Settings, claims: Claims, traces: tracing.Traces | None, is_told: Callable[[], bool]) -> Worker:
+    return Worker(
+        lambda: _session(settings, claims, is_told),
+        claims,
+        workspaces=_workspaces(settings),
+        topics=settings.topics,
+        codecs=_codecs(settings),
+        breaker=Breaker(settings.rejected_percent, settings.rejected_records),
+        sleep=lambda seconds: _sleep(seconds, is_told),
+        traced=nullcontext if traces is None else lambda records: traces.batch(record.trace for record in records),
+    )
 
 
 def _announce(settings: Settings, admin: str, claims: Claims) -> None:

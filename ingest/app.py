@@ -32,6 +32,7 @@ from ingest.quota import Quota
 from ingest.rate import Buckets
 from ingest.resources import Resources, Rules
 from ingest.routes import Call, call_of, methods
+from ingest.tracing import Span, Tracing
 from schemas.workspace import Workspaces
 
 _TAKEN: Final = {Call.IDENTIFY, Call.BATCH}
@@ -49,10 +50,11 @@ class App:
         *,
         quota: Quota | None = None,
         buckets: Buckets | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.resources, self._workspaces = Resources(delivery, rules, metrics, quota, buckets), workspaces
         self._rules, self._browsers = rules, Browsers(rules.allowed_origins, rules.allowed_headers)
-        self.answered = metrics.answered
+        self.answered, self._tracing = metrics.answered, tracing
 
     def begin(self, head: Head, reply: Reply) -> Intake | None:
         """As the port says (steps 1 to 4)."""
@@ -62,7 +64,12 @@ class App:
         if head.method != b"POST" or call not in _TAKEN:
             reply(self._answer(call, head))
             return None
-        intake = Intake(self.resources, reply, self._workspaces(), _call=call, _limit=self._rules.request_limit_bytes)
+        span = None
+        if self._tracing is not None:
+            span = self._tracing.begin(head.path, head.headers.get(b"traceparent"))
+            reply = reply if span is None else _ending(span, reply)
+        limit = self._rules.request_limit_bytes
+        intake = Intake(self.resources, reply, self._workspaces(), _call=call, _limit=limit, _span=span)
         return intake if intake.begin(head.headers) else None
 
     def _answer(self, call: Call | None, head: Head) -> Response:
@@ -84,3 +91,13 @@ class App:
         """Return a reply that says whether the page that asked may read it."""
         origin = headers.get(b"origin", b"")
         return lambda answer: reply(self._browsers.readable(answer, origin))
+
+
+def _ending(span: Span, reply: Reply) -> Reply:
+    """Return a reply with which a request's span ends."""
+
+    def ended(answer: Response) -> None:
+        span.end(answer.status)
+        reply(answer)
+
+    return ended

@@ -24,6 +24,7 @@ from ingest.metrics import ACCEPTED, FAILED
 from ingest.request import Request
 from ingest.routes import Call
 from ingest.slices import EVENTS_A_STEP, Work
+from ingest.tracing import Span
 from schemas import entry
 from schemas.headers import pack as pack_headers
 from schemas.rejections import Rejection
@@ -51,6 +52,7 @@ class Intake(Request, kw_only=True, eq=False):
     _accepted: int = 0
     _deadline: float = 0
     _trace: bytes | None = None  # the traceparent in the head, as sent
+    _span: Span | None = None  # of a request that is traced
 
     def begin(self, headers: Mapping[bytes, bytes]) -> bool:
         """Look at the head (steps 2 to 4); false when the request is refused."""
@@ -228,7 +230,8 @@ class Intake(Request, kw_only=True, eq=False):
         self.release()
         self._accepted = len(records)
         if records:
-            packed = pack_headers(name, self.received_at_ms, self._trace)
+            trace = self._trace if self._span is None else self._span.publish(len(records))
+            packed = pack_headers(name, self.received_at_ms, trace)
             resources.delivery.publish(name, records, packed, self._deadline, self._delivered)
         else:
             resources.call_soon(self._delivered, Outcome.DELIVERED)
@@ -236,6 +239,8 @@ class Intake(Request, kw_only=True, eq=False):
     def _delivered(self, outcome: Outcome) -> None:
         """Answer once it is known what became of the admitted, if there were any."""
         events, delivered = self._events, outcome is Outcome.DELIVERED
+        if self._span is not None:
+            self._span.published(is_delivered=delivered)
         self.resources.metrics.events[ACCEPTED if delivered else FAILED,] += self._accepted
         if not delivered:
             self.refuse(response.OVERLOADED if outcome is Outcome.FULL else answers.UNAVAILABLE)

@@ -34,6 +34,7 @@ from ingest.http.listener import CannotListen, Listener, bind
 from ingest.metrics import Metrics
 from ingest.publisher import BadOptions, Publisher
 from ingest.resources import Rules
+from ingest.tracing import Tracing
 from schemas import zones
 from schemas.topics import Topics
 from schemas.workspace import Workspaces
@@ -56,7 +57,7 @@ class Config:
 
     `kafka` is librdkafka's options of the connection; `workspaces_refused` says whether their file cannot be read;
     `limits` asks for the topics' `max.message.bytes`;
-    `drain_s` is how long everything is still served after SIGTERM, in seconds.
+    `drain_s` is how long everything is still served after SIGTERM, in seconds; `trace` begins the traces of a process.
     """
 
     kafka: Mapping[str, Any] = field(repr=False)
@@ -68,6 +69,7 @@ class Config:
     limits: Callable[[], Iterable[int]] = tuple
     build: Mapping[str, str] = field(default_factory=dict)
     patience: Patience = PATIENT
+    trace: Callable[[], Tracing | None] = lambda: None
 
 
 class Failed(Exception):
@@ -113,7 +115,9 @@ async def serve(
     metrics = Metrics()
     delivery = deliver(metrics)
     most = raise_file_limit()
-    api = Listener(http, App(delivery, config.workspaces, config.rules, metrics), most, config.patience)
+    tracing = config.trace()
+    app = App(delivery, config.workspaces, config.rules, metrics, tracing=tracing)
+    api = Listener(http, app, most, config.patience)
     stop = _Stop(api.connections.last_answers)
     admin = Listener(health, Admin(lambda: (True, ""), lambda: _readiness(stop, api, delivery), metrics.registry), most)
     metrics.connections.set_function(lambda: len(api.connections))
@@ -133,6 +137,8 @@ async def serve(
     await _drain(api, stop, config.drain_s)
     await api.close(FINISH_SECONDS)
     await delivery.close(FLUSH_SECONDS)
+    if tracing is not None:
+        await asyncio.to_thread(tracing.close)
     await admin.close(0)
     log.info("ingest.stopped")
     if delivery.failure is not None:

@@ -9,7 +9,9 @@ committed only together with the results of all records before it.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import structlog
 
@@ -20,7 +22,7 @@ from processor.health import STATE
 from processor.outputs import Codecs
 from processor.plan import Plan, Planner
 from processor.ports import ClaimsPort, Session
-from processor.records import Batch
+from processor.records import Batch, Record
 from processor.troubles import Pace
 from schemas.topics import Topics
 from schemas.workspace import Workspaces
@@ -47,6 +49,7 @@ class Worker:
         breaker: Breaker,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        traced: Callable[[Sequence[Record]], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         """Take the dependencies; nothing is opened before `run`.
 
@@ -59,10 +62,11 @@ class Worker:
             breaker: stops the worker when nearly everything would be rejected.
             clock: seconds, monotonic.
             sleep: waits for some seconds.
+            traced: traces what is done with a batch's records.
         """
         self._open_session, self._breaker = open_session, breaker
         self._planner = Planner(claims, workspaces=workspaces, topics=topics, codecs=codecs, breaker=breaker)
-        self._clock, self._sleep = clock, sleep
+        self._clock, self._sleep, self._traced = clock, sleep, traced
         self._stopping, self._pace = False, Pace(clock)
 
     def stop(self) -> None:
@@ -125,9 +129,10 @@ class Worker:
         7. Anything wrong after 1: go back to the batch's first offsets. Claims know their own.
         """
         try:
-            plan = self._planner.plan(batch)
-            with metrics.STEP_SECONDS.labels("commit").time():
-                session.sink.commit(plan.outputs, batch)  # 6
+            with self._traced(batch.records):
+                plan = self._planner.plan(batch)
+                with metrics.STEP_SECONDS.labels("commit").time():
+                    session.sink.commit(plan.outputs, batch)  # 6
         except ClaimsAway as error:
             metrics.BATCHES.labels("claims_away").inc()
             session.source.rewind(batch)  # 7

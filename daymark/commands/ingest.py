@@ -73,13 +73,14 @@ class _Part(NamedTuple):
 
 
 def _prepared(settings: Settings, workers: int) -> _Part:
-    from daymark import versions  # noqa: PLC0415  drivers are loaded by those who run them
+    from daymark import tracing, versions  # noqa: PLC0415  drivers are loaded by those who run them
     from daymark.kafka import client_config  # noqa: PLC0415
     from daymark.workspaces_file import WorkspacesFile  # noqa: PLC0415
     from ingest import server  # noqa: PLC0415
 
     if settings.workspaces is None:
         raise SettingsFaults(["DAYMARK_WORKSPACES: not set; `daymark keys new` creates the file and a first key"])
+    tracing.check(settings.traces)
     host, port = settings.admin or _ADMIN
     file = WorkspacesFile(settings.workspaces)
     config = server.Config(
@@ -99,6 +100,7 @@ def _prepared(settings: Settings, workers: int) -> _Part:
         limits=lambda: _limits(settings),
         build=versions.labels(),
         patience=server.Patience(settings.keep_alive_s, settings.minimum_rate_bytes_s),
+        trace=lambda: tracing.begun(settings.traces, "daymark-ingest"),
     )
     http = _bound(settings.http, "DAYMARK_HTTP")
     admins = [_bound(Address(host, port and port + number), "DAYMARK_ADMIN") for number in range(workers)]

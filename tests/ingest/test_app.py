@@ -32,6 +32,7 @@ class Api:
         self.workspaces = WORKSPACES
         self._quota, self._rules = quota, Rules(**rules)
         self._app: App | None = None
+        self.tracing: OneSpan | None = None
 
     def post(self, body: bytes, path: str = "/v1/identify", **headers: str) -> dict[str, Any]:
         """Return the answer's JSON with its status."""
@@ -40,7 +41,12 @@ class Api:
 
     async def send(self, body: bytes, path: str = "/v1/identify", headers: dict[str, str] | None = None) -> Any:
         self._app = self._app or App(
-            self.delivery, lambda: self.workspaces, self._rules, self.metrics, quota=self._quota
+            self.delivery,
+            lambda: self.workspaces,
+            self._rules,
+            self.metrics,
+            quota=self._quota,
+            tracing=self.tracing,
         )
         said = HEADERS | {name.encode(): text.encode() for name, text in (headers or {}).items()}
         answered = await call(self._app, body, said, path.encode())
@@ -75,6 +81,40 @@ def test_a_valid_traceparent_goes_with_every_event(sent: str, *, kept: bool) -> 
     api = Api()
     assert api.post(b'{"batch":[%s,%s]}' % (event(), event()), "/v1/batch", traceparent=sent)["status"] == 200
     assert [dict(headers).get("traceparent") for headers in api.delivery.headers] == [sent.encode() * kept or None] * 2
+
+
+class OneSpan:
+    """Traces every request, by one span."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def begin(self, path: bytes, sent: bytes | None) -> "OneSpan":
+        self.told.append((path, sent))
+        return self
+
+    def publish(self, records: int) -> bytes:
+        self.told.append(records)
+        return b"00-0af7651916cd43dd8448eb211c80319c-00000000000000aa-01"
+
+    def published(self, *, is_delivered: bool) -> None:
+        self.told.append(is_delivered)
+
+    def end(self, status: int) -> None:
+        self.told.append(status)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_traced_request_gives_its_events_the_span_of_publishing() -> None:
+    """In place of what the sender sent; the span ends with the answer, also of a request that is refused."""
+    api = Api()
+    api.tracing = OneSpan()
+    assert api.post(event(), traceparent="sent")["status"] == 200
+    assert dict(api.delivery.headers[0])["traceparent"] == b"00-0af7651916cd43dd8448eb211c80319c-00000000000000aa-01"
+    assert api.post(b"{}")["status"] == 400
+    assert api.tracing.told == [(b"/v1/identify", b"sent"), 1, True, 200, (b"/v1/identify", None), 400]
 
 
 def test_a_byte_order_mark_is_not_published() -> None:
