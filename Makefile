@@ -136,9 +136,9 @@ docs: $(READY) ## Generate the tables and pictures of README and docs/ from the 
 
 .PHONY: lock
 lock: $(READY) ## Lock the newest dependencies, with hashes and without registry addresses.
-	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -o locks/run.txt
-	@$(BIN)/uv pip compile pyproject.toml --extra local --extra s3 --extra otel --group dev $(LOCK) -o locks/dev.txt
-	@$(BIN)/uv pip compile pyproject.toml --extra local --group up --constraint locks/dev.txt $(LOCK) -o locks/up.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra timeline $(LOCK) -o locks/run.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra local --extra s3 --extra otel --extra timeline --group dev $(LOCK) -o locks/dev.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra local --extra timeline --group up --constraint locks/dev.txt $(LOCK) -o locks/up.txt
 	@$(BIN)/uv pip compile --group build $(LOCK) -o locks/build.txt
 	@$(BIN)/uv pip compile --group deploy --constraint locks/dev.txt $(LOCK) -o locks/deploy.txt
 	@$(BIN)/uv pip compile --group tools --constraint locks/dev.txt $(LOCK) -o locks/tools.txt

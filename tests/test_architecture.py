@@ -16,7 +16,7 @@ import pytest
 from importlinter.cli import lint_imports
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("daymark", "ingest", "processor", "schemas")
+PACKAGES = ("daymark", "ingest", "processor", "schemas", "timeline")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8")) for path in SOURCES}
 
@@ -47,7 +47,9 @@ def test_every_package_that_is_imported_is_declared() -> None:
         *(each for extra in project["optional-dependencies"].values() for each in extra),
     ]
     declared = {re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in wanted}
-    found = {name: {each.replace("_", "-") for each in names} for name, names in packages_distributions().items()}
+    found = {
+        name: {each.replace("_", "-").lower() for each in names} for name, names in packages_distributions().items()
+    }
     imported = {name for tree in TREES.values() for name in _imported(tree)} - set(PACKAGES) - sys.stdlib_module_names
     assert {name for name in imported if declared.isdisjoint(found.get(name, {name}))} == set()
 

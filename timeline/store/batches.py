@@ -1,0 +1,84 @@
+"""A batch of records as rows, before they are written. Pure.
+
+Of several records of one interaction only the last one counts. Property changes are kept in their order, since each
+of them may be an entry or an exit.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+Row = Mapping[str, Any]
+Place = tuple[str, int]
+
+
+class Change(NamedTuple):
+    """A record of contact.traits; `value` is JSON. A tombstone has its property's key, and None for everything else."""
+
+    property_key: str
+    contact_key: str | None = None
+    workspace: str = ""
+    name: str = ""
+    kind: str = ""
+    value: str = ""
+    membership: bool | None = None
+    at_ms: int = 0
+    message_id: str | None = None
+    source_partition: int = 0
+    source_offset: int = 0
+
+
+class Reach(NamedTuple):
+    """How much of a partition a batch is: from an offset to before another, and where the partition ends."""
+
+    first: int
+    upto: int
+    end: int
+    topic_id: str
+
+
+class Batch:
+    """Rows to be written in one transaction.
+
+    Attributes:
+        contacts: workspace and e-mail of every contact that the rows name, by key.
+        interactions: by id.
+        forgotten: of the interactions whose last record is a tombstone: when that was written, in epoch ms.
+        changes: of properties, in order.
+        rejections: dead letters.
+        resent: places of dead letters that were sent again.
+        reach: of each partition.
+    """
+
+    def __init__(self) -> None:
+        self.contacts: dict[str, tuple[str, str]] = {}
+        self.interactions: dict[str, Row] = {}
+        self.forgotten: dict[str, int] = {}
+        self.changes: list[Change] = []
+        self.rejections: list[Row] = []
+        self.resent: list[tuple[int, int]] = []
+        self.reach: dict[Place, Reach] = {}
+
+    def interaction(self, row: Row, email: str) -> None:
+        """Add an interaction."""
+        self.interactions[row["interaction_id"]] = row
+        self.forgotten.pop(row["interaction_id"], None)
+        self.contacts[row["contact_key"]] = row["workspace"], email
+
+    def forget(self, interaction_id: str, at_ms: int) -> None:
+        """Add an interaction's tombstone."""
+        self.interactions.pop(interaction_id, None)
+        self.forgotten[interaction_id] = at_ms
+
+    def change(self, change: Change, email: str = "") -> None:
+        """Add a property's change, or its tombstone."""
+        self.changes.append(change)
+        if change.contact_key is not None:
+            self.contacts[change.contact_key] = change.workspace, email
+
+    def by_workspace(self, rows: list[Row]) -> dict[str, list[Row]]:
+        """Return rows by their workspace."""
+        found: dict[str, list[Row]] = defaultdict(list)
+        for row in rows:
+            found[row["workspace"]].append(row)
+        return found

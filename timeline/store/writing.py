@@ -1,0 +1,129 @@
+"""Writes batches: rows, and the offsets up to which they reach, in one transaction.
+
+Invariant: after any crash the rows are those of the records before the offsets, neither more nor fewer. Two writers of
+one database cannot both write a record: the second finds that the offsets have moved.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import URL, Connection, insert, select, text, update
+
+from timeline.store import erasing
+from timeline.store.batches import Batch, Place
+from timeline.store.changes import write_changes
+from timeline.store.database import translated, writing_engine
+from timeline.store.tables import contacts, interactions, notes, offsets, rejections
+from timeline.store.upserts import insert_new, upsert
+
+_LOCK = "SELECT pg_advisory_xact_lock(0x6461796D61726B)"
+
+
+class Moved(Exception):
+    """Another process has written records of this batch: go on from its offsets."""
+
+
+class Writer:
+    """Writes to a store. Every call is one transaction, and may raise StoreDown."""
+
+    def __init__(self, url: URL) -> None:
+        self._engine = writing_engine(url)
+
+    def close(self) -> None:
+        """Close its connection."""
+        self._engine.dispose()
+
+    def stands(self) -> dict[Place, tuple[int, str]]:
+        """Return the next offset of each partition, and the id of its topic."""
+        with translated(), self._engine.begin() as connection:
+            return _stands(connection)
+
+    def write(self, batch: Batch, now_ms: int) -> None:
+        """Write a batch.
+
+        Raises:
+            Moved: its records do not begin where those in the store end.
+        """
+        with translated(), self._engine.begin() as connection:
+            # 1. Nobody else writes until this transaction ends, and nobody has since the batch was read.
+            if connection.dialect.name == "postgresql":
+                connection.execute(text(_LOCK))
+            stands = _stands(connection)
+            if any(stands.get(place, (0, ""))[0] != reach.first for place, reach in batch.reach.items()):
+                raise Moved
+            # 2. Who, then what: counters tell new rows from known ones.
+            _write_contacts(connection, batch)
+            _write_interactions(connection, batch)
+            _write_rejections(connection, batch)
+            # 3. Properties, which are folded with what is there.
+            bare = write_changes(connection, batch.changes)
+            # 4. What was forgotten, and contacts of whom nothing is left.
+            bare |= erasing.forget(connection, batch.forgotten)
+            erasing.remove_bare_contacts(connection, bare)
+            # 5. How far this reaches.
+            _write_reach(connection, batch, now_ms)
+
+    def note(self, said: str, now_ms: int) -> None:
+        """Keep what the reader has to say."""
+        with translated(), self._engine.begin() as connection:
+            connection.execute(insert(notes).values(at_ms=now_ms, said=said))
+
+    def prune(self, firsts: Mapping[int, int]) -> None:
+        """Remove dead letters before the first offset that each partition of segment.rejected still has."""
+        with translated(), self._engine.begin() as connection:
+            erasing.prune(connection, firsts)
+
+    def wipe(self, topic: str, name: str, said: str, now_ms: int) -> None:
+        """Remove what came of a topic that was made anew, and its offsets; keep why."""
+        with translated(), self._engine.begin() as connection:
+            erasing.wipe(connection, name)
+            connection.execute(offsets.delete().where(offsets.c.topic == topic))
+            connection.execute(insert(notes).values(at_ms=now_ms, said=said))
+
+
+def _stands(connection: Connection) -> dict[Place, tuple[int, str]]:
+    rows = connection.execute(select(offsets))
+    return {(row.topic, row.partition): (row.next_offset, row.topic_id) for row in rows}
+
+
+def _write_contacts(connection: Connection, batch: Batch) -> None:
+    rows: list[Mapping[str, Any]] = [
+        {"contact_key": key, "workspace": workspace, "email": email}
+        for key, (workspace, email) in sorted(batch.contacts.items())
+    ]
+    for workspace, some in batch.by_workspace(rows).items():
+        if added := insert_new(connection, contacts, some, ["contact_key"]):
+            erasing.count(connection, "contacts", {workspace: added})
+
+
+def _write_interactions(connection: Connection, batch: Batch) -> None:
+    for workspace, rows in batch.by_workspace([*batch.interactions.values()]).items():
+        added = insert_new(connection, interactions, rows, ["interaction_id"])
+        if added < len(rows):  # emitted again, under the same id
+            upsert(connection, interactions, rows, ["interaction_id"])
+        if added:
+            erasing.count(connection, "interactions", {workspace: added})
+
+
+def _write_rejections(connection: Connection, batch: Batch) -> None:
+    for workspace, rows in batch.by_workspace(batch.rejections).items():
+        if added := insert_new(connection, rejections, rows, ["record_partition", "record_offset"]):
+            erasing.count(connection, "rejections", {workspace: added})
+    for partition, offset in batch.resent:
+        is_it = (rejections.c.record_partition == partition) & (rejections.c.record_offset == offset)
+        connection.execute(update(rejections).where(is_it).values(resent=True))
+
+
+def _write_reach(connection: Connection, batch: Batch, now_ms: int) -> None:
+    rows = [
+        {
+            "topic": topic,
+            "partition": partition,
+            "next_offset": reach.upto,
+            "end_offset": max(reach.end, reach.upto),
+            "topic_id": reach.topic_id,
+            "read_at_ms": now_ms,
+        }
+        for (topic, partition), reach in sorted(batch.reach.items())
+    ]
+    upsert(connection, offsets, rows, ["topic", "partition"])
