@@ -1,7 +1,7 @@
-"""Facts on disk, in so many files that one of them fits in memory: sorted and grouped a file at a time.
+"""Facts on disk, in enough files that each fits in memory: sorted and grouped one file at a time.
 
-Facts that are compared have the same key, a key belongs to one file, and keys spread evenly: memory does not grow with
-the number of records, as long as the number of files does.
+Facts that are compared have the same key, a key belongs to one file, and keys spread evenly: the number of files grows
+with the number of records, memory does not.
 """
 
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ _MOST_FILES: Final = 1024
 
 
 class Limits(NamedTuple):
-    """How much of an audit is in memory.
+    """How much memory an audit uses.
 
-    `rows` of one file (about 200 bytes each while they are sorted), `buffers_bytes` of what is not yet written of a
-    layout's files, `remembered` entries of each of the ledger's shortcuts (up to 500 bytes each).
+    `rows` of one file (about 200 bytes each while they are sorted), `buffers_bytes` not yet written to a layout's
+    files, `remembered` entries in each of the ledger's caches (up to 500 bytes each).
     """
 
     rows: int = 50_000
@@ -31,12 +31,12 @@ class Buckets:
     """The facts of one layout."""
 
     def __init__(self, folder: Path, layout: Layout, records: int, limits: Limits) -> None:
-        """Make no file yet.
+        """Create no file yet.
 
         Args:
             folder: empty, and the caller's to remove.
             layout: of all facts.
-            records: how many facts are to be expected, about.
+            records: approximate number of facts to expect.
             limits: of memory.
         """
         files = min(max(1, records // limits.rows), _MOST_FILES)
@@ -47,7 +47,7 @@ class Buckets:
         self.bytes = 0
 
     def add(self, *fact: Any) -> None:
-        """Keep a fact."""
+        """Store a fact."""
         row = self._pack(*fact)
         number = crc32(row[: self._key_bytes]) % len(self._buffers)
         buffer = self._buffers[number]
@@ -56,7 +56,7 @@ class Buckets:
             self._write(number)
 
     def groups(self) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield the facts of each key, in their order. What was read is gone."""
+        """Yield the facts of each key, in order. What has been read is deleted."""
         for number in range(len(self._buffers)):
             yield from self._grouped(self._taken(number))
 

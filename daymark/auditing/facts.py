@@ -3,8 +3,8 @@
 Each kind has a fixed size, begins with its key, and sorts as bytes: events before their results, in the order of their
 partition.
 
-Instead of a field's content its print is kept, four bytes of its hash: enough to tell which field differs, without
-personal data on disk. Hashes are keyed per process: facts are not kept after a run.
+A field is kept as a fingerprint, four bytes of its hash: enough to know which field differs, without personal data on
+disk. Hashes are keyed per process, so facts are useless after a run.
 """
 
 from collections.abc import Iterable, Sequence
@@ -37,18 +37,18 @@ _MOST_FIELDS = max(map(len, (INTERACTION_FIELDS, REJECTION_FIELDS, TRAIT_FIELDS)
 
 
 class Kind(IntEnum):
-    """What a fact is of: an event that can be taken, one that cannot, a record that came of one, or its erasure."""
+    """The subject of a fact: an acceptable event, an invalid one, a record that resulted from one, or an erasure."""
 
     EVENT = 0
     REJECTION = 1
     INTERACTION = 2
     REJECTED = 3
     TRAIT = 4
-    FORGOTTEN = 5  # `at` is where the tombstone lies; `offset` that after the newest event whose record was erased
+    FORGOTTEN = 5  # `at` is the tombstone's offset; `offset` follows the newest event whose record was erased
 
 
 class DayFact(NamedTuple):
-    """Judged by contact-day. `identity` is the interaction's id; `content` tells different records apart."""
+    """Judged by contact-day. `identity` is the interaction's id; `content` distinguishes records."""
 
     identity: bytes
     kind: int
@@ -60,7 +60,7 @@ class DayFact(NamedTuple):
 
 
 class SourceFact(NamedTuple):
-    """Judged by the event's coordinates. `prints` are of the fields of what came of it, or of what must."""
+    """Judged by the event's coordinates. `prints` are of the fields of the result, actual or required."""
 
     partition: int
     offset: int
@@ -84,7 +84,7 @@ class PropertyFact(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How a kind of fact lies in its file: `key_bytes` of it are what it is judged by."""
+    """The layout of a kind of fact in its file: facts are judged by their first `key_bytes`."""
 
     name: str
     row: Struct
@@ -99,12 +99,12 @@ _PACK = {count: Struct(f">{count}I").pack for count in range(1, _MOST_FIELDS + 1
 
 
 def prints(values: Sequence[Any]) -> bytes:
-    """Return the prints of fields, each of which has one type (or none): Python finds 1 and True equal."""
+    """Return the fingerprints of fields, each of which has one type (or is None): to Python, 1 equals True."""
     return _PACK[len(values)](*[hash(value) & _PRINT for value in values])
 
 
 def differing(fields: Iterable[str], one: bytes, other: bytes) -> tuple[str, ...]:
-    """Return the names of the fields whose prints differ."""
+    """Return the names of the fields whose fingerprints differ."""
     return tuple(
         name
         for name, start in zip(fields, range(0, len(one), _PRINT_BYTES), strict=False)
@@ -113,5 +113,5 @@ def differing(fields: Iterable[str], one: bytes, other: bytes) -> tuple[str, ...
 
 
 def content(printed: bytes) -> int:
-    """Return one number for all prints of a record."""
+    """Return one number for all fingerprints of a record."""
     return hash(printed) & (1 << 64) - 1

@@ -1,4 +1,4 @@
-"""What an audit can find: the closed list of findings, what else is counted, and the tally of a run."""
+"""What an audit can find: the closed list of findings, the other counts, and the tally of a run."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Finding(StrEnum):
-    """A difference between what segment.events demands and what is committed."""
+    """A difference between what segment.events requires and what is committed."""
 
     LOST = "lost"
     DOUBLED = "doubled"
@@ -51,7 +51,7 @@ MEANINGS: Final[Mapping[Finding, str]] = {
 }
 
 
-# What is misconfigured when a finding is of many events, most likely first; no setting accounts for the others.
+# What is probably misconfigured when a finding has many instances, most likely first; no setting explains the others.
 SETTINGS: Final[Mapping[Finding, tuple[str, ...]]] = {
     Finding.DOUBLED: ("DAYMARK_CLAIM_KEY", "DAYMARK_CLAIM_DAYS", "DAYMARK_REDIS", "DAYMARK_WORKSPACES"),
     Finding.WRONG_WINNER: ("DAYMARK_CLAIM_KEY", "DAYMARK_CLAIM_DAYS", "DAYMARK_REDIS"),
@@ -71,10 +71,10 @@ SETTINGS: Final[Mapping[Finding, tuple[str, ...]]] = {
 
 
 class Count(StrEnum):
-    """What is counted and no fault.
+    """What is counted without being a fault.
 
-    What was emitted again is what a replay leaves: the same record of the same event. Out of reach are events before
-    the range, not yet judged those after it.
+    Records that were emitted again are those a replay leaves: the same record of the same event. Out of reach are
+    events before the range, not yet judged those after it.
     """
 
     CONTACT_DAYS = "contact_days"
@@ -88,7 +88,7 @@ class Count(StrEnum):
 
 
 class Example(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One instance of a finding: coordinates and ids, nothing of anybody's data.
+    """One instance of a finding: coordinates and ids, no personal data.
 
     `source` is the partition and offset in segment.events, `at` those of the output record, `fields` what differs.
     """
@@ -101,14 +101,14 @@ class Example(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """Something that was found."""
+    """A finding, and an example of it."""
 
     finding: Finding
     example: Example
 
 
 class Counted(msgspec.Struct, frozen=True):
-    """Something that was counted."""
+    """A count, and by how much it grows."""
 
     count: Count
     times: int = 1
@@ -118,7 +118,7 @@ Note = Fault | Counted
 
 
 class Tally:
-    """The findings of a run: how many, and the first few of each."""
+    """The findings of a run: their number, and the first few of each."""
 
     def __init__(self, most_examples: int) -> None:
         self.faults: Counter[Finding] = Counter()
@@ -128,11 +128,11 @@ class Tally:
 
     @property
     def is_sound(self) -> bool:
-        """Whether nothing was found."""
+        """Whether there are no findings."""
         return not self.faults
 
     def take(self, notes: Iterable[Note]) -> None:
-        """Count what judges say."""
+        """Count the verdicts of `judging`."""
         for note in notes:
             if isinstance(note, Counted):
                 self.counts[note.count] += note.times
@@ -144,5 +144,5 @@ class Tally:
 
 
 def place(partition: int, offset: int) -> str:
-    """Return a record's coordinates as `daymark tail` shows them."""
+    """Return a record's coordinates in the form that `daymark tail` shows."""
     return f"{partition}:{offset}"

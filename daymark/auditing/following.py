@@ -1,11 +1,11 @@
-"""The audit of a live cluster: cycle by cycle, of the events that the group has committed since the last one.
+"""The audit of a live cluster: in cycles, each of the events that the group has committed since the last one.
 
-Each cycle is an audit of those events, by the same ledger and judges, which are told of contact-days that were taken
-before. Outputs are read from the end of the cycle before the last: a record of an event that was not committed at the
-last cycle lies behind that, since what was open there had ended before the group's offsets were asked for.
+Each cycle is an audit of those events, with the same ledger and judges, which also know the contact-days of earlier
+cycles. Outputs are read from the end of the cycle before the last: a record of an event that was not committed at the
+last cycle lies after that, since transactions open then had ended before the group's offsets were queried.
 
-Emissions are compared with those that are remembered (`known`): the same again is right only where the group was set
-back. Properties are not judged: their last records are known to a whole audit alone.
+Emissions are compared with the remembered ones (`known`): the same emission again is correct only where the group was
+reset. Properties are not judged: that takes an audit of the whole topic.
 """
 
 import time
@@ -37,8 +37,8 @@ from schemas.topics import Topics
 
 _DAY_MS: Final = 86_400_000
 _PRUNE_S: Final = 3600.0  # it reads all that is remembered
-_MOST_EXAMPLES: Final = 10_000  # of a finding and a cycle: contact-days that are lost are told once
-# What emissions tell better than one cycle's facts, and what a cycle cannot tell.
+_MOST_EXAMPLES: Final = 10_000  # per finding and cycle: lost contact-days are reported once
+# Findings that are better derived from emissions than from one cycle's facts, and those that one cycle cannot show.
 _LEFT_OUT: Final = {
     Finding.DOUBLED,
     Finding.REJECTION_DOUBLED,
@@ -51,9 +51,9 @@ _LEFT_OUT: Final = {
 
 
 class Cycle(NamedTuple):
-    """What a cycle came to: events judged, what was found, how often what examples have, and the lag.
+    """The result of a cycle: events judged, findings, the number of each example, and the lag.
 
-    `again` counts records that are rightly there again, since the group was set back.
+    `again` counts records that are rightly there again, because the group was reset.
     """
 
     events: int
@@ -64,7 +64,7 @@ class Cycle(NamedTuple):
 
 
 class Follower:
-    """Follows one group. Every call may raise KafkaException; the next one does the work of the one that failed."""
+    """Follows one group. Every call may raise KafkaException; the next call then does the work of the failed one."""
 
     def __init__(
         self,
@@ -83,21 +83,21 @@ class Follower:
             topics: their names.
             partitions: of each topic.
             read: how records are read.
-            folder: empty, for what is remembered.
+            folder: empty, for the database of remembered emissions.
             claim_days: how long claims live.
         """
         self._clients, self._topics, self._partitions, self._read = clients, topics, partitions, read
         self._folder, self._lifetime_ms = folder, claim_days * _DAY_MS
         self.known = Known(folder / "known", self._lifetime_ms)
-        self._judged: dict[int, int] = {}  # up to where events are judged
-        self._ends: list[Mapping[str, Bounds]] = []  # of the outputs, of the last two cycles
+        self._judged: dict[int, int] = {}  # up to which events are judged
+        self._ends: list[Mapping[str, Bounds]] = []  # of the outputs, at the end of the last two cycles
         self._resets = Resets({})
-        self._own: list[Fault] = []  # of emissions, until the cycle that met them is complete
+        self._own: list[Fault] = []  # emissions, until the cycle that saw them is complete
         self._again = 0
         self._pruned = time.monotonic()
 
     def prime(self, bar: Bar) -> None:
-        """Learn what was emitted within the claims' lifetime; what the group has committed by now is not judged."""
+        """Learn what was emitted within the claims' lifetime; what the group has committed so far is not judged."""
         stands, ends = self._stands(), self._bounds()
         since_ms = time.time_ns() // 1_000_000 - self._lifetime_ms - _DAY_MS
         for topic in (self._topics.interactions, self._topics.rejected):
@@ -110,7 +110,7 @@ class Follower:
         self._ends = [ends, ends]
 
     def look(self) -> int:
-        """Look where the group stands; return in how many partitions it was set back."""
+        """Query the group's offsets; return in how many partitions it was reset."""
         return self._resets.look(self._stands())
 
     def cycle(self) -> Cycle:
@@ -140,11 +140,11 @@ class Follower:
         return self._told(tally, reach)
 
     def close(self) -> None:
-        """Let go of what is remembered."""
+        """Close the database of remembered emissions."""
         self.known.close()
 
     def _told(self, tally: Tally, reach: Reach) -> Cycle:
-        """Return a cycle that is complete, and begin the next one's list."""
+        """Return the completed cycle, and begin the next one's list of examples."""
         own, again, self._own, self._again = self._own, self._again, [], 0
         faults = Counter({finding: count for finding, count in tally.faults.items() if finding not in _LEFT_OUT})
         faults.update(fault.finding for fault in own)
@@ -166,7 +166,7 @@ class Follower:
         }
 
     def _take_outputs(self, ledger: Ledger, ends: Mapping[str, Bounds]) -> None:
-        """Take the outputs since the cycle before the last; compare those that are new with what is remembered."""
+        """Read the outputs since the cycle before the last; compare new ones with the remembered emissions."""
         topics = self._topics
         for topic, take in ((topics.interactions, ledger.interaction), (topics.rejected, ledger.rejection)):
             before, last = (bounds[topic] for bounds in self._ends)
@@ -203,7 +203,7 @@ class Follower:
         self._own.append(Fault(finding, Example(place(found.partition, found.offset), at, why=why)))
 
     def _emission(self, topic: str, message: Message) -> Emission | None:
-        """Return what a record is remembered by; None: it is none, or cannot be read, which the ledger tells."""
+        """Return the identity of a record; None: it has none, or is unreadable, which the ledger reports."""
         at, at_ms = coordinates(message), message.timestamp()[1]
         if message.value() is None:
             mark = forgotten(message) if topic == self._topics.rejected else None
@@ -223,7 +223,7 @@ class Follower:
         return None
 
     def _give_up(self, lost: Sequence[Example]) -> None:
-        """Remember what is lost, so that a repeat of its event is not lost once more."""
+        """Remember what is lost, so that a repeat of its event is not reported as lost again."""
         now_ms = time.time_ns() // 1_000_000
         identities = [UUID(each.interaction_id).bytes for each in lost if each.interaction_id]
         self.known.put(Emission(identity, 0, 0, None, 0, LOST, now_ms) for identity in identities)
@@ -239,6 +239,6 @@ class Follower:
 
 
 def _rejected(fields: Mapping[str, object]) -> bytes:
-    """Return what stands for an event's rejection among the identities of interactions."""
+    """Return the identity under which an event's rejection is remembered, next to those of interactions."""
     named = f"rejection {fields['source_partition']}:{fields['source_offset']}"
     return blake2b(named.encode(), digest_size=16).digest()

@@ -1,4 +1,4 @@
-"""The verdicts, one contact-day, event or property at a time. Pure."""
+"""The verdicts, on one contact-day, event or property at a time. Pure."""
 
 from collections.abc import Iterator, Sequence
 from uuid import UUID
@@ -18,14 +18,14 @@ from daymark.auditing.reach import Reach, Where
 
 
 def day(facts: Sequence[DayFact], *, replays: bool) -> Iterator[Note]:
-    """Judge a contact-day: there is one interaction, and its event is the first in its partition's order.
+    """Judge a contact-day: it has exactly one interaction, from the first event in its partition.
 
-    Where a contact-day has events in several partitions, the first of any of them is right. An interaction of a
-    partition in which no event of this contact-day was read is not judged here but by its source.
+    If a contact-day has events in several partitions, the first of any of them is correct. An interaction from a
+    partition in which no event of this contact-day was read is judged by its source instead.
 
     Args:
         facts: sorted; at least the first event of each partition.
-        replays: whether an interaction that was emitted again is no fault.
+        replays: whether an interaction that was emitted again is correct.
     """
     firsts: dict[int, int] = {}
     for fact in facts:
@@ -57,8 +57,8 @@ def source(facts: Sequence[SourceFact], reach: Reach, *, replays: bool) -> Itera
 
     Args:
         facts: the event's and those of all records that name it as their source.
-        reach: tells whether the event could be read.
-        replays: whether a rejection that was emitted again is no fault.
+        reach: decides whether the event could be read.
+        replays: whether a rejection that was emitted again is correct.
     """
     where = reach.where(facts[0].partition, facts[0].offset)
     if where in {Where.BEFORE, Where.AFTER}:
@@ -70,13 +70,13 @@ def source(facts: Sequence[SourceFact], reach: Reach, *, replays: bool) -> Itera
 
 
 def property_(facts: Sequence[PropertyFact], reach: Reach) -> Iterator[Note]:
-    """Judge a property by its last record, which must be its newest change: the rest is history.
+    """Judge a property by its last record, which must be its newest change; earlier records are history.
 
-    The newest is that of the latest timestamp; of equal ones that of the higher offset, in any partition.
+    The newest change has the latest timestamp; among equal timestamps the highest offset, in any partition.
 
     Args:
         facts: at least the newest change of each partition, and the last record of each.
-        reach: tells whether the event of the last record could be read.
+        reach: decides whether the event of the last record could be read.
     """
     erased = _erased(facts)
     changes = [fact for fact in facts if fact.kind == Kind.EVENT and not _is_forgotten(fact, facts)]
@@ -99,7 +99,7 @@ def property_(facts: Sequence[PropertyFact], reach: Reach) -> Iterator[Note]:
         change = next(iter(newest.values()))
         yield Fault(Finding.TRAIT_MISSING, Example(place(change.partition, change.offset)))
         return
-    # After a change of the number of partitions a contact's records lie in several: one of them must be right.
+    # After a change of the number of partitions, a contact's records are in several: one of them must be correct.
     verdicts = [_last(last, newest, reach) for last in lasts.values()]
     wrong = [verdict for verdict in verdicts if isinstance(verdict, Fault)]
     if len(wrong) == len(verdicts):
@@ -109,7 +109,7 @@ def property_(facts: Sequence[PropertyFact], reach: Reach) -> Iterator[Note]:
 
 
 def _erased(facts: Sequence[DayFact] | Sequence[PropertyFact]) -> dict[int, int]:
-    """Return where the last tombstone of each partition lies."""
+    """Return the offset of the last tombstone of each partition."""
     erased: dict[int, int] = {}
     for fact in facts:
         if fact.kind == Kind.FORGOTTEN:
@@ -123,7 +123,7 @@ def _is_back(fact: DayFact | PropertyFact, erased: dict[int, int]) -> bool:
 
 
 def _is_forgotten(change: PropertyFact, facts: Sequence[PropertyFact]) -> bool:
-    """Whether a change, or a record of one, is no newer than what was erased: nothing may come of it any more."""
+    """Whether a change, or a record of one, is no newer than the erasure: nothing may result from it any more."""
     return any(
         (change.partition == mark.partition and change.offset < mark.offset) or change.timestamp_ms < mark.timestamp_ms
         for mark in facts
@@ -182,7 +182,7 @@ def _rejections(event: SourceFact | None, rejected: Sequence[SourceFact], *, rep
 
 
 def _last(last: PropertyFact, newest: dict[int, PropertyFact], reach: Reach) -> Note | None:
-    """Judge the last record of a property. None: it is right."""
+    """Judge the last record of a property. None: it is correct."""
     change = newest.get(last.partition)
     if change is not None and change.offset == last.offset:
         if last.prints == change.prints:

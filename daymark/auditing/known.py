@@ -1,7 +1,7 @@
 """What a following audit remembers: the last emission of each contact-day, for as long as claims live.
 
-On disk (SQLite, in the audit's temporary folder): 80 bytes each, of a claims' lifetime and a day; memory holds SQLite's
-cache alone. Like all facts it outlives no run, since prints are this process's own.
+On disk (SQLite, in the audit's temporary folder), 80 bytes each, for a claim's lifetime plus a day; memory holds only
+SQLite's cache. Like all facts it is useless after the run, since fingerprints are keyed per process.
 """
 
 import sqlite3
@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 _CACHE_KIB: Final = 64 * 1024
-_SLACK_MS: Final = 86_400_000  # kept longer than claims: a repeat at their end is a duplicate yet
+_SLACK_MS: Final = 86_400_000  # kept longer than claims: a repeat at the end of a claim's lifetime is still a duplicate
 
 
-LOST: Final = -1  # the place of what never was emitted
+LOST: Final = -1  # the offset of what was never emitted
 
 
 class Emission(NamedTuple):
-    """An interaction, or another record that is emitted once: the event that it names, its print, and where it lies.
+    """An interaction, or another record that is emitted once: its event, its fingerprint, and its coordinates.
 
-    `content`, a signed number of 64 bits, is None of what is known to be lost or forgotten.
+    `content`, a signed 64-bit integer, is None if the emission is known to be lost or was erased.
     """
 
     identity: bytes
@@ -32,22 +32,22 @@ class Emission(NamedTuple):
 
     @property
     def is_lost(self) -> bool:
-        """Whether it never was emitted."""
+        """Whether it was never emitted."""
         return self.at_offset == LOST
 
     def is_of(self, other: "Emission") -> bool:
-        """Whether two are of the same event and say the same."""
+        """Whether both have the same event and the same content."""
         return (self.partition, self.offset, self.content) == (other.partition, other.offset, other.content)
 
 
 class Known:
-    """The emissions that are remembered."""
+    """The remembered emissions."""
 
     def __init__(self, file: Path, lifetime_ms: int) -> None:
-        """Begin with none.
+        """Create the database.
 
         Args:
-            file: of the database, which is not there yet.
+            file: its path, which must not exist.
             lifetime_ms: of claims.
         """
         self._lifetime_ms = lifetime_ms
@@ -60,34 +60,34 @@ class Known:
         )
 
     def get(self, identity: bytes) -> Emission | None:
-        """Return the last emission of a contact-day; None: there is none that is remembered."""
+        """Return the last emission of a contact-day; None: none is remembered."""
         row = self._database.execute("SELECT * FROM known WHERE identity = ?", (identity,)).fetchone()
         return None if row is None else Emission(*row)
 
     def put(self, emissions: Iterable[Emission]) -> None:
-        """Remember some, in place of what was remembered of theirs."""
+        """Remember emissions, each in place of the earlier one of its contact-day."""
         self._database.execute("BEGIN")
         self._database.executemany("REPLACE INTO known VALUES (?, ?, ?, ?, ?, ?, ?)", emissions)
         self._database.execute("COMMIT")
 
     def take(self, emission: Emission) -> Emission | None:
-        """Remember one; return the one before it, if a claim can still stand against this one."""
+        """Remember an emission; return the one before it, if that one's claim may still be alive."""
         before = self.get(emission.identity)
         self.put([emission])
         if before is None or emission.at_ms - before.at_ms >= self._lifetime_ms:
             return None
         is_same = (before.at_partition, before.at_offset) == (emission.at_partition, emission.at_offset)
-        return None if is_same else before  # the same record is met again after a cycle that failed
+        return None if is_same else before  # the same record is read again after a failed cycle
 
     def forget_before(self, now_ms: int) -> None:
-        """Remember no longer what no claim can stand for."""
+        """Forget emissions whose claims have expired."""
         self._database.execute("DELETE FROM known WHERE at_ms < ?", (now_ms - self._lifetime_ms - _SLACK_MS,))
 
     def close(self) -> None:
-        """Close the database; the folder's end removes it."""
+        """Close the database; it is deleted with the folder."""
         self._database.close()
 
 
 def signed(content: int) -> int:
-    """Return a print as SQLite has integers."""
+    """Return a fingerprint as a signed integer, as SQLite stores them."""
     return content if content < 1 << 63 else content - (1 << 64)

@@ -1,4 +1,4 @@
-"""The ledger of an audit: stores every record as facts, and passes the facts to `judging` when everything is read.
+"""The ledger of an audit: stores every record as facts, and passes them to `judging` once everything is read.
 
 Outputs are read first, so that only events with a result need a fact of their content. Memory stays bounded: facts are
 on disk, events take one bit each in memory, and the caches here are cleared when full.
@@ -26,14 +26,14 @@ _LIMITS: Final = Limits()
 
 
 class Reading(NamedTuple):
-    """How records are read: what an event demands, and how a registry's schemas are looked up."""
+    """How records are read: what an event requires, and how a registry's schemas are looked up."""
 
     truth: truth.Truth
     by_id: ById | None = None
 
 
 class Ledger:
-    """The facts of one audit. The outputs must be taken before the events."""
+    """The facts of one audit. The outputs must be added before the events."""
 
     def __init__(
         self,
@@ -45,15 +45,15 @@ class Ledger:
         *,
         known: Callable[[bytes], DayFact | None] = lambda _: None,
     ) -> None:
-        """Begin with nothing.
+        """Begin without facts.
 
         Args:
             folder: empty, for the facts.
-            reach: the events that will be taken.
+            reach: the events that will be added.
             reading: of their records.
-            tally: told what cannot be read, and in the end what the judges say.
+            tally: counts unreadable records, and in the end the verdicts.
             limits: of memory.
-            known: tells what was emitted of a contact-day in outputs that are not taken.
+            known: returns what was emitted of a contact-day in outputs that are not added.
         """
         self._known = known
         self._days, self._sources, self._properties = (
@@ -67,11 +67,11 @@ class Ledger:
 
     @property
     def bytes(self) -> int:
-        """How much has been written to disk."""
+        """The number of bytes written to disk."""
         return self._days.bytes + self._sources.bytes + self._properties.bytes
 
     def interaction(self, message: Message) -> None:
-        """Take a record of timeline.interactions."""
+        """Add a record of timeline.interactions."""
         found = self._output(message, avro.INTERACTION)
         if found is not None:
             source, at = _source(found), (found.partition, found.offset)
@@ -81,7 +81,7 @@ class Ledger:
             self._marks.add(*source)
 
     def rejection(self, message: Message) -> None:
-        """Take a record of segment.rejected; what ingest refused never was an event, and marks are of the forgotten."""
+        """Add a record of segment.rejected. What ingest rejected was never an event; marks are of erased contacts."""
         if message.value() is None:
             self._forgotten(message)
             return
@@ -100,7 +100,7 @@ class Ledger:
             self._marks.add(*source)
 
     def trait(self, message: Message) -> None:
-        """Take a record of contact.traits."""
+        """Add a record of contact.traits."""
         found = self._output(message, avro.TRAIT)
         if found is not None:
             fields, at = found.fields, (found.partition, found.offset)
@@ -110,7 +110,7 @@ class Ledger:
             self._last.keep((identity, found.partition), (found.offset, 0), fact)
 
     def event(self, message: Message) -> None:
-        """Take a record of segment.events. Those of a partition come in their order."""
+        """Add a record of segment.events. Those of a partition come in order."""
         record = raw(message)
         found = self._truth.read(record)
         if isinstance(found, Rejection):
@@ -129,17 +129,17 @@ class Ledger:
         self._changed.forget()
         self._last.forget()
         days = (judging.day([*map(DayFact._make, group)], replays=replays) for group in self._days.groups())
-        yield from self._told(days)
+        yield from self._judged(days)
         sources = (
             judging.source([*map(SourceFact._make, group)], reach, replays=replays) for group in self._sources.groups()
         )
-        yield from self._told(sources)
+        yield from self._judged(sources)
         properties = (
             judging.property_([*map(PropertyFact._make, group)], reach) for group in self._properties.groups()
         )
-        yield from self._told(properties)
+        yield from self._judged(properties)
 
-    def _told(self, judged: Iterator[Iterator[Note]]) -> Iterator[None]:
+    def _judged(self, judged: Iterator[Iterator[Note]]) -> Iterator[None]:
         for notes in judged:
             self._tally.take(notes)
             yield
@@ -147,7 +147,7 @@ class Ledger:
     def _contact_day(self, record: Raw, identify: Identify) -> None:
         identity, day = self._truth.contact_day(record, identify)
         at = record.partition, record.offset
-        # Of a contact-day only the first event counts: repeats that come soon are left out here.
+        # Only the first event of a contact-day counts: repeats that follow soon are skipped here.
         if (identity, record.partition) not in self._seen:
             if len(self._seen) >= self._remembered:
                 self._seen.clear()
@@ -166,12 +166,12 @@ class Ledger:
         if found.thing is Thing.INTERACTION:
             self._days.add(found.identity, Kind.FORGOTTEN, at, found.next_event, 0, at, found.tombstone)
         else:
-            told = found.next_event, found.timestamp_ms, b"", at, found.tombstone
-            self._properties.add(found.identity, Kind.FORGOTTEN, at, *told)
+            fields = found.next_event, found.timestamp_ms, b"", at, found.tombstone
+            self._properties.add(found.identity, Kind.FORGOTTEN, at, *fields)
 
     def _output(self, message: Message, codec: avro.Codec) -> Output | None:
         if message.value() is None:
-            return None  # a tombstone says nothing
+            return None  # a tombstone
         with suppress(avro.UnreadableValue):
             return output(message, codec, self._by_id)
         example = Example(at=place(*coordinates(message)), why=str(message.topic()))
@@ -180,7 +180,7 @@ class Ledger:
 
 
 class _Marks:
-    """A bit for each event that is read: whether it has a result."""
+    """One bit per event that is read: whether it has a result."""
 
     def __init__(self, stretches: Mapping[int, Stretch]) -> None:
         self._firsts = {partition: stretch.first for partition, stretch in stretches.items()}
@@ -197,7 +197,7 @@ class _Marks:
 
 
 class _Newest:
-    """The newest fact of each key: what is older and comes soon is left out. Forgets to disk."""
+    """The newest fact of each key: older ones that follow soon are dropped. Spills to disk when full."""
 
     def __init__(self, buckets: Buckets, most: int) -> None:
         self._buckets, self._most = buckets, most

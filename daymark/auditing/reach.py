@@ -1,4 +1,4 @@
-"""The range of an audit: from where to where each partition of segment.events is read, and what lies outside."""
+"""The range of an audit: the offsets of segment.events that are read in each partition, and what lies outside."""
 
 from collections.abc import Mapping
 from enum import Enum, auto
@@ -7,7 +7,7 @@ import msgspec
 
 
 class Where(Enum):
-    """Where an event lies: within what is read, before it, after it, or nowhere at all."""
+    """Where an event lies: in the range, before it, after it, or nowhere at all."""
 
     WITHIN = auto()
     BEFORE = auto()
@@ -16,9 +16,9 @@ class Where(Enum):
 
 
 class Stretch(msgspec.Struct, frozen=True):
-    """The offsets of a partition that are read, from `first` to before `next`; it ends before `end`.
+    """The offsets of a partition that are read, from `first` to before `next`; the partition ends before `end`.
 
-    `lag` counts what the group has still to commit, `unread` what was deleted before it could.
+    `lag` counts the events that the group has yet to commit, `unread` those deleted before it could commit them.
     """
 
     first: int
@@ -29,11 +29,11 @@ class Stretch(msgspec.Struct, frozen=True):
 
     @property
     def records(self) -> int:
-        """How many offsets are read."""
+        """The number of offsets that are read."""
         return self.next - self.first
 
     def since(self, offset: int) -> "Stretch":
-        """Return the part of it that begins at an offset, or later as before."""
+        """Return the part that begins at an offset, or where it began if that is later."""
         first = max(self.first, offset)
         return msgspec.structs.replace(self, first=first, next=max(first, self.next))
 
@@ -44,7 +44,7 @@ class Reach(msgspec.Struct, frozen=True):
     stretches: Mapping[int, Stretch]
 
     def where(self, partition: int, offset: int) -> Where:
-        """Return where an event lies. One beyond the end of its partition, or in none, is nowhere."""
+        """Return where an event lies. One beyond the end of its partition, or in an unknown partition, is nowhere."""
         stretch = self.stretches.get(partition)
         if stretch is None or offset < 0 or offset >= stretch.end:
             return Where.NOWHERE
@@ -54,17 +54,17 @@ class Reach(msgspec.Struct, frozen=True):
 
     @property
     def records(self) -> int:
-        """How many events are read."""
+        """The number of events that are read."""
         return sum(stretch.records for stretch in self.stretches.values())
 
     @property
     def lag(self) -> int:
-        """How many events the group has still to commit."""
+        """The number of events that the group has yet to commit."""
         return sum(stretch.lag for stretch in self.stretches.values())
 
     @property
     def unread(self) -> int:
-        """How many events were deleted before the group could read them."""
+        """The number of events that were deleted before the group could read them."""
         return sum(stretch.unread for stretch in self.stretches.values())
 
 
@@ -76,8 +76,8 @@ def stretch(
     Args:
         there: its first offset, and the one after its last.
         committed: the group's offset, None when it has none.
-        since: the offset where the time range begins, None: anywhere.
-        until: the one where it ends, None: anywhere.
+        since: the first offset of the time range, None: no bound.
+        until: the offset after its last, None: no bound.
     """
     begin, end = there
     upto = begin if committed is None else min(committed, end)

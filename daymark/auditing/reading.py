@@ -1,6 +1,6 @@
-"""Reads topics as a member of no group: where they begin and end, what the group has committed, every record between.
+"""Reads topics outside any group: their bounds, a group's committed offsets, and every record between two offsets.
 
-Moves no group's offsets. Reading stops at a fixed offset; if that is in an open transaction, it waits for its end.
+Moves no group's offsets. Reading stops at a fixed offset; if that lies in an open transaction, it waits for its end.
 """
 
 import time
@@ -15,27 +15,27 @@ CONFIG: Final[Mapping[str, Any]] = {
     "enable.auto.offset.store": False,
     "enable.partition.eof": True,
     "isolation.level": "read_committed",
-    "auto.offset.reset": "earliest",  # the next record was deleted: continue at the oldest one left
+    "auto.offset.reset": "earliest",  # the next record was deleted: continue at the oldest remaining one
     "fetch.queue.backoff.ms": 20,  # the default, 1000, stalls a partition whenever the queue is full
     "fetch.wait.max.ms": 100,
-    "fetch.error.backoff.ms": 50,  # each record of a batch that cannot be decompressed costs as much
+    "fetch.error.backoff.ms": 50,  # each record of a batch that cannot be decompressed takes this long
     # Enough to keep the disk busy; the defaults take hundreds of megabytes.
     "fetch.max.bytes": 8 << 20,
     "queued.max.messages.kbytes": 16384,
 }
 
-# The end of a topic as it is for readers of everything: records of open transactions lie before it.
+# The end of a topic for readers of uncommitted records: records of open transactions lie before it.
 UNCOMMITTED: Final[Mapping[str, Any]] = {**CONFIG, "isolation.level": "read_uncommitted"}
 
 _CALL_S, _PATIENCE_S, _AGAIN_S = 10.0, 30.0, 0.2
-_STALLED_S = 120.0  # longer than any transaction of ours is open
+_STALLED_S = 120.0  # longer than any of our transactions stays open
 _MOST = 2_000
 _HOPELESS = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
 }
-# Of a record in a batch that is longer, decompressed, than `receive.message.max.bytes`.
+# The error for a record in a batch that is longer, when decompressed, than `receive.message.max.bytes`.
 UNREADABLE: Final = KafkaError._BAD_COMPRESSION  # noqa: SLF001  public, in spite of its name
 
 Bounds = Mapping[int, tuple[int, int]]
@@ -84,7 +84,7 @@ def committed(consumer: Consumer, topic: str, partitions: Iterable[int]) -> dict
 
 
 def offsets_at(consumer: Consumer, topic: str, partitions: Iterable[int], instant_ms: int) -> dict[int, int | None]:
-    """Return the first offset of each partition whose record is no older; None: all of its records are.
+    """Return each partition's first offset at or after an instant; None: all of its records are older.
 
     Raises:
         KafkaException: Kafka does not answer.
@@ -97,7 +97,7 @@ def offsets_at(consumer: Consumer, topic: str, partitions: Iterable[int], instan
 def between(
     consumer: Consumer, topic: str, there: Bounds, since_ms: int, until_ms: int | None = None
 ) -> dict[int, tuple[int, int]]:
-    """Return the part of some partitions' bounds whose records lie in a stretch of time.
+    """Return the part of some partitions' bounds whose records lie in a time range.
 
     Raises:
         KafkaException: Kafka does not answer.
@@ -114,16 +114,16 @@ def between(
 def records(consumer: Consumer, topic: str, wanted: Bounds) -> Iterator[list[Message]]:
     """Yield the records of a topic in batches, each partition's in order.
 
-    In place of a record that cannot be decompressed comes a message with that error, at its offset and without content.
+    A record that cannot be decompressed is replaced by a message with that error, at its offset and without content.
 
     Args:
         consumer: made with `CONFIG`; its assignment is replaced.
         topic: its name.
-        wanted: for each partition from which offset to before which.
+        wanted: the first offset of each partition, and the one after its last.
 
     Raises:
         KafkaException: the topic cannot be read.
-        ClickException: a partition does not come to its end.
+        ClickException: reading a partition does not reach its end.
     """
     course = _Course(consumer, topic, wanted)
     heard = time.monotonic()
@@ -140,7 +140,7 @@ def records(consumer: Consumer, topic: str, wanted: Bounds) -> Iterator[list[Mes
 
 
 class _Course:
-    """How far a topic has been read: `unfinished` has the partitions that are not at their end, and where that is."""
+    """How far a topic has been read: `unfinished` has the partitions that have not reached their end, and that end."""
 
     def __init__(self, consumer: Consumer, topic: str, wanted: Bounds) -> None:
         self._consumer, self._topic = consumer, topic
@@ -148,10 +148,10 @@ class _Course:
         self._next = {partition: wanted[partition][0] for partition in self.unfinished}
         places = [TopicPartition(topic, partition, offset) for partition, offset in self._next.items()]
         consumer.assign(places)
-        consumer.resume(places)  # the driver keeps the pause of an earlier assignment
+        consumer.resume(places)  # the driver remembers that an earlier assignment was paused
 
     def take(self, message: Message) -> Message | None:
-        """Return a message that is a record before its partition's end, or stands for one; note where reading is."""
+        """Return a message that is a record before its partition's end, or stands for one; update the position."""
         error, partition, offset = message.error(), message.partition(), message.offset()
         if error is not None and (error.fatal() or error.code() in _HOPELESS):
             raise KafkaException(error)
@@ -163,7 +163,7 @@ class _Course:
             if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  public, in spite of its name
                 self._reach(partition, offset)
             return None
-        if offset < self._next[partition]:  # on its way when reading went on behind it
+        if offset < self._next[partition]:  # already fetched when reading continued after it
             return None
         is_wanted = offset < self.unfinished[partition]
         self._reach(partition, offset + 1)
@@ -178,7 +178,7 @@ class _Course:
     def _pass_over(self, message: Message, partition: int, offset: int) -> Message | None:
         """Continue after a record that cannot be decompressed, and return a substitute for it.
 
-        The driver names the first offset of the record's batch, each time: they are passed over one after the other.
+        The driver reports the first offset of the record's batch each time, so its records are skipped one by one.
         """
         is_wanted = offset < self.unfinished[partition]
         self._reach(partition, offset + 1)
@@ -198,7 +198,7 @@ def _whole(places: list[TopicPartition]) -> list[TopicPartition]:
 
 
 def _answer(ask: Callable[[Any], T], about: Any) -> T:
-    """Retry while Kafka cannot answer: a coordinator that is moving, a topic just created, an open transaction."""
+    """Retry while Kafka cannot answer: a coordinator is moving, a topic was just created, a transaction is open."""
     until = time.monotonic() + _PATIENCE_S
     while True:
         try:

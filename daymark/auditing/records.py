@@ -1,4 +1,4 @@
-"""Kafka's messages as values: raw events with their headers, and the records of the output topics. Decides nothing."""
+"""Kafka messages as values: raw events with their headers, and the records of the output topics. Decides nothing."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -20,9 +20,11 @@ ById = Callable[[int], avro.Schema]
 
 
 class Raw(NamedTuple):
-    """A record of segment.events. `received_at_ms` is ingest's header, None without one; `appended_ms` its own time.
+    """A record of segment.events.
 
-    `refusal` says why it cannot be read at all.
+    `received_at_ms` is ingest's header (None: absent); `appended_ms` the record's timestamp.
+
+    `refusal` is the reason why it cannot be read at all.
     """
 
     partition: int
@@ -46,7 +48,7 @@ class Output(NamedTuple):
 
 def raw(message: Message) -> Raw:
     """Return a raw record's parts; one without the header `workspace` belongs to the default one (contract, 6)."""
-    if message.error() is not None:  # there is nothing of it but its place
+    if message.error() is not None:  # its content is gone, only its coordinates are known
         return Raw(*coordinates(message), None, b"", DEFAULT, None, message.timestamp()[1], UNREADABLE_RECORD)
     workspace, received_at_ms, refusal, _ = headers.parse(message)
     value, appended_ms = message.value() or b"", message.timestamp()[1]
@@ -77,8 +79,8 @@ def output(message: Message, codec: avro.Codec, by_id: ById | None) -> Output:
 
 
 def forgotten(message: Message) -> Forgotten | None:
-    """Return what a record of segment.rejected without value says was forgotten; None: it marks something else."""
-    with suppress(SystemError, UnicodeDecodeError):  # headers of somebody else's
+    """Return what a record of segment.rejected without value says was erased; None: it marks something else."""
+    with suppress(SystemError, UnicodeDecodeError):  # another application's headers
         for name, value in headers_of(message) or ():
             if name == HEADER_FORGOTTEN and value:
                 return Forgotten.unpacked(value)
@@ -98,7 +100,7 @@ def _days(day: date) -> int:
     return day.toordinal() - _EPOCH_ORDINAL
 
 
-# How the fields of logical types become plain; no two schemas have a field of one name and different types.
+# Converts the fields of logical types; no two schemas have a field of one name and different types.
 _PLAIN: Final[Mapping[str, Callable[[Any], Any]]] = {
     "interaction_id": str,
     "day": _days,

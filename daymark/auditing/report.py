@@ -23,9 +23,9 @@ _LABELS: Final[Mapping[Count, str]] = {
 
 
 class Run(msgspec.Struct, frozen=True):
-    """What an audit was of: the group, how many records of which topics it read, and how long that took.
+    """The subject of an audit: the group, the number of records read from each topic, and how long that took.
 
-    `time_zones` is the version of the tz database by which it judged days.
+    `time_zones` is the version of the tz database that decided days.
     """
 
     group: str
@@ -35,7 +35,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 def as_json(run: Run, reach: Reach, tally: Tally) -> dict[str, Any]:
-    """Return everything as JSON has it: every finding and count, also those of which there are none."""
+    """Return everything as JSON: every finding and count, including zeros."""
     return {
         "sound": tally.is_sound,
         "group": run.group,
@@ -57,7 +57,7 @@ def as_json(run: Run, reach: Reach, tally: Tally) -> dict[str, Any]:
 
 
 def as_tables(run: Run, reach: Reach, tally: Tally) -> Group:
-    """Return what was read, what was found, and an example line for each instance that is kept."""
+    """Return what was read, what was found, and an example line for each instance that was kept."""
     figures = Table(show_header=False, box=None, pad_edge=False)
     figures.add_column(style="bold")
     figures.add_column(justify="right")

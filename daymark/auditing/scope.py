@@ -24,7 +24,7 @@ _ANSWER_S = 30.0
 
 
 class Clients(NamedTuple):
-    """Three clients of Kafka: a reader of the group's offsets and committed records, one of all records, an admin."""
+    """Three Kafka clients: for the group's offsets and committed records, for all records, and for administration."""
 
     committed: Consumer
     uncommitted: Consumer
@@ -32,7 +32,7 @@ class Clients(NamedTuple):
 
 
 class NothingCommitted(Exception):
-    """There are events, and the group has not committed an offset: a new group, or a mistyped one."""
+    """There are events, but the group has not committed an offset: a new group, or a mistyped one."""
 
 
 class Period(NamedTuple):
@@ -50,12 +50,12 @@ class Scope(NamedTuple):
 
     @property
     def records(self) -> int:
-        """How many records will be read, about."""
+        """The approximate number of records that will be read."""
         return self.reach.records + sum(end - first for topic in self.outputs.values() for first, end in topic.values())
 
 
 def scope(clients: Clients, topics: Topics, partitions: Mapping[str, Sequence[int]], period: Period) -> Scope:
-    """Return what there is to read now.
+    """Return what can be read now.
 
     Args:
         clients: of one cluster; the first belongs to the group.
@@ -73,7 +73,7 @@ def scope(clients: Clients, topics: Topics, partitions: Mapping[str, Sequence[in
         topic: reading.bounds(clients.uncommitted, topic, partitions[topic])
         for topic in (topics.interactions, topics.traits, topics.rejected)
     }
-    # Asked for last: a source at or after the end is none.
+    # Queried last: no source can be at or after the end.
     there = reading.bounds(clients.uncommitted, topics.events, events)
     if all(offset is None for offset in upto.values()) and any(end for _, end in there.values()):
         raise NothingCommitted
@@ -97,7 +97,7 @@ def _offsets(consumer: Consumer, topic: str, there: Bounds, instant_ms: int | No
 
 
 def _earliest(admin: AdminClient, topics: Topics, since_ms: int | None) -> int | None:
-    """Return the instant from which events can be judged: results of older ones may have been deleted."""
+    """Return the instant from which events can be judged: results of older events may have been deleted."""
     instants = [
         time.time_ns() // 1_000_000 - kept_ms for kept_ms in _kept(admin, (topics.interactions, topics.rejected))
     ]
@@ -105,12 +105,12 @@ def _earliest(admin: AdminClient, topics: Topics, since_ms: int | None) -> int |
 
 
 def _kept(admin: AdminClient, names: Sequence[str]) -> Iterator[int]:
-    """Yield for how many milliseconds topics keep their records, where they delete any and we may know."""
+    """Yield the retention in milliseconds of topics that delete records and whose configuration is readable."""
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
     for future in admin.describe_configs(resources, request_timeout=_ANSWER_S).values():
         try:
             found = future.result()
-        except KafkaException:  # not allowed to look
+        except KafkaException:  # not permitted
             continue
         kept_ms = int(found["retention.ms"].value)
         if "delete" in found["cleanup.policy"].value and kept_ms >= 0:

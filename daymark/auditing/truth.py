@@ -35,7 +35,7 @@ class Truth:
         return found
 
     def read(self, raw: Raw) -> Identify | Rejection:
-        """Return the identify that a raw record is, or why it is none."""
+        """Return the identify in a raw record, or why there is none."""
         received_at_ms = raw.appended_ms if raw.received_at_ms is None else raw.received_at_ms
         return raw.refusal or segment.read(raw.value, received_at_ms, self.workspace(raw.workspace))
 
@@ -105,5 +105,5 @@ def trait_found(output: Output) -> tuple[Any, ...]:
 
 
 def _typed(value: object) -> tuple[str, object]:
-    """Keep 1, 1.0 and true apart, which Python finds equal."""
+    """Distinguish 1, 1.0 and true, which are equal in Python."""
     return type(value).__name__, value

@@ -1,4 +1,4 @@
-"""`daymark audit --follow`: cycles, one after the other, with a look at the group in between; figures and log lines."""
+"""`daymark audit --follow`: runs cycles, checks the group's offsets in between, reports by metrics and logs."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ from daymark.auditing.following import Cycle, Follower
 
 log: Final = structlog.get_logger()
 _LOOK_S: Final = 1.0
-_MOST_LINES: Final = 20  # logged of a cycle's examples
+_MOST_LINES: Final = 20  # log lines for a cycle's examples
 
 
 class Figures:
@@ -29,7 +29,7 @@ class Figures:
             registry=self.registry,
         )
         for finding in Finding:
-            self.findings.labels(finding.value)  # at 0 from the beginning: a first one is an increase
+            self.findings.labels(finding.value)  # starts at 0, so that the first one is an increase
         self.events = Counter("daymark_audit_events_total", "Events judged", registry=self.registry)
         self.again = Counter(
             "daymark_audit_emitted_again_total",
@@ -62,17 +62,17 @@ class Figures:
         self.last.set(time.time())
 
     def serve(self, host: str, port: int) -> str:
-        """Serve them, and return where: host:port.
+        """Serve the metrics, and return the address: host:port.
 
         Raises:
-            OSError: the address cannot be had.
+            OSError: the address is not available.
         """
         server, _ = start_http_server(port, host, self.registry)
         return f"{host}:{server.server_port}"
 
 
 def follow(follower: Follower, figures: Figures, every_s: float, stopping: threading.Event) -> None:
-    """Run cycles until it is to stop. A Kafka that is away is waited for."""
+    """Run cycles until `stopping` is set. While Kafka is unavailable, keep trying."""
     due = time.monotonic()
     while not stopping.is_set():
         try:
@@ -84,7 +84,7 @@ def follow(follower: Follower, figures: Figures, every_s: float, stopping: threa
                 _tell(cycle)
         except KafkaException as error:
             log.warning("cycle.failed", error=error.args[0].name())
-        except click.ClickException as error:  # a partition that does not come to its end
+        except click.ClickException as error:  # reading a partition does not reach its end
             log.warning("cycle.failed", error=error.message)
         stopping.wait(_LOOK_S)
 

@@ -1,10 +1,10 @@
-"""An audience sync as events, and what must come of them. Pure: no clock, no I/O, memory that does not grow with them.
+"""An audience sync as events, and their expected results. Pure: no clock, no I/O, constant memory.
 
-Every contact of the audience occurs on every day, in one shuffled stream. Some days occur again (repeats: separate
-calls), some calls are sent again byte for byte (retries, some time after the first), and some are invalid.
+Every contact of the audience occurs on every day, in one shuffled stream. Some days are repeated in separate calls
+(repeats), some calls are sent again byte for byte a while later (retries), and some are invalid.
 
-Invariants: the same plan gives the same bytes in the same order; `expected` is exact; invalid calls are of people who
-are not in the audience, so that one accepted by mistake shows as an additional interaction.
+Invariants: a plan always yields the same bytes in the same order; `expected` is exact; invalid calls are about people
+outside the audience, so that one accepted by mistake shows up as an extra interaction.
 """
 
 import random
@@ -22,23 +22,23 @@ from daymark.simulation import faults, order, payload, people
 from schemas import timestamps
 from schemas.rejections import Reason
 
-# A retried call waits among this many others; which goes next is left to chance.
+# A retried call waits among this many others; which one goes next is random.
 _RETRIES_WAITING = 256
 
-# Times of a day stay within its first 23 hours: the shortest day there is where clocks are put forward.
+# Times stay within the first 23 hours of a day: a day on which clocks go forward is no longer.
 _DAY_SPAN_MS = 23 * 3_600_000
 
-# Less than this passes from a call to its receipt; neither lies in the future.
+# The longest time from a call to its receipt; neither is in the future.
 _RECEIPT_MS = 12_000
 
-# One call in so many carries the page that the contact was on.
+# One call in four carries a page.
 _PAGE_EVERY = 4
 
 # Keys in other letter cases, each in one call of 256.
 _EMAIL_KEYS: Final = {0: b"Email", 1: b"E-mail", 2: b"EMAIL", 3: b"e_mail"}
 _TYPES: Final = {4: b"Identify", 5: b"IDENTIFY"}
 
-# What chance decides in a call: its id, then time, nanoseconds, delay and page, spelling of the address, of the keys.
+# What is random in a call: its id, then time, nanoseconds, delay and page, spelling of the address, of the keys.
 _DRAWS = struct.Struct("<QIHBB")
 _DRAWN_BYTES = payload.MESSAGE_ID_BYTES + _DRAWS.size
 
@@ -52,12 +52,12 @@ class Plan:
     Attributes:
         contacts: people in the audience.
         first_day: the day of the first calls, in `zone`.
-        days: how many days in a row; none may start after `now_ms`.
-        now_ms: the end of time, in epoch milliseconds: no timestamp lies after it.
-        repeat: calls a contact-day, at least 1; 1.5 is one and, for the first half of them, another.
+        days: consecutive days; none may start after `now_ms`.
+        now_ms: in epoch milliseconds; no timestamp is later.
+        repeat: calls per contact-day, at least 1; 1.5 means one each, and a second for the first half.
         retries: calls that are sent again byte for byte, as a share of the valid ones.
-        invalid: calls that must be refused, sent on top, as a share of the valid ones.
-        zone: where the days begin (None: UTC); the workspace's own.
+        invalid: additional calls that must be rejected, as a share of the valid ones.
+        zone: the workspace's time zone, in which days begin (None: UTC).
     """
 
     contacts: int
@@ -72,15 +72,15 @@ class Plan:
     zone: ZoneInfo | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be simulated.
+        """Reject an impossible plan.
 
         Raises:
-            ValueError: a number out of its range, or a day that has not begun.
+            ValueError: a number out of range, or a day that has not begun.
         """
         if self.contacts < 1 or self.days < 1 or self.repeat < 1:
-            raise ValueError("contacts, days and calls a contact-day are 1 or more")
+            raise ValueError("contacts, days and calls per contact-day must be 1 or more")
         if not (0 <= self.retries <= 1 and self.invalid >= 0):
-            raise ValueError("retries are a share between 0 and 1, invalid calls one of 0 or more")
+            raise ValueError("the share of retries must lie between 0 and 1, that of invalid calls must be 0 or more")
         if self.first_day + timedelta(days=self.days - 1) > today(self.now_ms, self.zone):
             raise ValueError(f"{self.days} days from {self.first_day} end after today")
         payload.template(self.audience)
@@ -89,8 +89,8 @@ class Plan:
 class Event(msgspec.Struct, frozen=True, gc=False):
     """A call as it is sent.
 
-    `contact` is the normalised e-mail address, None where the call has none that can be read. `day` is the one that
-    it counts for, in days since 1970-01-01, None when it must be refused, which is for `reason`.
+    `contact` is the normalised e-mail address, None if the call has no readable one. `day` is the day it counts for, in
+    days since 1970-01-01; None if the call must be rejected, for `reason`.
     """
 
     body: bytes
@@ -106,9 +106,9 @@ class Expected(NamedTuple):
         events: all calls sent.
         interactions: the distinct contact-days.
         retries: calls sent again byte for byte.
-        rejections: calls that must be refused, by reason.
-        properties: contacts' user properties that have a value in the end.
-        late: calls that are held back until newer ones have gone.
+        rejections: calls that must be rejected, by reason.
+        properties: user properties of all contacts that end up with a value.
+        late: calls held back until newer ones have been sent.
         replayed: calls sent once more by a replay.
     """
 
@@ -122,7 +122,7 @@ class Expected(NamedTuple):
 
 
 def expected(plan: Plan) -> Expected:
-    """Return the expected results of a plan, provided that none of its contact-days existed before."""
+    """Return the expected results of a plan, assuming that none of its contact-days existed before."""
     valid, retried, invalid = _counts(plan)
     reasons = {reason: len(range(place, invalid, len(Reason))) for place, reason in enumerate(Reason)}
     return Expected(valid + retried + invalid, plan.contacts * plan.days, retried, reasons, plan.contacts)
@@ -155,7 +155,7 @@ def today(now_ms: int, zone: ZoneInfo | None) -> date:
 
 
 class _Day(msgspec.Struct, frozen=True, gc=False):
-    """A day's number, its first instant, and for how long calls may follow."""
+    """A day's number, its first instant, and the length of time in which calls may fall."""
 
     number: int
     start_ms: int
@@ -163,7 +163,7 @@ class _Day(msgspec.Struct, frozen=True, gc=False):
 
 
 def _counts(plan: Plan) -> tuple[int, int, int]:
-    """Return how many calls are valid, sent again, and invalid."""
+    """Return how many calls are valid, retried, and invalid."""
     valid = round(plan.contacts * plan.days * plan.repeat)
     return valid, round(valid * plan.retries), round(valid * plan.invalid)
 
@@ -180,7 +180,7 @@ def _days(plan: Plan) -> list[_Day]:
 
 
 def _valid(frame: bytes, days: Sequence[_Day], contacts: int, number: int, drawn: bytes) -> Event:
-    """Return a call that counts. The first calls of all contacts on the first day have the lowest numbers."""
+    """Return a valid call. The first calls of all contacts on the first day have the lowest numbers."""
     copy, contact_day = divmod(number, contacts * len(days))
     place, contact = divmod(contact_day, contacts)
     day = days[place]

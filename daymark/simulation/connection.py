@@ -1,7 +1,7 @@
-"""One HTTP/1.1 connection that is kept open, with one request on it at a time.
+"""A keep-alive HTTP/1.1 connection with one request in flight at a time.
 
-asyncio provides the socket and TLS, httptools (which the server needs anyway) the parser: a client library's request
-costs several times as much as the response that it waits for. It does not follow redirects, and never retries.
+asyncio provides the socket and TLS, httptools (which the server needs anyway) the parser: with a client library,
+sending a request costs several times as much as answering it. It neither follows redirects nor retries.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import httptools
 
 
 class Answer(NamedTuple):
-    """What came back: a status, for how long to wait before the next try (in seconds, None: not said), a body."""
+    """A response: its status, Retry-After in seconds (None: absent), and its body."""
 
     status: int
     retry_after_s: float | None
@@ -21,11 +21,11 @@ class Answer(NamedTuple):
 
 
 class Connection(asyncio.Protocol):
-    """A connection to a server. Once `is_open` is false a new one must be made."""
+    """A connection to a server. Once `is_open` is false, open a new one."""
 
     @classmethod
     async def open(cls, host: str, port: int, *, tls: bool) -> Self:
-        """Return a connection.
+        """Open a connection.
 
         Raises:
             OSError: the server cannot be reached, or its certificate is not trusted.
@@ -43,11 +43,11 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
 
     async def ask(self, request: bytes, timeout_s: float) -> Answer:
-        """Send a whole request and return its answer.
+        """Send a complete request and return its response.
 
         Raises:
-            OSError: the connection was lost, or what came back is not HTTP.
-            TimeoutError: no whole answer came in time.
+            OSError: the connection was lost, or the response is not HTTP.
+            TimeoutError: no complete response arrived in time.
         """
         if self._transport is None or not self.is_open:
             raise ConnectionResetError("the connection is closed")
@@ -68,16 +68,16 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Follow asyncio: the connection stands."""
+        """Callback of asyncio: the connection is open."""
         self._transport, self.is_open = cast("asyncio.Transport", transport), True
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Follow asyncio: the connection is gone."""
+        """Callback of asyncio: the connection is closed."""
         self.is_open = False
         self._fail(error or ConnectionResetError("the server closed the connection"))
 
     def data_received(self, data: bytes) -> None:
-        """Follow asyncio: something came in."""
+        """Callback of asyncio: data arrived."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -85,17 +85,17 @@ class Connection(asyncio.Protocol):
             self.close()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Follow httptools: a header. Retry-After counts when it is in seconds, as ours is."""
+        """Callback of httptools: a header. Retry-After is understood in seconds, which is what ingest sends."""
         if name.lower() == b"retry-after":
             with contextlib.suppress(ValueError):
                 self._retry_after = float(value)
 
     def on_body(self, part: bytes) -> None:
-        """Follow httptools: a part of the body."""
+        """Callback of httptools: a part of the body."""
         self._body.append(part)
 
     def on_message_complete(self) -> None:
-        """Follow httptools: the answer is whole."""
+        """Callback of httptools: the response is complete."""
         if not self._parser.should_keep_alive():
             self.close()
         if self._waiter is not None and not self._waiter.done():

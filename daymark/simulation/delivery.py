@@ -1,11 +1,11 @@
-"""How the calls of a life arrive: late, again, and replayed; and their bytes. Pure.
+"""The order in which the calls of a life arrive (late, repeated, replayed), and their bytes. Pure.
 
-Out of order: a share of the calls is held back until a newer one of the same property has gone, half of them for some
-hours at most; then they go among others. A replay sends the first half of the hours until then once more: the same
-calls with the same timestamps, in their first order, `integrations` rewritten as Segment does it. Repeated delivery is
-the same bytes, a while after the first.
+Out of order: a share of the calls is held back until a newer call of the same property has been sent, half of them for
+a few hours at most; then they are sent among others. A replay sends the calls of the first half of the hours so far
+once more: the same calls and timestamps, in their original order, `integrations` rewritten as Segment does it. A
+repeated call is sent again byte for byte, a while after the first.
 
-Invariants: every call of the history arrives; memory holds the calls that are held back or wait to be sent again.
+Invariants: every call of the history arrives; memory holds only the calls that are held back or wait to be repeated.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ from schemas.rejections import Reason
 
 _MOST_HOURS_LATE = 12
 
-# Of the calls that may go, one goes after so many others on average.
+# Of the calls that may be sent, each waits for this many others on average.
 _LATE_EVERY, _AGAIN_EVERY = 8, 16
 
 _PAGE_EVERY = 4
 
-# What chance decides in a call: nanoseconds, delay and page, spelling of the address.
+# What is random in a call: nanoseconds, delay and page, spelling of the address.
 _PLACE = struct.Struct("<IIBB")
 _DRAWS = struct.Struct("<IHB")
 
@@ -37,7 +37,7 @@ _Key = tuple[int, int, int]
 
 
 class Sending(NamedTuple):
-    """A call under way: sent by a replay or not, held back or not, to be sent again or not."""
+    """A call under way, and whether a replay sends it, it was held back, or it will be repeated."""
 
     notice: Notice
     replayed: bool
@@ -53,7 +53,7 @@ def events(plan: Life) -> Iterator[Event]:
 
 
 def arrivals(plan: Life) -> Iterator[Sending]:
-    """Yield the calls in the order in which they arrive, those that are repeated twice."""
+    """Yield the calls in the order in which they arrive, repeated ones twice."""
     return _again(_late(sent(plan), plan), plan)
 
 
@@ -76,7 +76,7 @@ def sent(plan: Life) -> Iterator[Sending]:
 
 
 def replay_hours(plan: Life) -> Sequence[int]:
-    """Return after which hours a replay goes, in their order; it sends the hours until half of that."""
+    """Return the hours after which replays take place, in order; each covers the first half of the hours so far."""
     return [(plan.hours - 1) * (2 * number + 2) // (2 * plan.replays + 1) for number in range(plan.replays)]
 
 
@@ -109,7 +109,7 @@ def _late(sent: Iterable[Sending], plan: Life) -> Iterator[Sending]:
 
 
 class _Held:
-    """Calls held back, by the property and the identifier that they are of."""
+    """Calls held back, by property and identifier."""
 
     def __init__(self, hours: int, chance: random.Random) -> None:
         self._chance = chance
@@ -117,7 +117,7 @@ class _Held:
         self._until: list[list[_Key]] = [[] for _ in range(hours)]
 
     def hold(self, sending: Sending) -> None:
-        """Hold a call back, for some hours at most, or until it is overtaken."""
+        """Hold a call back until it is overtaken, some of them for a few hours at most."""
         key = _key(sending.notice)
         self._waiting.setdefault(key, []).append(sending)
         until = sending.notice.hour + self._chance.randint(1, 2 * _MOST_HOURS_LATE)
@@ -125,16 +125,16 @@ class _Held:
             self._until[until].append(key)
 
     def overtaken(self, notice: Notice) -> list[Sending]:
-        """Let go what this newer call has overtaken."""
+        """Release the calls that this newer one has overtaken."""
         return self._waiting.pop(_key(notice), [])
 
     def due(self, hour: int) -> list[Sending]:
-        """Let go what was to wait until this hour."""
+        """Release the calls that were to wait until this hour."""
         keys, self._until[hour] = self._until[hour], []
         return [sending for key in keys for sending in self._waiting.pop(key, ())]
 
     def rest(self) -> list[Sending]:
-        """Let go all."""
+        """Release all."""
         return [sending for waiting in self._waiting.values() for sending in waiting]
 
 
@@ -159,7 +159,7 @@ def _chance(of: str, plan: Life) -> random.Random:
 
 
 class _Writer:
-    """Writes calls; the same notice is always the same call."""
+    """Encodes calls; the same notice always gives the same call."""
 
     def __init__(self, plan: Life) -> None:
         self._plan = plan

@@ -1,7 +1,7 @@
-"""Calls that must be refused: a valid one, broken in one way for each reason.
+"""Calls that must be rejected: a valid call, broken in one way per reason.
 
-Invariant: `schemas.segment.read` refuses every body made here for the very reason asked for, whether it arrives alone,
-in a batch or in the topic. Only a body that is not JSON cannot stand in a batch.
+Invariant: `schemas.segment.read` rejects every body made here for exactly the requested reason, whether it arrives
+alone, in a batch or in the topic. Only a body that is not JSON cannot be part of a batch.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import assert_never
 from schemas.rejections import Reason
 from schemas.segment import EVENT_LIMIT_BYTES
 
-# Where one way to break a call does not name the contact any more.
+# Reasons for which the broken call no longer names the contact.
 NAMELESS = frozenset({Reason.MALFORMED_JSON, Reason.NOT_AN_OBJECT, Reason.MISSING_EMAIL, Reason.INVALID_EMAIL})
 
 _EMAIL = re.compile(rb',"email":"[^"]*"')
@@ -32,16 +32,16 @@ _TIMESTAMPS = (b"NOW", b"invalid-time", b"2026-13-45T00:00:00Z", b"", b"2026-02-
 
 
 def broken(body: bytes, reason: Reason, choice: int) -> bytes:
-    """Return a call that must be refused for `reason`.
+    """Return a call that must be rejected for `reason`.
 
     Args:
-        body: a sound call, in the plain spelling of `payload`.
+        body: a valid call, in the plain spelling of `payload`.
         reason: what is to be wrong with it.
-        choice: any number; picks one of the ways.
+        choice: any number; picks one of the ways to break it.
     """
     match reason:
         case Reason.MALFORMED_JSON:
-            # Cut off on the way, or an "ë" in Latin-1.
+            # Truncated, or an "ë" in Latin-1.
             return body[: -1 - choice % 300] if choice % 2 else body.replace(b'"unknown"', b'"Zo\xeb"', 1)
         case Reason.NOT_AN_OBJECT:
             return _NO_OBJECTS[choice % len(_NO_OBJECTS)]

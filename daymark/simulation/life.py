@@ -1,11 +1,11 @@
-"""The life of an audience, hour by hour, and what Engage tells of it. Pure; it holds two bytes a person.
+"""The history of an audience, hour by hour, as Engage reports it. Pure; it takes two bytes per person.
 
-In the first hour every member is sent, with each of the identifiers that are synced. Then come deltas: some leave
-and as many enter, and some of the other properties change. A re-sync sends all who are members at that time. `delivery`
-decides what the calls look like, and in which order they arrive.
+In the first hour every member is sent, with each synced identifier. Then come deltas: some members leave, as many
+people enter, and some of the other properties change. A re-sync sends all members of that time. `delivery` decides what
+the calls look like, and in which order they arrive.
 
-Invariants: the same plan has the same history; notices come in the order of their hours, and of one property no two
-have the same timestamp, so the last notice of a property is its newest.
+Invariants: a plan always has the same history; notices come hour by hour, and no two of one property have the same
+timestamp, so the last notice of a property is its newest.
 """
 
 import random
@@ -18,15 +18,15 @@ from daymark.simulation import computations, order, people
 from daymark.simulation.computations import AUDIENCE, ENTERED, LEFT, OTHER
 
 HOUR_MS = 3_600_000
-RECEIPT_MS = 12_000  # less than this passes from a call to its receipt
+RECEIPT_MS = 12_000  # the longest time from a call to its receipt
 
-# What happens in an hour stays clear of its end: identifiers follow each other by a millisecond.
+# Nothing happens at the very end of an hour: identifiers follow each other by a millisecond.
 _SPAN_MS = HOUR_MS - RECEIPT_MS - 1000
 
-_CHANGES_EVERY = 50  # 2 % leave in an hour, as many enter, of as many another property changes
-_OUTSIDE_EVERY = 4  # for so many members there is somebody who may enter
+_CHANGES_EVERY = 50  # in an hour 2 % leave, as many enter, and another property of as many changes
+_OUTSIDE_EVERY = 4  # members for each person who is not one, and may enter
 
-# Spread the people over an hour: primes, so that they meet nothing else's period.
+# Spread people over an hour: primes, so that no two periods coincide.
 _BY_PERSON, _BY_HOUR, _BY_PROPERTY = 2_654_435_761, 97_001, 1_000_003
 
 
@@ -35,14 +35,14 @@ class Life:
     """A life to simulate.
 
     Attributes:
-        members: people in the audience at its first sync; later as many.
-        start_ms: when the first sync begins, in epoch milliseconds.
+        members: people in the audience; their number stays the same.
+        start_ms: start of the first sync, in epoch milliseconds.
         deltas: hours with changes.
-        resyncs: hours in which all members are told of again.
-        replays: how often a part of the history is sent once more.
-        out_of_order: share of the calls that are held back until newer ones have gone.
+        resyncs: hours in which all members are sent again.
+        replays: how often part of the history is sent again.
+        out_of_order: share of the calls held back until newer ones have been sent.
         repeated: share of the calls that are sent again byte for byte.
-        zone: where the days begin (None: UTC); the workspace's own.
+        zone: the workspace's time zone, in which days begin (None: UTC).
     """
 
     members: int
@@ -57,38 +57,38 @@ class Life:
     zone: ZoneInfo | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be simulated.
+        """Reject an impossible plan.
 
         Raises:
-            ValueError: a number out of its range, or a name that says nothing.
+            ValueError: a number out of range, or a name without a letter or digit.
         """
         if self.members < 1 or min(self.deltas, self.resyncs, self.replays) < 0:
-            raise ValueError("an audience has 1 member or more, and deltas, re-syncs and replays are 0 or more")
+            raise ValueError("an audience needs at least 1 member; deltas, re-syncs and replays must be 0 or more")
         if not (0 <= self.out_of_order <= 1 and 0 <= self.repeated <= 1):
-            raise ValueError("shares lie between 0 and 1")
+            raise ValueError("shares must lie between 0 and 1")
         computations.computations(self.audience)
 
     @property
     def hours(self) -> int:
-        """How many hours it takes."""
+        """Its length in hours."""
         return 1 + self.deltas + self.resyncs
 
     @property
     def people(self) -> int:
-        """How many people there are, in the audience or not."""
+        """The number of people, members or not."""
         return self.members + max(_changes(self.members), self.members // _OUTSIDE_EVERY)
 
     @property
     def resync_hours(self) -> frozenset[int]:
-        """The hours of re-syncs, spread evenly; the first hour is 0, the one of the first sync."""
+        """The hours of re-syncs, evenly spread; hour 0 is the first sync."""
         apart = self.resyncs + 1
         return frozenset(1 + number + -(-self.deltas * (number + 1) // apart) for number in range(self.resyncs))
 
 
 class Notice(NamedTuple):
-    """What Engage tells of a property in one call.
+    """One property of one person, as Engage reports it in one call.
 
-    `which` is AUDIENCE or OTHER, `place` that of the identifier among the person's, `code` stands for the value.
+    `which` is AUDIENCE or OTHER, `place` the index of the identifier among the person's, `code` stands for the value.
     """
 
     hour: int
@@ -99,7 +99,7 @@ class Notice(NamedTuple):
 
 
 def history(life: Life) -> Iterator[Notice]:
-    """Yield all that is told, hour by hour."""
+    """Yield all notices, hour by hour."""
     chance = random.Random(f"life {life.seed}")  # noqa: S311  draws to be repeated, no secrets
     is_member, codes = bytearray(life.people), bytearray(life.people)
     resyncs = life.resync_hours
@@ -112,13 +112,13 @@ def history(life: Life) -> Iterator[Notice]:
 
 
 def timestamp_ms(life: Life, notice: Notice) -> int:
-    """Return when what is told of happened, in epoch milliseconds."""
+    """Return the timestamp of a notice, in epoch milliseconds."""
     spread = notice.person * _BY_PERSON + notice.hour * _BY_HOUR + notice.which * _BY_PROPERTY + life.seed
     return life.start_ms + notice.hour * HOUR_MS + spread % _SPAN_MS + notice.place
 
 
 def contact(notice: Notice) -> int | None:
-    """Return the number of the address that a notice carries, None when it carries none."""
+    """Return the number of the address that a notice carries; None if it carries none."""
     address = people.identity(notice.person).identifiers[notice.place].address
     return None if address is None else notice.person * people.ADDRESSES + address
 
@@ -151,7 +151,7 @@ def _delta(life: Life, hour: int, is_member: bytearray, codes: bytearray, chance
 
 
 def _any(is_member: bytearray, moved: set[int], chance: random.Random, *, members: bool) -> int:
-    """Return somebody who is a member, or is none, and has not moved in this hour."""
+    """Return a member, or a non-member, who has not changed in this hour."""
     while True:
         person = chance.randrange(len(is_member))
         if is_member[person] == members and person not in moved:
@@ -159,7 +159,7 @@ def _any(is_member: bytearray, moved: set[int], chance: random.Random, *, member
 
 
 def _told(hour: int, person: int, which: int, code: int) -> Iterator[Notice]:
-    """Yield a notice for each identifier. An exit is told to all of them, whatever is synced."""
+    """Yield a notice for each identifier. An exit is reported for all identifiers, synced or not."""
     identity = people.identity(person)
     has_left = which == AUDIENCE and code == LEFT
     for place in identity.leaving if has_left else identity.entering:

@@ -1,11 +1,11 @@
-"""Orders that chance makes: a shuffle of any length in little memory, and who is next among those that wait.
+"""Random orders: a shuffle of any length in little memory, and a random choice among waiting items.
 
-It knows nothing of what is put in order. For the shuffle a number below `count` is taken as a cell of a grid of about
-sqrt(count) rows and columns; each round shifts the row by an amount that hangs on the column, then the column by one
-that hangs on the row. Every round can be undone, so the whole is a permutation (a Feistel network over a grid: Black
-and Rogaway, "Ciphers with Arbitrary Finite Domains").
+For the shuffle, a number below `count` is taken as a cell of a grid of about sqrt(count) rows and columns; each round
+shifts the row by an amount that depends on the column, then the column by one that depends on the row. Every round can
+be undone, so the whole is a permutation (a Feistel network over a grid: Black and Rogaway, "Ciphers with Arbitrary
+Finite Domains").
 
-Invariant: every number below `count` comes exactly once; the same seed gives the same order.
+Invariant: every number below `count` occurs exactly once; the same seed gives the same order.
 """
 
 import math
@@ -19,7 +19,7 @@ _ROUNDS = 3
 
 
 def shuffled(count: int, seed: int) -> Iterator[int]:
-    """Yield the numbers below `count` in an order that hangs on the seed; the memory grows with sqrt(count)."""
+    """Yield the numbers below `count` in an order that depends on the seed; memory grows with sqrt(count)."""
     rows = math.isqrt(count) + 1
     columns = count // rows + 1
     chance = random.Random(seed)  # noqa: S311  an order to be repeated, not a secret
@@ -38,7 +38,7 @@ def shuffled(count: int, seed: int) -> Iterator[int]:
 
 
 def take_any(waiting: list[_Waiting], chance: random.Random) -> _Waiting:
-    """Take one out of those that wait, in the same time for any number of them."""
+    """Remove and return a random item, in constant time."""
     place = chance.randrange(len(waiting))
     waiting[place], waiting[-1] = waiting[-1], waiting[place]
     return waiting.pop()

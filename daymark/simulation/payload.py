@@ -1,8 +1,8 @@
-"""The bytes of one call, as Engage sends them: nothing here decides who, when or what.
+"""The bytes of one call, as Engage sends them; who, when and what is decided elsewhere.
 
 The shape is that of a captured call: `context.personas`, the computed value among the traits, `sentAt` null, an
-`originalTimestamp` in nanoseconds, `messageId` "personas_" and 27 characters. It is filled in from tables of
-digits, several times as fast as encoding JSON anew. Invariant: `Call` holds text that needs no escape in JSON.
+`originalTimestamp` in nanoseconds, `messageId` "personas_" and 27 characters. A template is filled in from tables of
+digits, which is several times as fast as encoding JSON. Invariant: text in a `Call` needs no JSON escapes.
 """
 
 import binascii
@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import msgspec
 
-MESSAGE_ID_BYTES = 20  # as many as 27 characters can carry
+MESSAGE_ID_BYTES = 20  # as many as 27 characters can encode
 
 _TEMPLATE = (
     b'{"channel":"server","context":{"integrations":{"personas":false},"library":{"name":"unknown","version":"unknown"}'
@@ -24,8 +24,8 @@ _TEMPLATE = (
     b'%%s,"version":2}'
 )
 _INTEGRATIONS = b'{"All":false,"Nat":true,"Warehouses":{"all":false}}'
-_REPLAYED = b'{"All":false,"Nat":true}'  # Segment puts this in the place of what was there
-_ID_PREFIXES = {"trait": b"tra_"}  # of all others "aud_"
+_REPLAYED = b'{"All":false,"Nat":true}'  # Segment replaces the original integrations with this
+_ID_PREFIXES = {"trait": b"tra_"}  # all others have "aud_"
 _PAGE = b',"page":{"path":"%s","referrer":"","search":"","title":"","url":"https://www.example.com%s"}'
 _PATHS = tuple(
     _PAGE % (path, path) for path in (b"/", b"/pricing", b"/docs/start", b"/blog/2026", b"/contacts", b"/faq")
@@ -40,11 +40,11 @@ _LETTERS = bytes.maketrans(b"+/", b"Qz")  # base64 -> the letters and digits of 
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
-    """What one call says.
+    """The contents of one call.
 
-    Times are epoch milliseconds, `nanoseconds` what comes after them, below 1,000,000. `value` is the computed
-    property's, in JSON. `page` is a choice, None for a call without one. A call of an identifier that has no e-mail
-    carries none, one of an anonymous identifier names no user.
+    Times are epoch milliseconds, `nanoseconds` the fraction after them, below 1,000,000. `value` is the computed
+    property's, in JSON. `page` selects one, None for a call without a page. A call for an identifier without e-mail
+    carries none; one for an anonymous identifier names no user.
     """
 
     user: int
@@ -64,7 +64,7 @@ def key(name: str) -> str:
     """Return a computation's key: its name in snake case.
 
     Raises:
-        ValueError: the name has no letter or digit to make a key of.
+        ValueError: the name has no letter or digit to derive a key from.
     """
     found = re.sub(r"[^0-9a-z]+", "_", name.lower()).strip("_")
     if not found:
@@ -73,15 +73,15 @@ def key(name: str) -> str:
 
 
 def template(name: str, kind: str = "audience", *, replayed: bool = False) -> bytes:
-    """Return the frame that all calls of a computation share.
+    """Return the template that all calls of a computation share.
 
     Args:
         name: the computation's.
         kind: Segment's computation_class: audience, trait or journey_step.
-        replayed: whether these calls are sent once more, by a replay.
+        replayed: whether these calls are sent by a replay.
 
     Raises:
-        ValueError: the name has no letter or digit to make a key of.
+        ValueError: the name has no letter or digit to derive a key from.
     """
     ids = hashlib.blake2b(key(name).encode()).digest()
     return _TEMPLATE % {
@@ -95,7 +95,7 @@ def template(name: str, kind: str = "audience", *, replayed: bool = False) -> by
 
 
 def write(frame: bytes, call: Call) -> bytes:
-    """Return the JSON of a call, in UTF-8."""
+    """Return a call as JSON, in UTF-8."""
     timestamp = _stamp(call.timestamp_ms)
     return frame % (
         b"" if call.page is None else _PATHS[call.page % len(_PATHS)],

@@ -1,7 +1,7 @@
-"""The people of a simulated audience: their identifiers, their addresses, and the spellings these arrive in.
+"""The people of a simulated audience: their identifiers, their addresses, and the spellings in which these arrive.
 
-Invariant: an address is in its normalised form, belongs to one number, and every spelling of it normalises to it. The
-domains are reserved for examples (RFC 2606): no mail can reach anybody.
+Invariant: each address is in normalised form and belongs to one number, and every spelling of it normalises to it. The
+domains are reserved for examples (RFC 2606), so no mail can reach anybody.
 """
 
 import unicodedata
@@ -18,26 +18,26 @@ _DOMAINS = ("example.com", "example.org", "example.net", "mail.example.com", "sh
 
 
 class Identifier(NamedTuple):
-    """What a call names a person by: which of their addresses, None for none; an anonymous id, or a user's."""
+    """How a call identifies a person: the index of their address (None: none), with an anonymous id or a user's."""
 
     address: int | None
     anonymous: bool = False
 
 
 class Identity(NamedTuple):
-    """A person's identifiers; the first so many are synced, all of them are told when the person leaves."""
+    """A person's identifiers. The first `synced` of them are synced; an exit is sent for all of them."""
 
     identifiers: tuple[Identifier, ...]
     synced: int
 
     @property
     def entering(self) -> range:
-        """Places of the identifiers that are told of everything but an exit."""
+        """Indexes of the identifiers for which everything but an exit is sent."""
         return range(self.synced)
 
     @property
     def leaving(self) -> range:
-        """Places of the identifiers that are told of an exit."""
+        """Indexes of the identifiers for which an exit is sent."""
         return range(len(self.identifiers))
 
 
@@ -46,7 +46,7 @@ ADDRESSES = 2  # the most that a person has
 _ONE, _OTHER, _NONE = Identifier(0), Identifier(1), Identifier(None)
 _VISITOR, _VISITOR_ONE, _VISITOR_OTHER = (Identifier(address, anonymous=True) for address in (None, 0, 1))
 
-# Of sixteen people: most have one address, three two, of whom one had only the first when it was set what is synced.
+# Of sixteen people, four have two addresses, one of them added after the sync was set up; one has none.
 _IDENTITIES = (
     *[Identity((_ONE,), 1)] * 9,
     *[Identity((_ONE, _OTHER), 2)] * 2,
@@ -56,12 +56,12 @@ _IDENTITIES = (
     Identity((_NONE, _VISITOR), 2),
 )
 
-# How many choices of a spelling there are; few of them are odd, as in the wild.
+# The number of choices of a spelling; few of them are odd, as in real data.
 SPELLINGS = 64
 
 
 def identity(person: int) -> Identity:
-    """Return what is known of who the person with this number is."""
+    """Return the identifiers of the person with this number."""
     return _IDENTITIES[person * 7 % 16]
 
 
@@ -73,7 +73,7 @@ def address(number: int) -> str:
 
 
 def spelled(email: str, choice: int) -> str:
-    """Return an address as somebody typed it; `choice` is below `SPELLINGS`, most leave it as it is."""
+    """Return an address as somebody typed it. `choice` is below `SPELLINGS`; most choices leave it unchanged."""
     match choice:
         case 0 | 1:
             return email.title()

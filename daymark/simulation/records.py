@@ -1,6 +1,6 @@
-"""Events directly to the topic, as ingest would publish them: raw bytes, keyed, with its two headers.
+"""Produces events straight to the topic, as ingest would publish them: raw bytes, keyed, with its two headers.
 
-Nothing is refused here: invalid events are what the processor must reject.
+Nothing is rejected here: invalid events are left to the processor.
 """
 
 import time
@@ -26,28 +26,28 @@ CONFIG: Final[dict[str, Any]] = {
 
 _Count = Callable[[KafkaError | None, Message], None]
 
-_POLL_EVERY = 200  # events between two looks at what was delivered
+_POLL_EVERY = 200  # events between two polls for delivery reports
 
 
 class Destination(NamedTuple):
-    """The topic of raw events, and the workspace whose they are."""
+    """The topic of raw events, and the workspace to which they belong."""
 
     topic: str
     workspace: str
 
 
 def publish(events: Iterable[Event], producer: Producer, to: Destination, pace: Pace, tally: Tally) -> None:
-    """Produce every event and wait until Kafka has it, or has failed to take it for good.
+    """Produce every event and wait until Kafka has acknowledged it or delivery has failed for good.
 
     Args:
-        events: taken one by one, when the producer's queue has room.
+        events: taken one by one, as the producer's queue has room.
         producer: made with `CONFIG`; its `message.timeout.ms` bounds the wait.
         to: where they go.
         pace: on `time.monotonic`.
-        tally: is counted up.
+        tally: is updated.
 
     Raises:
-        KafkaException: the producer cannot go on at all.
+        KafkaException: the producer failed fatally.
     """
 
     def count(error: KafkaError | None, _message: Message) -> None:

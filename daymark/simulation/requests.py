@@ -1,4 +1,4 @@
-"""Events -> HTTP requests, as Segment (one call each) or its SDKs (batches) send them. Pure; sends nothing."""
+"""Encodes events as HTTP requests, as Segment (one call each) or its SDKs (batches) send them. Pure; sends nothing."""
 
 import gzip
 import json
@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from daymark.simulation.audience import Event
 from schemas.rejections import Reason
 
-MOST_EVENTS = 4000  # of a batch (contract, section 2)
+MOST_EVENTS = 4000  # in a batch (contract, section 2)
 
-# Where Segment's Actions and RudderStack's SDKs cut a batch, below the 4 MiB that a request may have.
+# Where Segment's Actions and RudderStack's SDKs split a batch, below the 4 MiB that a request may have.
 _BATCH_BYTES = 4_000_000
 
 _PORTS = {"http": 80, "https": 443}
@@ -21,7 +21,7 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where requests go, and as whom."""
+    """Where requests go, and with which key."""
 
     host: str
     port: int
@@ -32,14 +32,14 @@ class Target:
 
 
 class Request(NamedTuple):
-    """A whole request, and the events that it carries."""
+    """A complete request, and the events that it carries."""
 
     data: bytes
     events: Sequence[Event]
 
 
 def target(url: str, key: str, *, gzipped: bool = False) -> Target:
-    """Return where a URL points: the part before /v1.
+    """Return the target of a URL, which is the part before /v1.
 
     Raises:
         ValueError: it is not an http:// or https:// URL with a host.
@@ -58,14 +58,14 @@ def target(url: str, key: str, *, gzipped: bool = False) -> Target:
 
 
 def requests(events: Iterable[Event], batch: int, to: Target) -> Iterator[Request]:
-    """Yield the requests that carry the events, in their order.
+    """Yield the requests that carry the events, in order.
 
     Args:
         events: what to send.
-        batch: events of a request; 0: single calls.
+        batch: events per request; 0: single calls.
         to: where they go.
 
-    An event that is not JSON cannot stand in a batch, and goes alone.
+    An event that is not JSON cannot be part of a batch, and is sent alone.
     """
     single, several = _head(to, "identify"), _head(to, "batch")
     waiting: list[Event] = []
@@ -84,9 +84,9 @@ def requests(events: Iterable[Event], batch: int, to: Target) -> Iterator[Reques
 
 
 def answered(body: bytes, count: int) -> list[str | None] | None:
-    """Return what an answer says of each event of its request: the code of its refusal, or None where it was taken.
+    """Return the outcome of each event of a request: the code of its rejection, or None if it was accepted.
 
-    None instead of the list: the answer is not what the contract promises.
+    Return None instead of the list if the response is not what the contract promises.
     """
     try:
         answer = json.loads(body)

@@ -1,8 +1,8 @@
-"""Sends requests over some connections at once until each is answered for good.
+"""Sends requests over several connections at once, each until it has a final response.
 
-A refusal is a final answer. After 408, 410, 429, 460, 5xx except 501, 505 and 511, a lost connection or a time-out, the
-same bytes are sent again, after Retry-After or with back-off, as Segment's SDKs do, so that nothing is lost. Memory
-holds only the requests in flight.
+A rejection is final. After 408, 410, 429, 460, 5xx except 501, 505 and 511, a lost connection or a time-out, the same
+bytes are sent again, after Retry-After or with back-off, as Segment's SDKs do, so that nothing is lost. Memory holds
+only the requests in flight.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from daymark.simulation.connection import Answer, Connection
 from daymark.simulation.requests import Request, Target, answered
 from daymark.simulation.tally import Pace, Tally
 
-_ANSWER_S = 15.0  # for so long SDKs wait; the contract promises 5 s
+_ANSWER_S = 15.0  # SDKs wait this long; the contract promises 5 s
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _NOT_TRIED_AGAIN = frozenset({501, 505, 511})
 _TRIED_AGAIN = frozenset({408, 410, 429, 460})
 
-# Every other request will fail likewise: the key, the URL or the proxy is wrong.
+# Every other request will fail too: the key, the URL or the proxy is wrong.
 _HOPELESS = frozenset({401, 403, 404, 405, 415})
 
 
@@ -30,7 +30,7 @@ class Hopeless(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How to send: connections at once, events a second (None: any), seconds after which a request has failed."""
+    """How to send: concurrent connections, events per second (None: unlimited), seconds until a request has failed."""
 
     concurrency: int
     rate: float | None
@@ -38,16 +38,16 @@ class Manner:
 
 
 async def send(requests: Iterable[Request], to: Target, manner: Manner, tally: Tally) -> None:
-    """Send every request and count what comes of it.
+    """Send every request and count the results.
 
     Args:
-        requests: taken one by one, when there is a connection for it.
+        requests: taken one by one, as connections become free.
         to: where they go.
         manner: how to send them.
-        tally: is counted up.
+        tally: is updated.
 
     Raises:
-        Hopeless: the server cannot be reached at all, or refuses us altogether.
+        Hopeless: the server cannot be reached at all, or refuses every request.
     """
     try:
         first = await Connection.open(to.host, to.port, tls=to.tls)
@@ -82,7 +82,7 @@ async def _wait(seconds: float) -> None:
 
 
 async def _settle(request: Request, line: "_Line", patience_s: float, tally: Tally) -> Answer | None:
-    """Return the final answer to a request, None when there was none until patience ran out."""
+    """Return the final response to a request; None if there was none within `patience_s`."""
     now = asyncio.get_running_loop().time
     last_s, pause_s = now() + patience_s, _FIRST_PAUSE_S
     while True:
@@ -91,8 +91,8 @@ async def _settle(request: Request, line: "_Line", patience_s: float, tally: Tal
             tally.answers[answer.status] += 1
             if not _is_tried_again(answer.status):
                 return answer
-        told_s = answer.retry_after_s if answer else None
-        wait_s = random.uniform(pause_s / 2, pause_s) if told_s is None else told_s  # noqa: S311  spreads the load
+        asked_s = answer.retry_after_s if answer else None
+        wait_s = random.uniform(pause_s / 2, pause_s) if asked_s is None else asked_s  # noqa: S311  spreads the load
         if now() + wait_s > last_s:
             return None
         await asyncio.sleep(wait_s)
@@ -123,7 +123,7 @@ class _Line:
         self._connection: Connection | None = None
 
     async def ask(self, request: bytes) -> Answer | None:
-        """Return the answer, None when the connection could not be made or was lost."""
+        """Return the response; None if the connection could not be made or was lost."""
         try:
             if self._connection is None or not self._connection.is_open:
                 async with asyncio.timeout(_ANSWER_S):

@@ -1,4 +1,4 @@
-"""What a run was supposed to do and what it did, for people and for programs."""
+"""The expected and actual figures of a run, for people and for programs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -14,8 +14,8 @@ from daymark.simulation.tally import Tally
 class Summary:
     """A run's figures.
 
-    `rejected` is what HTTP answers said; straight to the topic nothing is refused yet, and it is empty. `unexpected`
-    is a line each of what came otherwise than expected, with how often.
+    `rejected` counts the rejections in HTTP responses; it is empty when events go straight to the topic, where nothing
+    is rejected yet. `unexpected` describes each kind of unexpected outcome, with its count.
     """
 
     events: int
@@ -37,12 +37,12 @@ class Summary:
 
     @property
     def is_sound(self) -> bool:
-        """Whether every event was sent, and met with what was expected."""
+        """Whether every event was sent, with the expected outcome."""
         return self.sent == self.events and not self.failed and not self.unexpected
 
 
 def summarise(expected: Expected, tally: Tally, seconds: float) -> Summary:
-    """Return the figures of a run that took so many seconds."""
+    """Return the figures of a run that took this many seconds."""
     return Summary(
         events=expected.events,
         sent=tally.sent,
@@ -55,7 +55,7 @@ def summarise(expected: Expected, tally: Tally, seconds: float) -> Summary:
         expected_rejections={reason.value: count for reason, count in expected.rejections.items() if count},
         rejected=dict(sorted(tally.rejected.items())),
         answers={str(status): count for status, count in sorted(tally.answers.items())},
-        unexpected={_told(*pair): count for pair, count in sorted(tally.unexpected.items())},
+        unexpected={_outcome(*pair): count for pair, count in sorted(tally.unexpected.items())},
         tried_again=tally.tried_again,
         failed=tally.failed,
         seconds=round(seconds, 3),
@@ -64,7 +64,7 @@ def summarise(expected: Expected, tally: Tally, seconds: float) -> Summary:
 
 
 def as_json(summary: Summary) -> dict[str, Any]:
-    """Return the figures as JSON has them."""
+    """Return the figures as a JSON object."""
     return asdict(summary)
 
 
@@ -102,5 +102,5 @@ def _lines(summary: Summary) -> Iterator[tuple[str, str]]:
     yield "Rate", f"{summary.events_per_second:,} events/s"
 
 
-def _told(expected: str, found: str) -> str:
-    return f"{expected or 'accepted'} expected, {found or 'accepted'} found"
+def _outcome(expected: str, found: str) -> str:
+    return f"expected {expected or 'accepted'}, got {found or 'accepted'}"

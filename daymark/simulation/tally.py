@@ -1,4 +1,4 @@
-"""The results of sending, counted while it runs; and its rate."""
+"""The counters of a run, and the rate at which it sends."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -12,13 +12,13 @@ class Tally:
     """Counts of one run.
 
     Attributes:
-        sent: events that got an answer, or that Kafka has.
-        answers: HTTP answers by status.
-        rejected: events refused, by code.
-        unexpected: events that met with something else than expected, by (expected, found); "" is: taken.
+        sent: events that were answered, or that Kafka acknowledged.
+        answers: HTTP responses by status.
+        rejected: events rejected, by code.
+        unexpected: events with another outcome than expected, by (expected, actual); "" means accepted.
         tried_again: requests sent again after 429, 5xx or a lost connection.
-        failed: events that finally were not taken, though they were to be tried again.
-        advance: told how many events are done since it was last told, for a progress bar.
+        failed: events given up after retries.
+        advance: called with the number of events done since its last call, for a progress bar.
     """
 
     sent: int = 0
@@ -30,7 +30,7 @@ class Tally:
     advance: Callable[[int], object] = lambda _events: None
 
     def judge(self, event: Event, code: str | None) -> None:
-        """Count what an answer said of an event: the code of its refusal, or None where it was taken."""
+        """Count the outcome of an event: the code of its rejection, or None if it was accepted."""
         self.sent += 1
         if code is not None:
             self.rejected[code] += 1
@@ -42,12 +42,12 @@ class Pace:
     """Spreads events evenly over time."""
 
     def __init__(self, events_per_second: float | None, now_s: float) -> None:
-        """Start at `now_s`, on any clock of seconds; a rate of None is as fast as can be."""
+        """Start at `now_s`, on any clock of seconds; a rate of None is unlimited."""
         self._each_s = 1 / events_per_second if events_per_second else 0.0
         self._next_s = now_s
 
     def delay(self, events: int, now_s: float) -> float:
-        """Return for how many seconds these events have to wait. A pause is not made up for."""
+        """Return how many seconds these events have to wait. Time lost in a pause is not caught up."""
         starts_s = max(self._next_s, now_s)
         self._next_s = starts_s + events * self._each_s
         return starts_s - now_s

@@ -1,7 +1,7 @@
-"""What must have come of a life when all of it has arrived: interactions, rejections, the value of each property. Pure.
+"""The expected results of a life once all of it has arrived: interactions, rejections, property values. Pure.
 
-A fold over the history, which is in the order of timestamps: of each property the last notice holds. Whatever arrives
-late, again or by a replay is in the history, and changes nothing. It holds a byte a property and a contact-day.
+A fold over the history, which is in the order of timestamps: the last notice of each property wins. Whatever arrives
+late, repeated or replayed is in the history already and changes nothing. Takes a byte per property and contact-day.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ from schemas.rejections import Reason
 
 
 class Property(msgspec.Struct, frozen=True):
-    """A contact's property as it is in the end; `membership` as contact.traits has it."""
+    """The final value of a contact's property; `membership` as contact.traits has it."""
 
     workspace: str
     email: str
@@ -29,7 +29,7 @@ class Property(msgspec.Struct, frozen=True):
 
 
 class Truth:
-    """The expected results of a lifecycle, provided that none of it existed before."""
+    """The expected results of a life, assuming that none of it existed before."""
 
     def __init__(self, plan: Life) -> None:
         self._plan = plan
@@ -56,7 +56,7 @@ class Truth:
         )
 
     def properties(self, workspace: str) -> Iterator[Property]:
-        """Yield every property that has a value in the end, as contact.traits must have it for this workspace."""
+        """Yield every property that ends up with a value, as contact.traits must have it for this workspace."""
         known = computations.computations(self._plan.audience)
         for place, code in enumerate(self._codes):
             if code:
