@@ -67,6 +67,10 @@ storm: $(READY) ## Kill a worker every second for SECONDS (600) at half load; ju
 kills: $(READY) ## Kill each worker of docker-compose.yml under load, measure the downtime, audit; as root on the engine's host.
 	@$(BIN)/python -m tests.e2e.kills
 
+.PHONY: protocol
+protocol: $(READY) ## Search every state of the small model of claims and commits; minutes.
+	@$(BIN)/python -m tests.protocol
+
 .PHONY: soak
 soak: $(READY) ## Repeat the faults with new seeds for SECONDS (an hour), and print a tally.
 	@$(BIN)/python -m tests.faults --seconds 75 --every 1 --rate 500 --soak $(or $(filter-out 0,$(SECONDS)),3600)

@@ -1,0 +1,30 @@
+"""The claim-and-commit protocol holds in every state of its small model, and no remedy can be left out."""
+
+import pytest
+
+from tests.protocol.cases import LIMIT, SOUND, SPREAD, WITHOUT, Case
+from tests.protocol.search import search
+from tests.protocol.steps import Model, Remedies
+
+
+@pytest.mark.parametrize("case", [case for case in SOUND if case.quick], ids=lambda case: repr(case.left))
+def test_nothing_is_lost_or_doubled_in_any_state(case: Case) -> None:
+    """And wherever nobody can go on, everything is committed."""
+    found = search(Model(case.days), case.left)
+    assert not found.broken, "\n".join((found.broken, *found.story))
+
+
+@pytest.mark.parametrize("remedy", WITHOUT)
+def test_each_remedy_is_needed(remedy: str) -> None:
+    """Without it few faults break a promise; with it the same do not."""
+    left = WITHOUT[remedy]
+    assert search(Model(SPREAD, Remedies(**{remedy: False})), left).broken
+
+
+def test_the_limit_that_the_guarantee_names() -> None:
+    """The store loses a key while a worker that was presumed dead claims the day for a duplicate."""
+    assert "has no interaction" in search(Model(LIMIT.days), LIMIT.left).broken
+
+
+def test_every_remedy_is_tried() -> None:
+    assert set(WITHOUT) == set(Remedies._fields)
