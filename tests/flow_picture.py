@@ -29,12 +29,12 @@ class _Box(NamedTuple):
 _HEIGHT = 54
 _BOXES = (
     _Box(20, 40, 150, "Segment, SDKs", "at-least-once, any order"),
-    _Box(230, 40, 170, "1 accept or reject", "ingest: pure"),
-    _Box(460, 40, 170, "2 publish", "200 after all replicas"),
+    _Box(230, 40, 170, "1 accept or reject", "a pure function"),
+    _Box(460, 40, 170, "2 publish", "200 once replicated"),
     _Box(690, 40, 190, "segment.events", "raw, as received", "topic"),
     _Box(690, 176, 190, "3 poll a batch", "with its group membership"),
-    _Box(460, 176, 170, "4 decode, normalise", "pure"),
-    _Box(230, 176, 170, "5 deduplicate, claim", "one script call"),
+    _Box(460, 176, 170, "4 decode, normalise", "a pure function"),
+    _Box(230, 176, 170, "5 deduplicate, claim", "one Lua script call"),
     _Box(20, 176, 150, "Redis or Valkey", "key → owner's offset"),
     _Box(230, 292, 170, "6 decide", "emit, duplicate, reject"),
     _Box(460, 292, 420, "7 one Kafka transaction", "results, rejections, consumed offsets"),
@@ -73,7 +73,7 @@ def drawn() -> str:
         *(_box(box) for box in _BOXES),
         *(_arrow(corners) for corners in _ARROWS),
         _arrow(_BACK).replace("<path ", '<path stroke-dasharray="4 3" ', 1),
-        '<text x="790" y="268" class="note">8 failed: seek back</text>',
+        '<text x="790" y="268" class="note">8 on failure: seek back</text>',
         "</svg>",
     ]
     return "\n".join(parts) + "\n"

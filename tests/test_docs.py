@@ -47,6 +47,14 @@ def test_tests_that_are_cited_exist() -> None:
     assert [name for name in sorted(cited) if f"def {name}(" not in TESTS] == []
 
 
+def test_the_map_names_what_exists() -> None:
+    """A name that docs/architecture.md gives after a file is defined there."""
+    rows = re.findall(r"\]\(\.\./([\w./]+)\): `(\w+)`", TEXTS["docs/architecture.md"])
+    assert len(rows) > 5
+    defined = {(path, name): rf"^ *(?:class |def )?{name}\b" for path, name in rows}
+    assert [at for at, line in defined.items() if not re.search(line, (ROOT / at[0]).read_text(), re.MULTILINE)] == []
+
+
 @pytest.mark.parametrize("line", [line for line in SHELL if line.startswith("make ")])
 def test_make_targets_exist(line: str) -> None:
     target = shlex.split(line, comments=True)[1]

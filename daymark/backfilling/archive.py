@@ -17,11 +17,11 @@ _BUFFER_BYTES: Final = 256 * 1024
 
 
 class Damaged(Exception):
-    """A file cannot be read, or not to its end: a copy that was cut short, say."""
+    """A file cannot be read, or not to its end, for example because a copy was interrupted."""
 
 
 class File(NamedTuple):
-    """A file of an archive: its full name, its bytes as stored, and what opens it."""
+    """A file of an archive: its full name, its size as stored, and how to open it."""
 
     name: str
     size: int
@@ -29,7 +29,7 @@ class File(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line: its number, from 1; its bytes, None where there are too many; bytes of the file read so far."""
+    """A line: its number, from 1; its bytes, None if it is too long; the number of bytes of the file read so far."""
 
     number: int
     text: bytes | None
@@ -37,20 +37,20 @@ class Line(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The files of an archive in the order of their names, and how many others lie among them."""
+    """The files of an archive, sorted by name, and the number of other files among them."""
 
     files: list[File]
     stray: int
 
 
 def is_archived(name: str) -> bool:
-    """Whether a file found in a folder is one of events, by its name."""
+    """Whether the name of a file in a folder is that of a file of events."""
     last = name.rpartition("/")[2]
     return last.endswith(ENDINGS) and not last.startswith(".")
 
 
 def find(paths: Iterable[Path]) -> Found:
-    """Return the files of some folders, and those that are named themselves, whatever their ending.
+    """Return the files in folders, and files that are named directly, whatever their ending.
 
     Raises:
         Damaged: a folder cannot be read.
@@ -71,12 +71,12 @@ def lines(file: File, skip: int, most: int) -> Iterator[Line]:
     """Yield a file's lines, without their ends.
 
     Args:
-        file: compressed by gzip or not, whatever its name says.
-        skip: how many lines at its head are left out.
-        most: bytes of a line; of a longer one only its number is told.
+        file: compressed by gzip or not, regardless of its name.
+        skip: the number of lines to skip at its beginning.
+        most: bytes of a line; for a longer one only its number is yielded.
 
     Raises:
-        Damaged: it cannot be read to its end. Every whole line before that was yielded, and no part of one.
+        Damaged: it cannot be read to its end. All complete lines before that were yielded.
     """
     try:
         with file.open() as stored:

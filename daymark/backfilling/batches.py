@@ -1,4 +1,4 @@
-"""The lines of an archive in batches: what each sends, what it counts, and how far the files are read then."""
+"""The lines of an archive in batches: the events to send, the counts, and the position in each file."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,10 +24,10 @@ class Batch:
 
     Attributes:
         events: to be sent, in their order.
-        lines: that were looked at; empty ones are none.
-        other_time: identifies of another time than is wanted.
+        lines: that were judged, without empty ones.
+        other_time: identifies outside the wanted time range.
         rejected: the other lines, by reason.
-        places: how far each of the files is read then.
+        places: the position in each file after the batch.
         read: bytes of the files, as stored.
     """
 
@@ -70,21 +70,21 @@ class Batch:
 
 
 def left(files: Iterable[File], done: Mapping[str, Place]) -> list[File]:
-    """Return the files that are not read to the end, or have grown since."""
+    """Return the files that were not read to the end, or have grown since."""
     return [file for file in files if done.get(file.name, _NOWHERE).size != file.size]
 
 
 def batches(
     files: Iterable[File], done: Mapping[str, Place], judge: Judge, most_events: int, damaged: list[str]
 ) -> Iterator[Batch]:
-    """Yield what is left of some files, batch by batch.
+    """Yield the rest of the files, batch by batch.
 
     Args:
         files: that are left.
-        done: how far each was read before.
-        judge: says what a line is.
+        done: the position in each file after the last run.
+        judge: decides about a line.
         most_events: of a batch.
-        damaged: told of each file that cannot be read to its end; what is whole before that is yielded.
+        damaged: called with each file that cannot be read to its end; its complete lines are yielded.
     """
     batch = Batch()
     for file in files:

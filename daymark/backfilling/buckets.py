@@ -1,7 +1,7 @@
-"""The files of an archive in S3, or in what speaks like it. The only user of obstore.
+"""The files of an archive in S3 or a compatible store. The only user of obstore.
 
-Where it is and who we are obstore finds by itself: AWS_REGION, AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL and the like, or the
-role of the machine or container.
+obstore finds address, region and credentials by itself: in AWS_REGION, AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL and the
+like, or from the role of the machine or container.
 """
 
 import io
@@ -83,11 +83,11 @@ class _Stored(io.RawIOBase):
 
 @contextmanager
 def _failing(name: str) -> Iterator[None]:
-    """Let what goes wrong be an OSError with one line."""
+    """Turn every error into an OSError with a one-line message."""
     from obstore.exceptions import BaseError  # noqa: PLC0415
 
     try:
         yield
     except (BaseError, OSError, ValueError) as error:
-        told = next(iter(str(error).splitlines()), "")
-        raise OSError(f"{name}: {told}") from None
+        message = next(iter(str(error).splitlines()), "")
+        raise OSError(f"{name}: {message}") from None

@@ -9,7 +9,7 @@ from schemas.rejections import Rejection
 from schemas.segment import EVENT_LIMIT_BYTES
 from schemas.workspace import Workspace
 
-LINE_BYTES: Final = 2 * EVENT_LIMIT_BYTES  # an event may stand between white space; what is longer is none
+LINE_BYTES: Final = 2 * EVENT_LIMIT_BYTES  # allows for white space around an event; a longer line is not an event
 
 
 class Event(NamedTuple):
@@ -21,13 +21,13 @@ class Event(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """Which events are wanted: of which time, from `since_ms` and before `until_ms`; None: any."""
+    """The wanted time range of events: from `since_ms`, and before `until_ms`; None: no bound."""
 
     since_ms: int | None = None
     until_ms: int | None = None
 
     def holds(self, timestamp_ms: int) -> bool:
-        """Whether an event of a time is wanted."""
+        """Whether an event with this timestamp is wanted."""
         since_ms, until_ms = self
         return (since_ms is None or since_ms <= timestamp_ms) and (until_ms is None or timestamp_ms < until_ms)
 
@@ -40,15 +40,15 @@ _received = msgspec.json.Decoder(_Received).decode
 
 
 def judge(line: bytes | None, workspace: Workspace, wanted: Wanted, now_ms: int) -> Event | Rejection | None:
-    """Return what is sent for a line, or why it is rejected; None where it is of another time than is wanted.
+    """Return the event to send for a line, or why it is rejected; None if it is outside the wanted time range.
 
-    A time that was in the future when Segment received the event is refused as it would have been then.
+    A timestamp that was in the future when Segment received the event is rejected, as it would have been then.
 
     Args:
-        line: a call as Segment archived it; None where it is too long for one.
-        workspace: whose it is.
-        wanted: of which time.
-        now_ms: when it is sent, which is when it was received where it does not say.
+        line: a call as Segment archived it; None if it is too long to be one.
+        workspace: to which it belongs.
+        wanted: the time range.
+        now_ms: the time of sending, which is used if the event has no time of receipt.
     """
     if line is None:
         return rejections.TOO_LARGE

@@ -1,4 +1,4 @@
-"""What a backfill says in the end."""
+"""The summary of a backfill."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from daymark import instant
 
 
 class Files(NamedTuple):
-    """How many files there are, and how many of them were done before; others among them; those that are damaged."""
+    """The number of files, of those done before, and of other files among them; the names of damaged ones."""
 
     files: int
     before: int
@@ -26,14 +26,14 @@ def as_json(counts: Mapping[str, Any], files: Files, *, dry_run: bool) -> str:
 
 def as_text(counts: Mapping[str, Any], files: Files, *, dry_run: bool) -> Iterator[str]:
     """Yield lines for people."""
-    before = f", {files.before:,} of them done before" if files.before else ""
-    yield f"{files.files:,} files{before}; {files.stray:,} left out by their names"
+    before = f", {files.before:,} already done" if files.before else ""
+    yield f"{files.files:,} files{before}; {files.stray:,} skipped by name"
     yield _row("lines", counts.get("lines", 0))
     sent = counts.get("sent", 0)
     span = f"   from {_shown(counts['earliest_ms'])} to {_shown(counts['latest_ms'])}" if sent else ""
     yield _row("would be sent" if dry_run else "sent", sent) + span
     if counts.get("other_time"):
-        yield _row("of another time", counts["other_time"])
+        yield _row("outside the time range", counts["other_time"])
     for reason, lines in sorted(counts.get("rejected", {}).items(), key=lambda each: (-each[1], each[0])):
         yield _row(reason, lines)
 

@@ -10,7 +10,7 @@ from daymark.backfilling.sending import NotSent, Sender
 from daymark.backfilling.state import State
 from daymark.simulation.tally import Pace
 
-_PATIENCE_S: Final = 120.0  # for which brokers may be away
+_PATIENCE_S: Final = 120.0  # how long brokers may be unavailable
 _AGAIN_S: Final = 1.0
 
 
@@ -25,7 +25,7 @@ def settle(state: State, sender: Sender) -> None:
     while True:
         try:
             state.settle(sender.begin())
-        except NotSent as error:  # a coordinator on its way, say
+        except NotSent as error:  # such as a moving coordinator
             if error.is_final or time.monotonic() > until_s:
                 raise
             time.sleep(_AGAIN_S)
@@ -38,7 +38,7 @@ def send(
     state: State,
     sender: Sender,
     rate: float | None = None,
-    told: Callable[[Batch], None] = lambda _: None,
+    done: Callable[[Batch], None] = lambda _: None,
 ) -> None:
     """Send batches and keep the state.
 
@@ -46,11 +46,11 @@ def send(
         batches: of what is left.
         state: settled.
         sender: of this state.
-        rate: events a second; None: any.
-        told: each batch, once it is done.
+        rate: events per second; None: unlimited.
+        done: called with each batch once it is committed.
 
     Raises:
-        NotSent: one was not sent, or nobody knows; the next run goes on with it.
+        NotSent: a batch was not committed, or the outcome is unknown; the next run continues with it.
     """
     pace = Pace(rate, time.monotonic())
     for batch in batches:
@@ -62,11 +62,11 @@ def send(
             state.settle(number)
         else:
             state.advance(counts, batch.places)
-        told(batch)
+        done(batch)
 
 
 def _deliver(sender: Sender, events: Sequence[Event], number: int) -> None:
-    """Send a batch, again where it was not committed."""
+    """Send a batch, and again if it was not committed."""
     until_s, is_doubtful = time.monotonic() + _PATIENCE_S, False
     while True:
         try:

@@ -1,8 +1,8 @@
 """Sends batches of events into segment.events, each with its number in one transaction.
 
 Invariant: a batch's events are committed if and only if its number is. The number is the offset of a group of the
-backfill's own, which nobody joins. A producer's epoch carries on to the next transaction only while each connection has
-held, since a request of an older transaction may be on its way (docs/late-requests.md).
+backfill's own, which nobody joins. A producer is reused for the next transaction only if no connection has failed,
+since a request of an older transaction may still be in transit (docs/late-requests.md).
 """
 
 import time
@@ -19,7 +19,7 @@ from processor.aside import aside
 from schemas import headers
 from schemas.topics import LEAST_MESSAGE_BYTES, PARTITIONER, batch_bytes
 
-# Readers of committed events stand still behind an open transaction: so long, where a backfill was killed.
+# Readers of committed events wait at an open transaction for this long after a backfill was killed.
 _TRANSACTION_MS: Final = 10_000
 _CALL_S: Final = 30.0
 _ABORT_S: Final = 5.0
@@ -28,7 +28,7 @@ _DEBUG: Final = 10  # of Python's logging, to whose levels the driver's are mapp
 
 
 class NotSent(Exception):
-    """A batch was not committed, or nobody knows; the committed number tells. `is_final`: trying again is no use."""
+    """A batch was not committed, or the outcome is unknown until `begin`. `is_final`: retrying is pointless."""
 
     def __init__(self, message: str, *, is_final: bool = False) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ class NotSent(Exception):
 
 
 class Destination(NamedTuple):
-    """The topic of raw events, the workspace whose they are, and the group that keeps the number."""
+    """The topic of raw events, their workspace, and the group that stores the batch number."""
 
     topic: str
     workspace: str
@@ -58,7 +58,7 @@ class Sender:
         Args:
             config: of the connection.
             to: where events go.
-            step: told each step before it is taken.
+            step: called with the name of each step before it is taken.
         """
         self._config = {
             **config,
@@ -66,17 +66,17 @@ class Sender:
             "transaction.timeout.ms": _TRANSACTION_MS,
             "partitioner": PARTITIONER,
             "compression.type": "lz4",
-            "batch.size": batch_bytes([LEAST_MESSAGE_BYTES]),  # fits any topic that events fit in
+            "batch.size": batch_bytes([LEAST_MESSAGE_BYTES]),  # fits into any topic that events fit into
             "linger.ms": 5,
         }
         self._to, self._step = to, step
         self._producer: Producer | None = None
         self._heard = _Heard()
-        # It never joins; it asks for the number, and waits until no open transaction changes it.
+        # It never joins; it queries the number once no open transaction can change it.
         self._reader = Consumer({**config, **reading.CONFIG, "group.id": to.group, "error_cb": lambda _: None})
 
     def begin(self) -> int | None:
-        """End what an earlier sender has left open, and return the number of the last batch committed; None: of none.
+        """End the open transaction of an earlier sender, and return the number of the last committed batch, if any.
 
         Raises:
             NotSent: Kafka does not answer, or refuses us.
@@ -98,10 +98,10 @@ class Sender:
         """Commit a batch under its number.
 
         Raises:
-            NotSent: it may not have been; `begin` tells.
+            NotSent: the outcome is unknown until `begin`.
         """
         if self._producer is not None:
-            self._producer.poll(0)  # what the last transaction left in the driver's log
+            self._producer.poll(0)  # log lines of the last transaction
         if self._producer is None or self._heard.failed:
             self.begin()
         producer = self._producer
@@ -115,7 +115,7 @@ class Sender:
             self._step("commit")
             producer.commit_transaction(_CALL_S)
         except (KafkaException, KeyboardInterrupt) as error:
-            with suppress(KafkaException):  # fenced: the one that fenced us has ended it
+            with suppress(KafkaException):  # fenced: whoever fenced us has ended it
                 producer.abort_transaction(_ABORT_S)
             self._release()
             if isinstance(error, KafkaException):
@@ -156,7 +156,7 @@ class Sender:
 
 
 class _Heard:
-    """Listens for failed connections, after which a request may be repeated; says nothing itself."""
+    """Listens for failed connections, after which the driver may repeat a request. Logs nothing itself."""
 
     def __init__(self) -> None:
         self.failed = False

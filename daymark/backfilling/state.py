@@ -1,8 +1,8 @@
-"""How far a backfill has come: a file beside it, and one number in Kafka that says which of its batches are committed.
+"""The progress of a backfill: a local file, and the number of the last committed batch in Kafka.
 
-Before a batch is sent, what will then be done is written here under the batch's number; the transaction that commits
-the batch commits that number too, as the offset of a group of the backfill's own. So after a kill at any instant the
-two together tell whether the one batch under way is there. Invariant: what is `done` is in Kafka or was not to be.
+Before a batch is sent, the progress that it makes is written here under its number; its transaction also commits that
+number, as the offset of the backfill's own group. So after a kill at any instant, file and number together show whether
+the batch under way was committed. Invariant: everything that is `done` is in Kafka, or was not to be sent.
 """
 
 import json
@@ -21,11 +21,11 @@ CREATE TABLE IF NOT EXISTS intent (sequence INTEGER, counts TEXT, done TEXT);
 
 
 class StateFault(Exception):
-    """A state is another run's, or in use, or no state."""
+    """A state belongs to another run, is in use, or is not a state."""
 
 
 class Place(NamedTuple):
-    """How far a file was read: lines; and its size in bytes once it was read to the end, else None."""
+    """The position in a file: lines read; its size in bytes once it was read to the end, else None."""
 
     lines: int
     size: int | None
@@ -35,7 +35,7 @@ class State:
     """The state of one backfill. Locked against other processes while it is open."""
 
     def __init__(self, database: sqlite3.Connection, aim: Mapping[str, Any]) -> None:
-        """Take a database whose tables are there; `open_state` makes one."""
+        """Wrap a database that has its tables; use `open_state`."""
         self._database = database
         row = database.execute("SELECT id, aim, sequence, counts FROM run").fetchone()
         if row is None:
@@ -50,11 +50,11 @@ class State:
         }
         if differing := [name for name, value in json.loads(row[1]).items() if aim.get(name) != value]:
             known = json.loads(row[1])
-            told = ", ".join(f"{name} {known[name]}" for name in differing)
-            raise StateFault(f"it belongs to a backfill with another {told}: use the same, or another --state")
+            other = ", ".join(f"{name} {known[name]}" for name in differing)
+            raise StateFault(f"it belongs to a backfill with another {other}: use the same, or another --state")
 
     def close(self) -> None:
-        """Let others open it."""
+        """Close the file and release its lock."""
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -64,13 +64,13 @@ class State:
         self.close()
 
     def settle(self, committed: int | None) -> None:
-        """Say which batch Kafka knows as committed, so that the one under way when a run ended counts, or does not.
+        """Decide, by the last batch that Kafka has committed, whether the batch under way when a run ended counts.
 
         Args:
-            committed: its number; None where Kafka knows of none. (It forgets a week after the last.)
+            committed: its number; None if Kafka has none. (Kafka forgets it after a week.)
 
         Raises:
-            StateFault: more was sent than is known here.
+            StateFault: more was sent than this state knows.
         """
         row = self._database.execute("SELECT sequence, counts, done FROM intent").fetchone()
         if committed is not None and committed > max(self.sequence, row[0] if row else 0):
@@ -82,7 +82,7 @@ class State:
                 self._database.execute("DELETE FROM intent")
 
     def intend(self, counts: Mapping[str, Any], done: Mapping[str, Place]) -> int:
-        """Write down what will be done once the next batch is committed, and return that batch's number."""
+        """Store the progress that the next batch will make, and return its number."""
         with self._database:
             self._database.execute("DELETE FROM intent")
             row = self.sequence + 1, json.dumps(counts), json.dumps(done)
@@ -90,7 +90,7 @@ class State:
         return self.sequence + 1
 
     def advance(self, counts: Mapping[str, Any], done: Mapping[str, Place]) -> None:
-        """Note what was read without anything to send in it."""
+        """Store the progress of lines without anything to send."""
         self._apply(self.sequence, counts, done)
 
     def _apply(self, sequence: int, counts: Mapping[str, Any], done: Mapping[str, Place]) -> None:
@@ -104,14 +104,14 @@ class State:
 
 
 def open_state(path: Path, aim: Mapping[str, Any]) -> State:
-    """Open a state, or begin one.
+    """Open a state, or create one.
 
     Args:
         path: of its file.
-        aim: what the backfill is for; a state of another one is refused.
+        aim: the purpose of the backfill; a state with another one is refused.
 
     Raises:
-        StateFault: it is another's, in use, or no state.
+        StateFault: it has another aim, is in use, or is not a state.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

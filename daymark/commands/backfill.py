@@ -150,7 +150,7 @@ def _sent(
                 run.send(batches(todo, state.done, judging, most, damaged), state, sender, rate, advance)
             return state.counts, len(files) - len(todo)
     except KeyboardInterrupt:
-        click.echo("Interrupted: run it again to go on.", err=True)
+        click.echo("Interrupted: run it again to continue.", err=True)
         raise
     except StateFault as error:
         raise click.UsageError(f"{path}: {error}.") from None

@@ -1,4 +1,4 @@
-"""Reads metrics pages: a part's samples at one moment, and what two moments tell."""
+"""Reads metrics pages: a part's samples at one moment, and rates between two moments."""
 
 import http.client
 import time
@@ -36,18 +36,18 @@ class Scrape(NamedTuple):
         return sum(self.values(name).values())
 
     def most(self, name: str) -> float:
-        """Return the highest value; 0: there is none."""
+        """Return the highest value, or 0 without any."""
         return max(self.values(name).values(), default=0.0)
 
 
 def scrapes(urls: Sequence[str]) -> list[Scrape]:
-    """Return what each part says now. Blocks for two seconds at most."""
+    """Return each part's current samples. Blocks for two seconds at most."""
     with ThreadPoolExecutor(min(_AT_ONCE, max(1, len(urls)))) as pool:
         return [*pool.map(scrape, urls)]
 
 
 def scrape(url: str) -> Scrape:
-    """Return what one part says now."""
+    """Return one part's current samples."""
     target = urlsplit(url if "//" in url else f"//{url}")
     try:
         with closing(http.client.HTTPConnection(target.hostname or "", target.port, timeout=_ANSWER_S)) as connection:
@@ -64,12 +64,12 @@ def scrape(url: str) -> Scrape:
 
 
 class Span(NamedTuple):
-    """Two scrapes of each part, one after the other; what began, or began anew, in between counts from 0."""
+    """Two scrapes of each part, one after the other; a counter that started or restarted in between counts from 0."""
 
     pairs: Sequence[tuple[Scrape, Scrape]]
 
     def rates(self, name: str, label: str) -> dict[str, float]:
-        """Return a counter's growth a second, by one of its labels, over all parts; what stands still is left out."""
+        """Return a counter's growth per second by one of its labels, over all parts, if it grew."""
         found: dict[str, float] = {}
         for before, now in self.pairs:
             seconds, earlier = max(now.at_s - before.at_s, 1e-9), before.values(name)
@@ -81,11 +81,11 @@ class Span(NamedTuple):
         return found
 
     def rate(self, name: str) -> float:
-        """Return a counter's growth a second, over all parts and labels."""
+        """Return a counter's growth per second, over all parts and labels."""
         return sum(self.rates(name, "").values())
 
     def quantile(self, share: float, histogram: str) -> float | None:
-        """Return the upper bound of the bucket in which a share of what was observed lies; None: nothing was."""
+        """Return the upper bound of the bucket that contains a quantile of the observations; None: there were none."""
         grown: dict[float, float] = {}
         for before, now in self.pairs:
             earlier = before.values(f"{histogram}_bucket")

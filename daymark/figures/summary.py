@@ -1,4 +1,4 @@
-"""What running parts do, summed up for a person or a program. Pure."""
+"""What running parts do, summarised for people and programs. Pure."""
 
 import math
 import time
@@ -18,9 +18,9 @@ class Part(msgspec.Struct, frozen=True):
 
     Attributes:
         url: of its metrics.
-        kind: ingest, worker, audit, or away: it does not answer.
-        state: "ok", or what is the matter with it.
-        events_per_s: taken by ingest, committed by a worker, judged by an audit.
+        kind: ingest, worker, audit, or away (it does not answer).
+        state: "ok", or the problem.
+        events_per_s: accepted by ingest, committed by a worker, judged by an audit.
         partitions: of a worker.
         lag_records: of a worker, in its partitions.
         lag_seconds: of its oldest uncommitted event.
@@ -40,10 +40,10 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """All parts together. Rates are per second, between two looks; seconds are None where nothing was done.
+    """All parts together. Rates are per second, between two scrapes; latencies are None if nothing was committed.
 
     Attributes:
-        at_ms: of the later look, in epoch milliseconds.
+        at_ms: of the later scrape, in epoch milliseconds.
         requests_per_s: of ingest, by HTTP status.
         accepted_per_s: events of ingest, by result.
         events_per_s: events of workers, by outcome.
@@ -53,7 +53,7 @@ class Summary(msgspec.Struct, frozen=True):
         lag_seconds: of the oldest uncommitted event.
         commit_p50_s: receipt to commit, at most; likewise p99.
         partitions: that have a worker.
-        store: ok, or what is the matter with the claims store.
+        store: ok, or the problem of the claims store.
         found: by a following audit, since it began.
         parts: each of them.
     """
@@ -75,7 +75,7 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 def summed(before: Sequence[Scrape], now: Sequence[Scrape]) -> Summary:
-    """Return what two looks at the same parts tell."""
+    """Return the summary of two scrapes of the same parts."""
     span = Span([*zip(before, now, strict=True)])
     parts = [_part(*pair) for pair in span.pairs]
     workers = [each for each in now if each.has("daymark_partitions")]
@@ -110,7 +110,7 @@ def _part(before: Scrape, now: Scrape) -> Part:
         return Part(
             now.url,
             "ingest",
-            "ok" if now.total("daymark_ingest_kafka_up") else "Kafka is away",
+            "ok" if now.total("daymark_ingest_kafka_up") else "Kafka unavailable",
             span.rate("daymark_ingest_events_total"),
             connections=int(now.total("daymark_ingest_connections")),
             queued=int(now.total("daymark_ingest_queue_messages")),
@@ -126,23 +126,23 @@ def _part(before: Scrape, now: Scrape) -> Part:
             round(now.most("daymark_event_lag_seconds"), 3),
         )
     if now.has("daymark_audit_events_total"):
-        state = "found something" if now.total("daymark_audit_findings_total") else "ok"
+        state = "has findings" if now.total("daymark_audit_findings_total") else "ok"
         return Part(now.url, "audit", state, span.rate("daymark_audit_events_total"))
-    return Part(now.url, "away", "has no metrics of Daymark")
+    return Part(now.url, "away", "serves no Daymark metrics")
 
 
 def _worker_state(worker: Scrape) -> str:
     if worker.total("daymark_paused"):
-        return "paused: the store is away"
+        return "paused: store unavailable"
     return "ok" if worker.total("daymark_group_settled") else "joining its group"
 
 
 def _store(workers: Sequence[Scrape]) -> str:
-    """Return what workers say of the claims store, the worst first."""
+    """Return what workers report about the claims store, the worst first."""
     if not workers:
         return "unknown: no worker answers"
     if any(not each.total("daymark_store_up") for each in workers):
-        return "away"
+        return "unavailable"
     for metric, state in (("daymark_claims_full", "full"), ("daymark_claims_evicting", "may evict claims")):
         if any(each.total(metric) for each in workers):
             return state

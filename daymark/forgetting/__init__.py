@@ -1,1 +1,1 @@
-"""Forgetting a contact: what the output topics hold of it is found, erased by tombstones, and marked for the audit."""
+"""Forgets a contact: finds its records in the output topics, erases them by tombstones, marks them for the audit."""

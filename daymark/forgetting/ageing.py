@@ -1,4 +1,4 @@
-"""When Kafka itself removes what tombstones do not: raw records by age, older values by compaction."""
+"""When Kafka removes what tombstones do not: raw records by retention, older values by compaction."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -20,15 +20,15 @@ _NEVER_MS: Final = 2**62  # Kafka's defaults for "no limit" are near 2**63
 
 
 class Ageing(msgspec.Struct, frozen=True):
-    """What a topic's settings say; None: no limit, or, with `known` false, that we may not look.
+    """A topic's settings; None: no limit, or, with `known` false, no permission to read them.
 
     Attributes:
         topic: its name.
         known: whether its settings could be read.
-        deleted_after_ms: after which a record is deleted; None: never for its age.
-        segment_ms: how much later that can be, since a segment goes as a whole.
-        tombstones_ms: how long compaction leaves a tombstone; None: it does not compact.
-        compacted_within_ms: after which compaction must have begun; None: no limit.
+        deleted_after_ms: age at which a record is deleted; None: never.
+        segment_ms: how much later that can be, since only whole segments are deleted.
+        tombstones_ms: how long compaction keeps a tombstone; None: the topic is not compacted.
+        compacted_within_ms: age at which compaction must have started; None: no limit.
     """
 
     topic: str
@@ -40,7 +40,7 @@ class Ageing(msgspec.Struct, frozen=True):
 
 
 def ages(admin: AdminClient, topics: Topics) -> list[Ageing]:
-    """Return how the topics that hold something of contacts age."""
+    """Return the retention of the topics that have contacts' records."""
     names = [topics.events, topics.rejected, topics.interactions, topics.traits]
     asked = admin.describe_configs(
         [ConfigResource(ResourceType.TOPIC, name) for name in names], request_timeout=_ANSWER_S
@@ -49,7 +49,7 @@ def ages(admin: AdminClient, topics: Topics) -> list[Ageing]:
 
 
 def lines(found: Sequence[Ageing], topics: Topics, now_ms: int) -> Iterator[str]:
-    """Yield what a person must know: until when raw records are there, and what compaction leaves to later."""
+    """Yield advice: until when raw records exist, and what compaction removes later."""
     for each in found:
         if not each.known:
             yield f"{each.topic}: its settings cannot be read (DescribeConfigs), so it is not known when records go."
@@ -83,7 +83,7 @@ def _compacted(each: Ageing) -> str:
 def _ageing(topic: str, future: object) -> Ageing:
     try:
         found = {name: entry.value for name, entry in future.result().items()}  # type: ignore[attr-defined]
-    except KafkaException:  # not allowed to look
+    except KafkaException:  # not permitted
         return Ageing(topic)
     deletes, compacts = (word in found["cleanup.policy"] for word in ("delete", "compact"))
     return Ageing(

@@ -1,8 +1,8 @@
-"""Erases what is held of a contact: tombstones, and a mark of each for the audit, in one transaction.
+"""Erases a contact's records: tombstones, and a mark of each for the audit, in one transaction.
 
-Invariant: a tombstone is committed if and only if its mark is. To make the producer ends what a killed run, or one
-beside this one, has left open; only then is it read what is held. So a run after a kill does what is left: all, or
-nothing.
+Invariant: a tombstone is committed if and only if its mark is. Creating the producer ends the open transaction of a
+killed or concurrent run; the contact's records are read only after that. So a run after a kill does all of it, or finds
+nothing left to do.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,11 +17,11 @@ from schemas.topics import Topics
 
 
 class NotErased(Exception):
-    """The transaction was not committed, or nobody knows; running again tells, and does it."""
+    """The transaction was not committed, or the outcome is unknown; running the command again settles it."""
 
 
 class Eraser:
-    """Forgets one contact."""
+    """Erases one contact."""
 
     def __init__(
         self,
@@ -35,18 +35,18 @@ class Eraser:
         Args:
             config: of the connection.
             topics: their names.
-            find: tells what is held of the contact, now.
-            step: told each step before it is taken.
+            find: returns the contact's current records.
+            step: called with the name of each step before it is taken.
         """
         self._config = config
         self._topics, self._find, self._step = topics, find, step
 
     def erase(self) -> Holdings:
-        """Erase all that is held, or nothing; return what it was.
+        """Erase all of the contact's records, or none; return their keys.
 
         Raises:
-            NotErased: it may not have been.
-            KafkaException: it cannot be read what is held.
+            NotErased: the outcome is unknown.
+            KafkaException: the contact's records cannot be read.
         """
         try:
             producer = transactions.opened(self._config, transactional_id(self._topics))
@@ -65,12 +65,12 @@ class Eraser:
         return found
 
     def _write(self, producer: Producer, held: Sequence[Holding]) -> None:
-        """Write the tombstones, and, knowing where they lie, the marks."""
+        """Write the tombstones, and then the marks, which contain their offsets."""
         self._step("tombstones")
         written: dict[tuple[str, int, bytes], int] = {}
 
         def noted(error: KafkaError | None, message: Message) -> None:
-            if error is None:  # a fault comes out of the commit
+            if error is None:  # the commit raises any error
                 place: Any = message.topic(), message.partition(), message.key()
                 written[place] = int(message.offset() or 0)
 

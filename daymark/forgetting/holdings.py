@@ -1,7 +1,7 @@
-"""What the output topics hold of a contact: the newest record under each of its keys. Reads, and writes nothing.
+"""A contact's records in the output topics: the newest one under each of its keys. Writes nothing.
 
-Every partition is read: after a change of their number a contact's records lie in several. Memory holds one contact's
-keys, whatever the topics hold.
+Every partition is read: after a change of their number a contact's records are in several. Memory holds one contact's
+keys, however large the topics are.
 """
 
 import json
@@ -24,9 +24,9 @@ _PARTS_OF_A_KEY: Final = 3
 
 
 class Holding(NamedTuple):
-    """A key under which a partition holds something of the contact: whose it is, and the newest of its events.
+    """One of the contact's keys in a partition, its workspace, and the newest of its events.
 
-    `next_event` is the offset after that event, `timestamp_ms` what it says; `records` counts how often it was written.
+    `next_event` is the offset after that event, `timestamp_ms` its timestamp; `records` counts the key's records.
     """
 
     thing: Thing
@@ -39,14 +39,14 @@ class Holding(NamedTuple):
     records: int = 1
 
     def followed(self, later: "Holding") -> "Holding":
-        """Return this key with a record that comes after it."""
+        """Return this key with a later record added."""
         if later.timestamp_ms < self.timestamp_ms:
             later = later._replace(timestamp_ms=self.timestamp_ms)
         return later._replace(next_event=max(self.next_event, later.next_event), records=self.records + 1)
 
 
 class Holdings(NamedTuple):
-    """All that is held, and how many records under the contact's keys could not be decoded."""
+    """All of the contact's keys, and the number of its records that could not be decoded."""
 
     held: Sequence[Holding]
     unreadable: int
@@ -57,7 +57,7 @@ class Holdings(NamedTuple):
 
 
 class Search:
-    """Looks for one contact."""
+    """Searches for one contact."""
 
     def __init__(
         self,
@@ -77,16 +77,16 @@ class Search:
             topics: their names.
             partitions: of each topic.
             email: of the contact, normalised.
-            workspace: the only one to look in; None: all.
+            workspace: the only one to search; None: all.
             by_id: looks up a registry's schema.
-            bar: told what is read.
+            bar: shows progress.
         """
         self._clients, self._topics, self._partitions = clients, topics, partitions
         self._email, self._workspace = email, workspace
         self._by_id, self._bar, self._unreadable = by_id, bar or Bar(), 0
 
     def find(self) -> Holdings:
-        """Return what is held now, up to the ends of the topics; transactions that are open are waited for.
+        """Return the contact's records up to the current ends of the topics, once no transaction is open.
 
         Raises:
             KafkaException: a topic cannot be read.
@@ -97,7 +97,7 @@ class Search:
         return Holdings(held, self._unreadable)
 
     def _held(self, topic: str, read: Any) -> Iterator[Holding]:
-        """Yield what is held in a topic: the last record of a key is the one that counts, and a tombstone is none."""
+        """Yield the contact's keys in a topic, by the last record of each, without those that end in a tombstone."""
         ends = reading.bounds(self._clients.uncommitted, topic, self._partitions[topic])
         self._bar.expect(sum(end - first for first, end in ends.values()))
         held: dict[tuple[int, bytes], Holding] = {}
@@ -113,7 +113,7 @@ class Search:
         yield from held.values()
 
     def _interaction(self, message: Message, partition: int, key: bytes) -> Holding | None:
-        if self._email.encode() not in (message.value() or b""):  # Avro writes text as it is: most are told apart here
+        if self._email.encode() not in (message.value() or b""):  # Avro writes text verbatim: this skips most records
             return None
         fields = self._fields(message, avro.INTERACTION)
         if fields is None or not self._is_meant(fields["workspace"], fields["email"]):
@@ -125,7 +125,7 @@ class Search:
             return None
         fields = self._fields(message, avro.TRAIT)
         if fields is None:
-            fields = {"workspace": _named(key)[0], "source_offset": -1, "timestamp": 0}  # its key tells whose it is
+            fields = {"workspace": _named(key)[0], "source_offset": -1, "timestamp": 0}  # its key has the contact
         return _holding(Thing.PROPERTY, partition, key, property_identity(key), fields)
 
     def _is_meant(self, workspace: str | None, email: str | None) -> bool:
@@ -145,7 +145,7 @@ def _key(message: Message) -> bytes:
 
 
 def _named(key: bytes) -> tuple[str | None, str | None]:
-    """Return whose property a key is of: workspace and e-mail."""
+    """Return the workspace and e-mail in a property's key."""
     with suppress(ValueError):
         parts = json.loads(key)
         if isinstance(parts, list) and len(parts) == _PARTS_OF_A_KEY:

@@ -71,7 +71,7 @@ def test_a_part_that_started_anew_counts_from_nothing() -> None:
 
 def test_a_store_that_is_away_is_said() -> None:
     found = summed([worker(0)], [worker(1, paused=1)])
-    assert (found.store, found.parts[0].state) == ("away", "paused: the store is away")
+    assert (found.store, found.parts[0].state) == ("unavailable", "paused: store unavailable")
     assert summed([away(0)], [away(1)]).store == "unknown: no worker answers"
 
 

@@ -76,7 +76,7 @@ def test_a_backfill_killed_at_random_ends_as_one_that_was_not(road: Road, folder
         time.sleep(time.time_ns() % 300 / 1000)
         process.signal(number)
         assert process.wait() == (-signal.SIGKILL if number == signal.SIGKILL else 130)
-    assert "run it again to go on" in process.said
+    assert "run it again to continue" in process.said
     assert 0 < keys(road).total() < EVENTS
     result = run(road, folder, "--rate", "100000")
     assert result.exit_code == 0, result.output
