@@ -1,0 +1,115 @@
+"""Pictures as SVG's numbers: lines, bars and a calendar. Templates draw them; colours are the style sheet's. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Final, NamedTuple
+
+_WEEK: Final = 7
+CELL: Final = 14  # width of a day in the calendar, with its gap
+
+
+class Line(NamedTuple):
+    """A line chart: `points` for a polyline, `area` for the polygon below it, the highest value."""
+
+    points: str
+    area: str
+    most: float
+
+
+def line(values: Sequence[float], width: float, height: float, most: float | None = None) -> Line:
+    """Return values at equal distances as a line from left to right.
+
+    Args:
+        values: the oldest first; fewer than two are drawn as a level line.
+        width: of the picture.
+        height: of the picture.
+        most: the value at the upper edge; None: the highest.
+    """
+    values = [*values] or [0.0]
+    values = values * 2 if len(values) == 1 else values
+    top = most or max(values) or 1.0
+    step = width / (len(values) - 1)
+    points = " ".join(
+        f"{number * step:.1f},{height - 1 - min(value, top) / top * (height - 2):.1f}"
+        for number, value in enumerate(values)
+    )
+    return Line(points, f"0,{height:g} {points} {width:g},{height:g}", max(values))
+
+
+class Bar(NamedTuple):
+    """One step of a two-sided bar chart: up is what came, down what went."""
+
+    x: float
+    width: float
+    up: float
+    down: float
+    title: str
+
+
+def bars(steps: Sequence[tuple[str, int, int]], width: float, half: float) -> list[Bar]:
+    """Return steps (title, came, went) as bars on both sides of a middle line, each side `half` high."""
+    most = max((max(came, went) for _, came, went in steps), default=0) or 1
+    room = width / max(1, len(steps))
+    return [
+        Bar(number * room, max(1.0, room * 0.8), _height(came, most, half), _height(went, most, half), title)
+        for number, (title, came, went) in enumerate(steps)
+    ]
+
+
+def _height(value: int, most: int, half: float) -> float:
+    return max(2.0, value / most * half) if value else 0.0
+
+
+class Cell(NamedTuple):
+    """A day in the calendar: where it is drawn, and how many interactions it has."""
+
+    day: date
+    x: int
+    y: int
+    interactions: int
+
+
+class Calendar(NamedTuple):
+    """Twelve months of days, a column a week; the names of months with where they begin; the width in all."""
+
+    cells: Sequence[Cell]
+    months: Sequence[tuple[int, str]]
+    width: int
+
+
+def calendar(counts: Mapping[date, int], until: date, weeks: int = 53) -> Calendar:
+    """Return the weeks up to a day, that day's included, Mondays at the top."""
+    first = until - timedelta(days=until.weekday(), weeks=weeks - 1)
+    cells = []
+    months: list[tuple[int, str]] = []
+    for number in range((until - first).days + 1):
+        day = first + timedelta(days=number)
+        x = number // _WEEK * CELL
+        if day.day == 1 or not number:
+            months.append((x, f"{day:%b}"))
+        cells.append(Cell(day, x, day.weekday() * CELL, counts.get(day, 0)))
+    if len(months) > 1 and months[1][0] - months[0][0] < 2 * CELL:
+        months.pop(0)  # a month of which only the end is seen has no room for its name
+    return Calendar(cells, months, weeks * CELL)
+
+
+class Span(NamedTuple):
+    """A stretch of time in a strip, from 0 to 1000."""
+
+    x: float
+    width: float
+
+
+def span(begin_ms: int | None, end_ms: int | None, first_ms: int, last_ms: int) -> Span | None:
+    """Return where a stretch lies in a strip from `first_ms` to `last_ms`; None: outside; open ends reach the edge."""
+    begin = max(first_ms, first_ms if begin_ms is None else begin_ms)
+    end = min(last_ms, last_ms if end_ms is None else end_ms)
+    if end < first_ms or begin > last_ms or end < begin:
+        return None
+    scale = 1000 / max(1, last_ms - first_ms)
+    return Span((begin - first_ms) * scale, max(4.0, (end - begin) * scale))
+
+
+def total(values: Iterable[float]) -> float:
+    """Return a sum, as templates need it."""
+    return sum(values)
