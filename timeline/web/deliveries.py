@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -89,6 +90,8 @@ def _listed(request: Request, what: str = "", trouble: str | None = None) -> Res
     before = request.query_params.get("before")
     try:
         rows = _rows(found, filters, before) if trouble is None else []
+    except ValueError:  # a cursor of nobody's
+        raise HTTPException(404) from None
     except Unavailable as error:
         rows, trouble = _rows(found, filters, before, are_duplicates_known=False), str(error)
     stored = [row for row in rows if row.cursor]

@@ -44,13 +44,42 @@ PAGES: Final = (
 _AUDIENCES: Final = {"trial_ends_this_week": 0.55, "visited_pricing": 0.8, "newsletter": 0.35, "power_users": 0.2}
 
 
+VILLAIN: Final = f"{SCRIPT.replace(' ', '')}@example.com"
+
+
+def empty(folder: Path) -> Store:
+    """Return a store in which nothing is yet."""
+    return store.opened(f"sqlite:///{folder / 'timeline.db'}")
+
+
+def repeats(email: str = "peter@example.com") -> list[Event]:
+    """Return events of a contact's day that its first event has won."""
+    identity = interaction_id(WORKSPACE, email, (TODAY - date(1970, 1, 1)).days)
+    raw = json.dumps({"type": "identify", "traits": {"email": email}, "page": {"url": PAGES[0]}}).encode()
+    return [
+        Event(
+            f"5:{90 + number}",
+            NOW_MS - number * 40_000,
+            WORKSPACE,
+            raw,
+            email,
+            f"repeat-{number}",
+            NOW_MS,
+            TODAY,
+            identity,
+            PAGES[number],
+        )
+        for number in range(4)
+    ]
+
+
 def filled(folder: Path, contacts: int = 40) -> Store:
     """Return a store with so many contacts, some of whom mean harm."""
     url = f"sqlite:///{folder / 'timeline.db'}"
     there = store.opened(url)
     batch, dice = Batch(), random.Random(7)
     _person(batch, dice, "peter@example.com", 0.3, [*PAGES])
-    _person(batch, dice, f"{SCRIPT.replace(' ', '')}@example.com", 0.1, [*HOSTILE])
+    _person(batch, dice, VILLAIN, 0.1, [*HOSTILE])
     _person(batch, dice, "a" * 64 + "@" + "long-domain." * 12 + "example", 0.02, [*HOSTILE])
     for number in range(contacts):
         _person(batch, dice, f"{_NAMES[number % len(_NAMES)]}.{number:02}@example.com", dice.random() / 5, [*PAGES])

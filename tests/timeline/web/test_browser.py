@@ -1,0 +1,163 @@
+"""The pages in Chromium, where it is installed: what arrives by itself, what a person types, what axe finds.
+
+`make screenshots` (DAYMARK_SCREENSHOTS names the folder) keeps the README's pictures.
+"""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from tests.timeline.web import showcase
+from tests.timeline.web.showcase import NOW_MS, TODAY, WORKSPACE, Made
+from timeline.store import Store
+from timeline.store.batches import Batch, Reach
+from timeline.store.database import parsed
+from timeline.store.keys import contact_key
+from timeline.store.writing import Writer
+from timeline.web.app import make
+from timeline.web.audiences import key as audience_key
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+playwright = pytest.importorskip("playwright.sync_api")
+axe_core = pytest.importorskip("axe_playwright_python.sync_playwright")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+
+WAIT_MS = 60_000
+PETER = contact_key(WORKSPACE, "peter@example.com")
+PAGES = {
+    "overview": "/",
+    "contacts": "/contacts",
+    "contact": f"/contacts/{PETER}",
+    "villain": f"/contacts/{contact_key(WORKSPACE, showcase.VILLAIN)}",
+    "audiences": "/audiences",
+    "audience": f"/audiences/{audience_key(WORKSPACE, 'visited_pricing')}?step=day",
+    "deliveries": "/deliveries",
+    "rejected": "/rejected/3:18",
+    "missing": "/nothing",
+}
+
+
+class Site:
+    """The showcase, served."""
+
+    def __init__(self, url: str, there: Store, made: Made) -> None:
+        self.url, self.there, self.made = url, there, made
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    made = Made()
+    made.events = showcase.repeats()
+    with showcase.filled(tmp_path_factory.mktemp("browser")) as there:
+        app = make(there, made.sources(), look_every_s=0.2)
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive()
+                thread.join(0.05)
+            port = server.servers[0].sockets[0].getsockname()[1]
+            yield Site(f"http://127.0.0.1:{port}", there, made)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator["playwright.Browser"]:
+    with playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=WAIT_MS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def tab(chromium: "playwright.Browser", site: Site) -> Iterator["playwright.Page"]:
+    """Open a tab that must not complain, nor ask anybody else for anything."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce", base_url=site.url)
+    context.set_default_timeout(WAIT_MS)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: None if request.url.startswith(site.url) else said.append(request.url))
+    yield page
+    context.close()
+    assert [each for each in said if "404" not in each] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_complains_and_axe_finds_nothing(tab: "playwright.Page", scheme: str) -> None:
+    """Also where a sender's texts are markup, links to scripts or endless."""
+    tab.emulate_media(color_scheme=scheme)
+    axe, found = axe_core.Axe(), []
+    for name, path in PAGES.items():
+        tab.goto(path, wait_until="load")
+        for each in axe.run(tab).response["violations"]:
+            found += [(name, each["id"], node["html"][:200], node["failureSummary"]) for node in each["nodes"]]
+        assert "Daymark" in tab.title()
+        _keep(tab, f"{name}-{scheme}")
+    assert found == []
+
+
+def test_every_page_fits_a_narrow_screen(tab: "playwright.Page") -> None:
+    tab.set_viewport_size({"width": 390, "height": 844})
+    for name, path in PAGES.items():
+        tab.goto(path, wait_until="load")
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        _keep(tab, f"{name}-narrow")
+
+
+def test_a_contact_is_found_while_typing_and_says_why(tab: "playwright.Page") -> None:
+    tab.goto("/contacts")
+    tab.get_by_role("searchbox").press_sequentially("pet")
+    tab.get_by_role("link", name="peter@example.com").click()
+    tab.get_by_text("Why this one?").first.click()
+    tab.get_by_text("won", exact=True).wait_for()
+    assert tab.get_by_text("duplicate", exact=True).count() == 1
+    assert "@" not in tab.url
+    _keep(tab, "why")
+
+
+def test_deliveries_arrive_by_themselves_and_wait_while_paused(tab: "playwright.Page", site: Site) -> None:
+    tab.goto("/deliveries")
+    tab.get_by_text("Live", exact=True).wait_for()
+    _deliver(site, "nina@example.com", "A first visit")
+    tab.get_by_text("A first visit").wait_for()
+    tab.get_by_role("button", name="Pause").click()
+    _deliver(site, "olaf@example.com", showcase.SCRIPT)
+    tab.get_by_text("Paused, 1 waiting").wait_for()
+    assert tab.get_by_text("olaf@example.com").count() == 0
+    tab.get_by_role("button", name="Resume").click()
+    tab.get_by_text("olaf@example.com").wait_for()
+    assert tab.get_by_text(showcase.SCRIPT).count() == 1
+    assert tab.title() != "taken"
+
+
+def test_the_overview_fills_by_itself_and_is_read_by_keyboard(tab: "playwright.Page") -> None:
+    tab.goto("/")
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.textContent") == "Skip to the content"
+    tab.get_by_text("2 running").wait_for()
+
+
+def _deliver(site: Site, email: str, title: str) -> None:
+    writer = Writer(parsed(site.there.url.render_as_string(hide_password=False)))
+    first = writer.stands()["timeline.interactions", 0][0]
+    batch = Batch()
+    showcase.add_entry(batch, email, TODAY, title)
+    batch.reach = {("timeline.interactions", 0): Reach(first, first + 1, first + 1, "showcase")}
+    writer.write(batch, NOW_MS)
+    writer.close()
+
+
+def _keep(tab: "playwright.Page", name: str) -> None:
+    folder = os.environ.get("DAYMARK_SCREENSHOTS")
+    if folder:
+        tab.screenshot(path=Path(folder) / f"{name}.png")

@@ -1,0 +1,302 @@
+"""The pages, as a browser without JavaScript is sent them."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from html.parser import HTMLParser
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from tests.timeline.web import showcase
+from tests.timeline.web.showcase import WORKSPACE, Made
+from timeline.store import Store, StoreDown
+from timeline.store.keys import contact_key
+from timeline.web.app import make
+from timeline.web.audiences import key as audience_key
+from timeline.web.safety import Guard, Unsafe
+from timeline.web.sources import Alert, Event, Unavailable
+
+PETER = contact_key(WORKSPACE, "peter@example.com")
+VILLAIN = contact_key(WORKSPACE, showcase.VILLAIN)
+PAGES = (
+    "/",
+    "/doctor",
+    "/contacts",
+    f"/contacts/{PETER}",
+    f"/contacts/{PETER}/days/2026-11-25",
+    f"/contacts/{VILLAIN}",
+    "/audiences",
+    f"/audiences/{audience_key(WORKSPACE, 'visited_pricing')}",
+    f"/audiences/{audience_key(WORKSPACE, 'visited_pricing')}?step=day",
+    "/deliveries",
+    "/deliveries?outcome=rejected",
+    "/deliveries?outcome=duplicate",
+    "/rejected/3:17",
+    "/rejected/3:18",
+    "/rejected/3:19",
+    "/events/5:90",
+)
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with showcase.filled(tmp_path_factory.mktemp("store")) as store:
+        yield store
+
+
+@pytest.fixture
+def made() -> Made:
+    made = Made()
+    made.events = showcase.repeats()
+    return made
+
+
+@pytest.fixture
+def app(there: Store, made: Made) -> Starlette:
+    return make(there, made.sources())
+
+
+def ask(
+    app: Starlette,
+    path: str,
+    method: str = "GET",
+    *,
+    headers: Mapping[str, str | bytes] | None = None,
+    form: Mapping[str, str] | None = None,
+    peer: str = "127.0.0.1",
+) -> httpx.Response:
+    """Send one request to an app."""
+
+    async def asking() -> httpx.Response:
+        transport = httpx.ASGITransport(app, client=(peer, 50_000), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8090") as client:
+            return await client.request(method, path, headers=[*(headers or {}).items()], data=form)
+
+    return asyncio.run(asking())
+
+
+class Read(HTMLParser):
+    """What a browser would make of a page: its elements, links and text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    @property
+    def links(self) -> list[str]:
+        return [attrs[name] or "" for _, attrs in self.elements for name in ("href", "src", "action") if name in attrs]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_is_whole_without_a_script_and_binds_the_browser(app: Starlette, path: str) -> None:
+    """No inline script, style or handler; the policy forbids them, and every other origin."""
+    answer = ask(app, path)
+    page = Read(answer.text)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")
+    assert [
+        attrs for tag, attrs in page.elements if tag == "script" and not (attrs.get("src") or "").startswith("/")
+    ] == []
+    assert [
+        tag
+        for tag, attrs in page.elements
+        if tag == "style" or any(name[:2] == "on" or name == "style" for name in attrs)
+    ] == []
+    assert [tag for tag, _ in page.elements if tag in {"main", "h1"}] == ["main", "h1"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_address_of_a_page_holds_an_email_or_runs_anything(app: Starlette, path: str) -> None:
+    for link in Read(ask(app, path).text).links:
+        assert "@" not in link
+        assert link.startswith(("/", "?", "#", "https://", "http://"))
+
+
+def test_what_senders_say_is_text(app: Starlette) -> None:
+    """Markup stays text, only http addresses become links, and long values are cut with their length said."""
+    page = Read(ask(app, f"/contacts/{VILLAIN}").text)
+    assert showcase.SCRIPT in page.text
+    assert "javascript:alert(document.domain)" in page.text
+    assert "w" * 2_001 not in page.text
+    assert "(3,000 characters)" in page.text
+    assert "\u202e" not in page.text
+    assert {tag for tag, _ in page.elements} & {"img", "iframe", "object"} == set()
+
+
+def test_a_contact_shows_its_months_audiences_and_properties(app: Starlette) -> None:
+    text = " ".join(Read(ask(app, f"/contacts/{PETER}").text).text.split())
+    assert "peter@example.com" in text
+    assert "days and times in Europe/Berlin" in text
+    assert f"{showcase.TODAY:%B} {showcase.TODAY.year}" in text
+    assert "lifetime_value" in text
+
+
+def test_a_day_tells_which_event_won_and_which_did_not(app: Starlette) -> None:
+    answer = ask(app, f"/contacts/{PETER}/days/2026-11-25", headers={"x-fragment": "1"})
+    assert "<html" not in answer.text
+    text = Read(answer.text).text
+    assert text.index("won") < text.index("duplicate")
+    assert "event 5:12 won" in text
+
+
+def test_a_search_is_sent_in_a_body_and_answered_with_keys(app: Starlette) -> None:
+    page = Read(ask(app, "/contacts", "POST", form={"prefix": "PETER@"}).text)
+    assert f"/contacts/{PETER}" in page.links
+    assert "Nobody found" in ask(app, "/contacts", "POST", form={"prefix": "zz"}).text
+    assert ask(app, "/contacts", "POST", form={"prefix": "a" * 9_000}).status_code == 413
+
+
+def test_deliveries_are_filtered_by_a_contacts_key(app: Starlette) -> None:
+    answer = ask(app, "/deliveries", "POST", form={"what": "Peter@Example.com", "outcome": "accepted"})
+    assert answer.headers["location"] == f"/deliveries?outcome=accepted&contact={PETER}"
+    shown = Read(ask(app, answer.headers["location"]).text)
+    assert f"/contacts/{PETER}" in shown.links
+    assert not any("ana" in each for each in shown.text.split())
+    assert "No contact has this address" in ask(app, "/deliveries", "POST", form={"what": "no@example.com"}).text
+
+
+def test_deliveries_are_filtered_by_reason_and_go_on_where_they_ended(app: Starlette) -> None:
+    shown = Read(ask(app, "/deliveries?reason=missing_email").text)
+    assert [link for link in shown.links if link.startswith("/rejected/")] == ["/rejected/3:17"]
+    first = Read(ask(app, "/deliveries?outcome=accepted").text)
+    cursor = next(attrs["value"] for tag, attrs in first.elements if tag == "button" and attrs.get("name") == "before")
+    second = Read(ask(app, f"/deliveries?outcome=accepted&before={cursor}").text)
+    events = [{link for link in page.links if link.startswith("/events/")} for page in (first, second)]
+    assert len(events[0]) == len(events[1]) == 50
+    assert events[0].isdisjoint(events[1])
+    assert ask(app, "/deliveries?before=nonsense").status_code == 404
+
+
+def test_a_rejection_shows_its_fault_and_the_command_that_resends_it(app: Starlette) -> None:
+    answer = ask(app, "/rejected/3:18")
+    page = Read(answer.text)
+    assert any(tag == "span" and attrs.get("class") == "at" for tag, attrs in page.elements)
+    assert "daymark rejected resend 3:18" in page.text
+    assert "/events/3:401" in page.links
+
+
+def test_an_event_of_a_day_that_was_won_is_a_duplicate(app: Starlette) -> None:
+    page = Read(ask(app, "/events/5:90").text)
+    assert "duplicate" in page.text
+    assert f"/contacts/{PETER}#{showcase.TODAY}" in page.links
+
+
+def test_what_is_not_there_is_said(app: Starlette) -> None:
+    missing = ("/contacts/0000", "/audiences/0000", "/events/0:1", "/events/x", "/rejected/9:9", "/nothing")
+    for path in (*missing, f"/contacts/{PETER}/days/today", f"/contacts/{PETER}?before=never"):
+        answer = ask(app, path)
+        assert answer.status_code == 404
+        assert "<h1" in answer.text
+
+
+def test_an_empty_store_says_what_to_do(tmp_path: Path) -> None:
+    with showcase.empty(tmp_path) as there:
+        app = make(there, Made().sources())
+        assert "daymark simulate" in ask(app, "/contacts").text
+        assert "daymark simulate" in ask(app, "/audiences").text
+        assert "Nothing here yet" in ask(app, "/deliveries").text
+        assert ask(app, "/").status_code == 200
+
+
+def test_a_store_that_is_away_is_said(there: Store, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    def down() -> None:
+        raise StoreDown("database is locked")
+
+    monkeypatch.setattr(there.audiences, "all", down)
+    answer = ask(make(there, made.sources()), "/audiences")
+    assert answer.status_code == 503
+    assert "database is locked" in answer.text
+
+
+def test_a_source_that_is_away_leaves_the_rest(there: Store, made: Made) -> None:
+    def away(*_: object) -> None:
+        raise Unavailable("Kafka does not answer")
+
+    app = make(there, made.sources()._replace(alerts=away, doctor=away, why=away, newest=away, event=away))  # type: ignore[arg-type]
+    for path in ("/", "/doctor", "/deliveries", f"/contacts/{PETER}/days/2026-11-25"):
+        answer = ask(app, path)
+        assert answer.status_code == 200
+        assert "Kafka does not answer" in answer.text
+    assert ask(app, "/events/5:90").status_code == 503
+
+
+def test_alerts_come_first(there: Store, made: Made) -> None:
+    made.alerts.append(Alert("DaymarkLagging", "warning", "the oldest event waits for over a minute."))
+    text = ask(make(there, made.sources()), "/").text
+    assert text.index("DaymarkLagging") < text.index("Received")
+
+
+def test_an_event_that_reads_as_a_rejection_is_marked(there: Store, made: Made) -> None:
+    raw = b'{"timestamp": "soon", "traits": {"email": "x@example.com"}}'
+    made.events = [Event("0:4", showcase.NOW_MS, WORKSPACE, raw, reason="invalid_timestamp", title="no")]
+    page = Read(ask(make(there, made.sources()), "/events/0:4").text)
+    assert any(attrs.get("class") == "at" for _, attrs in page.elements)
+
+
+def test_only_loopback_names_are_answered_where_nobody_signs_in(app: Starlette) -> None:
+    assert ask(app, "/", headers={"host": "attacker.example"}).status_code == 421
+    assert ask(app, "/", headers={"host": "localhost:8090"}).status_code == 200
+    assert ask(app, "/", headers={"host": "[::1]:8090"}).status_code == 200
+
+
+def test_nothing_can_be_changed(app: Starlette) -> None:
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+        assert ask(app, "/contacts", method).status_code == 405
+    assert ask(app, "/audiences", "POST").status_code == 405
+
+
+def test_elsewhere_a_token_is_asked_for(there: Store, made: Made) -> None:
+    token = "correct horse battery"
+    app = make(there, made.sources(), Guard("0.0.0.0", token))
+    away = {"host": "timeline.example"}
+    assert ask(app, "/contacts", headers=away).headers["location"] == "/login"
+    assert ask(app, "/login", headers=away).status_code == 200
+    assert ask(app, "/static/page.css", headers=away).status_code == 200
+    assert ask(app, "/login", "POST", form={"token": "wrong"}).status_code == 403
+    signed = ask(app, "/login", "POST", form={"token": token}).headers["set-cookie"].lower()
+    assert "httponly" in signed
+    assert "samesite=strict" in signed
+    assert token not in signed
+    cookie = signed.partition(";")[0]
+    assert ask(app, "/contacts", headers={"cookie": cookie}).status_code == 200
+    assert ask(app, "/contacts", headers={"cookie": cookie[:-1]}).status_code == 303
+    assert ask(app, "/contacts", headers={"authorization": f"Bearer {token}"}).status_code == 200
+    assert ask(app, "/contacts", headers={"authorization": b"Bearer \xe9"}).status_code == 303
+
+
+def test_a_proxys_header_counts_from_the_proxy_only(there: Store, made: Made) -> None:
+    guard = Guard("0.0.0.0", proxy_header="x-forwarded-user", proxies=[ip_network("10.0.0.0/8")])
+    app = make(there, made.sources(), guard)
+    signed_in = {"x-forwarded-user": "ana"}
+    assert ask(app, "/contacts", headers=signed_in, peer="10.1.2.3").status_code == 200
+    assert ask(app, "/contacts", headers=signed_in, peer="192.0.2.1").status_code == 303
+    assert ask(app, "/contacts", peer="10.1.2.3").status_code == 303
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"host": "0.0.0.0"},
+        {"host": "[::]"},
+        {"host": "192.0.2.7"},
+        {"host": "0.0.0.0", "token": "short"},
+        {"host": "0.0.0.0", "proxy_header": "x-forwarded-user"},
+    ],
+)
+def test_it_refuses_to_be_open_to_others(options: dict[str, Any]) -> None:
+    with pytest.raises(Unsafe, match="DAYMARK_TIMELINE"):
+        Guard(**options)
