@@ -91,7 +91,7 @@ def filled(folder: Path, contacts: int = 40) -> Store:
     return there
 
 
-_NAMES: Final = ("ana", "bo", "chen", "dara", "elif", "femi", "greta", "hugo", "ines", "jonas")
+_NAMES: Final = ("ana", "bo", "chen", "dara", "elif", "femi", "greta", "hugo", "iris", "jonas")
 
 
 def _person(batch: Batch, dice: random.Random, email: str, share: float, titles: Sequence[str]) -> None:

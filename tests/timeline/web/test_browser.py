@@ -8,9 +8,12 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.timeline.web import showcase
 from tests.timeline.web.showcase import NOW_MS, TODAY, WORKSPACE, Made
@@ -23,8 +26,6 @@ from timeline.web.app import make
 from timeline.web.audiences import key as audience_key
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-playwright = pytest.importorskip("playwright.sync_api")
-axe_core = pytest.importorskip("axe_playwright_python.sync_playwright")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
 WAIT_MS = 60_000
@@ -70,15 +71,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator["playwright.Browser"]:
-    with playwright.sync_playwright() as running:
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as running:
         started = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=WAIT_MS)
         yield started
         started.close()
 
 
 @pytest.fixture
-def tab(chromium: "playwright.Browser", site: Site) -> Iterator["playwright.Page"]:
+def tab(chromium: Browser, site: Site) -> Iterator[Page]:
     """Open a tab that must not complain, nor ask anybody else for anything."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce", base_url=site.url)
     context.set_default_timeout(WAIT_MS)
@@ -93,10 +94,10 @@ def tab(chromium: "playwright.Browser", site: Site) -> Iterator["playwright.Page
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_complains_and_axe_finds_nothing(tab: "playwright.Page", scheme: str) -> None:
+def test_no_page_complains_and_axe_finds_nothing(tab: Page, scheme: Literal["light", "dark"]) -> None:
     """Also where a sender's texts are markup, links to scripts or endless."""
     tab.emulate_media(color_scheme=scheme)
-    axe, found = axe_core.Axe(), []
+    axe, found = Axe(), []
     for name, path in PAGES.items():
         tab.goto(path, wait_until="load")
         for each in axe.run(tab).response["violations"]:
@@ -106,7 +107,7 @@ def test_no_page_complains_and_axe_finds_nothing(tab: "playwright.Page", scheme:
     assert found == []
 
 
-def test_every_page_fits_a_narrow_screen(tab: "playwright.Page") -> None:
+def test_every_page_fits_a_narrow_screen(tab: Page) -> None:
     tab.set_viewport_size({"width": 390, "height": 844})
     for name, path in PAGES.items():
         tab.goto(path, wait_until="load")
@@ -114,7 +115,7 @@ def test_every_page_fits_a_narrow_screen(tab: "playwright.Page") -> None:
         _keep(tab, f"{name}-narrow")
 
 
-def test_a_contact_is_found_while_typing_and_says_why(tab: "playwright.Page") -> None:
+def test_a_contact_is_found_while_typing_and_says_why(tab: Page) -> None:
     tab.goto("/contacts")
     tab.get_by_role("searchbox").press_sequentially("pet")
     tab.get_by_role("link", name="peter@example.com").click()
@@ -125,7 +126,7 @@ def test_a_contact_is_found_while_typing_and_says_why(tab: "playwright.Page") ->
     _keep(tab, "why")
 
 
-def test_deliveries_arrive_by_themselves_and_wait_while_paused(tab: "playwright.Page", site: Site) -> None:
+def test_deliveries_arrive_by_themselves_and_wait_while_paused(tab: Page, site: Site) -> None:
     tab.goto("/deliveries")
     tab.get_by_text("Live", exact=True).wait_for()
     _deliver(site, "nina@example.com", "A first visit")
@@ -140,7 +141,7 @@ def test_deliveries_arrive_by_themselves_and_wait_while_paused(tab: "playwright.
     assert tab.title() != "taken"
 
 
-def test_the_overview_fills_by_itself_and_is_read_by_keyboard(tab: "playwright.Page") -> None:
+def test_the_overview_fills_by_itself_and_is_read_by_keyboard(tab: Page) -> None:
     tab.goto("/")
     tab.keyboard.press("Tab")
     assert tab.evaluate("document.activeElement.textContent") == "Skip to the content"
@@ -157,7 +158,7 @@ def _deliver(site: Site, email: str, title: str) -> None:
     writer.close()
 
 
-def _keep(tab: "playwright.Page", name: str) -> None:
+def _keep(tab: Page, name: str) -> None:
     folder = os.environ.get("DAYMARK_SCREENSHOTS")
     if folder:
         tab.screenshot(path=Path(folder) / f"{name}.png")
