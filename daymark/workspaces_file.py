@@ -40,20 +40,25 @@ class _Stamp(NamedTuple):
 class WorkspacesFile:
     """A file of workspaces that is looked at a few times a second, when asked. For use by several threads."""
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic, *, with_secrets: bool = False) -> None:
         """Read the file.
+
+        Args:
+            path: of the file.
+            clock: monotonic, in seconds.
+            with_secrets: whether signatures will be checked, for which the files named by `secret_file` are read.
 
         Raises:
             SettingsFaults: it cannot be read; with every fault at once.
         """
-        self._path, self._clock = path, clock
+        self._path, self._clock, self._with_secrets = path, clock, with_secrets
         self._lock = threading.Lock()
         self._stamp = self._seen = _stamp(path)
         self._looked_at, self._refused = clock(), False
         self._reading: threading.Thread | None = None
         gc.disable()  # what is read stays: to look through it again and again takes a third of the time
         try:
-            self._workspaces = read(path)
+            self._workspaces = read(path, with_secrets=with_secrets)
         finally:
             gc.enable()
         _warn(self._workspaces)
@@ -89,7 +94,7 @@ class WorkspacesFile:
 
     def _reload(self, pause: Callable[[], None]) -> None:
         try:
-            self._workspaces = read(self._path, pause)
+            self._workspaces = read(self._path, pause, with_secrets=self._with_secrets)
         except SettingsFaults as error:
             self._refused = True
             log.error("workspaces.refused", path=str(self._path), faults=error.faults)
@@ -122,15 +127,22 @@ def _is_old(stamp: _Stamp | None) -> bool:
     return stamp is not None and time.time_ns() - stamp.changed_ns > _STILL_NS
 
 
-def read(path: Path, pause: Callable[[], None] = lambda: None) -> Workspaces:
-    """Return the workspaces of a file. `pause` is called every few milliseconds.
+def read(path: Path, pause: Callable[[], None] = lambda: None, *, with_secrets: bool = False) -> Workspaces:
+    """Return the workspaces of a file, with those secrets that are in files of their own if they are asked for.
+
+    `pause` is called every few milliseconds.
 
     Raises:
         SettingsFaults: it cannot be read; with every fault at once.
     """
     try:
-        return parse(path.read_text("utf-8"), pause)
+        return parse(path.read_text("utf-8"), pause, partial(_secret, path.parent) if with_secrets else None)
     except WorkspaceFaults as error:
         raise SettingsFaults([f"{path}: {fault}" for fault in error.faults]) from None
     except (OSError, ValueError) as error:
         raise SettingsFaults([f"DAYMARK_WORKSPACES: {path} cannot be read: {error}"]) from None
+
+
+def _secret(folder: Path, name: str) -> str:
+    """Return the text of a file that is named from the workspaces file's folder, without white space around it."""
+    return (folder / name).read_text("utf-8").strip()

@@ -16,6 +16,10 @@ MALFORMED_ENCODING = Refusal("malformed_encoding", 400, "The body is not valid g
 MISSING_BATCH = Refusal("missing_batch", 400, 'A batch is a JSON object with a list of events under "batch"')
 MISSING_KEY = Refusal("missing_key", 401, "Missing API key")
 UNKNOWN_KEY = Refusal("unknown_key", 401, "Unknown API key")
+MISSING_SIGNATURE = Refusal("missing_signature", 401, "Missing X-Signature; this workspace takes signed webhooks only")
+WRONG_SIGNATURE = Refusal(
+    "wrong_signature", 401, "X-Signature is not the HMAC-SHA1 of the body with the workspace's secret"
+)
 NOT_FOUND = Refusal("not_found", 404, "Not found; GET /openapi.json describes this API")
 TOO_MANY_EVENTS = Refusal("too_many_events", 413, "The batch has more events than the limit")
 UNSUPPORTED_ENCODING = Refusal("unsupported_encoding", 415, "Content-Encoding must be gzip or absent")
@@ -47,6 +51,8 @@ TABLE: Final = (
     MISSING_BATCH,
     MISSING_KEY,
     UNKNOWN_KEY,
+    MISSING_SIGNATURE,
+    WRONG_SIGNATURE,
     NOT_FOUND,
     response.METHOD_NOT_ALLOWED,
     response.REQUEST_TOO_LARGE,

@@ -60,6 +60,7 @@ class Intake(Request, kw_only=True, eq=False):
         if quota.count >= quota.most or quota.size >= quota.most_size:
             return self.refuse(response.OVERLOADED)
         owner = resources.keys.owner(headers.get(b"authorization", b""), self.workspaces)
+        self.signature = headers.get(b"x-signature", b"")
         if owner is None:
             return self.refuse(answers.UNKNOWN_KEY)
         if not self.count_for(owner):
@@ -144,7 +145,9 @@ class Intake(Request, kw_only=True, eq=False):
 
     def _take_single(self, whole: bytes) -> None:
         try:
-            if (self.owner != STRANGER or self._know(whole)) and self.is_within_rate(1):
+            if not (self.owner != STRANGER or self._know(whole)):
+                return
+            if (self.is_trusted or self.is_signed(whole)) and self.is_within_rate(1):
                 self.received_at_ms = time.time_ns() // 1_000_000
                 found = entry.admit(whole, self.received_at_ms, self.workspace, type_required=False)
                 if isinstance(found, Rejection):
@@ -200,6 +203,9 @@ class Intake(Request, kw_only=True, eq=False):
             self._refuse_read(events, whole)
             return
         count = len(events.events)
+        # Segment's Webhooks destination signs a batch's first event; the whole body is signed by others.
+        if not self.is_trusted and not self.is_signed(*events.events[:1], whole):
+            return
         if not (self.reserve(count, sum(map(len, events.events))) and self.is_within_rate(max(1, count))):
             return
         self._events, self.received_at_ms = events, time.time_ns() // 1_000_000

@@ -106,7 +106,7 @@ _SCHEMAS: Final[dict[str, Any]] = {
 
 _WORDS: Final = {
     400: "Malformed or not acceptable; a retry will not help",
-    401: "Missing or unknown API key",
+    401: "Missing or unknown API key, or a workspace's requests must be signed and this one is not",
     404: "No such path",
     405: "Method not allowed for this path",
     413: "Larger than the limits",

@@ -17,6 +17,7 @@ from ingest.http.response import Refusal, Response
 from ingest.keys import STRANGER
 from ingest.resources import Resources
 from schemas.rejections import Rejection
+from schemas.signature import is_signed
 from schemas.workspace import PLAIN, Workspace, Workspaces
 
 _LIMITS: Final = {answers.RATE_LIMITED.code, response.OVERLOADED.code}
@@ -33,6 +34,8 @@ class Request(msgspec.Struct, eq=False):
         size: bytes that are counted for it.
         reserved: messages and bytes of Kafka's queue.
         received_at_ms: when its body was whole, in epoch milliseconds.
+        signature: that it bears, empty when there is none.
+        is_trusted: whether its workspace wants no signature, or this one was found right.
     """
 
     resources: Resources
@@ -44,6 +47,8 @@ class Request(msgspec.Struct, eq=False):
     size: int = 0
     reserved: tuple[int, int] | None = None
     received_at_ms: int = 0
+    signature: bytes = b""
+    is_trusted: bool = True
 
     def leave(self) -> None:
         """Release what is held."""
@@ -66,7 +71,17 @@ class Request(msgspec.Struct, eq=False):
         if owner == STRANGER:
             return True
         self.workspace = self.workspaces.get(owner)
+        if self.workspace.is_signed:
+            self.is_trusted = False
+            if not self.signature:
+                return self.refuse(answers.MISSING_SIGNATURE)
         return self.workspace.rate_per_second is None or self.is_within_rate(0)
+
+    def is_signed(self, *parts: bytes) -> bool:
+        """Check that one of these parts of a body is what its signature signs; false when the request is refused."""
+        if not self.is_trusted:
+            self.is_trusted = any(is_signed(part, self.signature, self.workspace.secrets) for part in parts)
+        return self.is_trusted or self.refuse(answers.WRONG_SIGNATURE)
 
     def hold(self, size: int) -> bool:
         """Count this many more bytes; false when the quota is used up and the request refused."""
@@ -98,9 +113,9 @@ class Request(msgspec.Struct, eq=False):
         return self.answer(self.resources.too_large.get(refusal.code) or answers.refused(refusal))
 
     def refuse_recorded(self, refusal: Refusal, raw: bytes) -> bool:
-        """Refuse the request, and record it where its refusal has a reason and its workspace is known."""
+        """Refuse the request, and record it where its refusal has a reason and it is known to be its workspace's."""
         reason = answers.RECORDED.get(refusal.code)
-        if reason is not None and self.owner != STRANGER:
+        if reason is not None and self.owner != STRANGER and self.is_trusted:
             self.received_at_ms = self.received_at_ms or time.time_ns() // 1_000_000
             self.record([raw], [Rejection(reason, refusal.message)])
         return self.refuse(refusal)

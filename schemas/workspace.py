@@ -13,15 +13,18 @@ from schemas import sections, zones
 from schemas.faults import Faults
 from schemas.format import Format, FormatFaults
 from schemas.lookup import squash
+from schemas.signature import Secret
 from schemas.zones import UnknownZone
 
 DEFAULT: Final = "default"  # the workspace of a raw record that names none
 STANDARD_MESSAGE: Final = "Contact visited your website"
 MOST_KEYS: Final = 2  # so that keys can be rotated
+MOST_SECRETS: Final = 2  # likewise
 NAME_LIMIT_BYTES: Final = 400  # of the header that names a workspace: 100 characters, of four bytes at most
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _KEY = re.compile(r"sha256:([0-9a-f]{64})")
+_SECRET = re.compile(r"\S(?:[^\x00-\x1f\x7f]{0,998}\S)?")  # as Segment takes it, without white space around it
 _TEXT_LIMIT = 1000
 _MOST_AUDIENCES, _NAME_LIMIT = 100, 200
 _LEAST_RATE, _MOST_RATE = 0.001, 1_000_000_000  # events a second
@@ -36,6 +39,7 @@ class Workspace(msgspec.Struct, frozen=True):
 
     `keys` are SHA-256 digests of its API keys; a `zone` of None is UTC. `format` says where fields of its events are,
     `audiences` which boolean properties of plain identifies are memberships. `rate_per_second`: events; None: no limit.
+    `is_signed`: whether its requests must be signed, with one of the `secrets`.
     """
 
     name: str
@@ -46,6 +50,8 @@ class Workspace(msgspec.Struct, frozen=True):
     format: Format | None = None
     audiences: tuple[str, ...] = ()
     rate_per_second: float | None = None
+    is_signed: bool = False
+    secrets: tuple[Secret, ...] = ()
 
 
 PLAIN: Final = Workspace(DEFAULT)  # every setting at its default
@@ -70,12 +76,16 @@ def digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
-def parse(text: str, pause: Callable[[], None] = lambda: None) -> Workspaces:
+def parse(
+    text: str, pause: Callable[[], None] = lambda: None, read_secret: Callable[[str], str] | None = None
+) -> Workspaces:
     """Read a workspaces file's text.
 
     Args:
         text: of the file.
         pause: called every few milliseconds, so that others can work while a large file is read.
+        read_secret: returns the text of a file that is named by `secret_file`, or raises OSError or ValueError; None:
+            no signature will be checked, and those files are not read.
 
     Raises:
         WorkspaceFaults: it is not TOML, or has invalid settings; with all faults at once.
@@ -88,7 +98,7 @@ def parse(text: str, pause: Callable[[], None] = lambda: None) -> Workspaces:
     found = tables.get("workspaces", {})
     if not isinstance(found, dict):
         raise WorkspaceFaults([*faults, "workspaces: not a table"])
-    workspaces = [_workspace(name, table, faults) for name, table in _paused(found, pause)]
+    workspaces = [_workspace(name, table, read_secret, faults) for name, table in _paused(found, pause)]
     by_digest = _by_digest(workspaces, faults)
     if faults:
         raise WorkspaceFaults(faults)
@@ -102,7 +112,7 @@ def _paused(found: Mapping[str, Any], pause: Callable[[], None]) -> Iterator[tup
         yield item
 
 
-def _workspace(name: str, table: Any, faults: list[str]) -> Workspace:
+def _workspace(name: str, table: Any, read_secret: Callable[[str], str] | None, faults: list[str]) -> Workspace:
     place = f"workspaces.{name}"
     if _NAME.fullmatch(name) is None:
         faults.append(
@@ -115,7 +125,13 @@ def _workspace(name: str, table: Any, faults: list[str]) -> Workspace:
         known = ", ".join(_SETTINGS)
         faults.extend(f"{place}.{setting}: unknown; known are {known}" for setting in table if setting not in _SETTINGS)
     given = {setting: read(place, table[setting], faults) for setting, read in _SETTINGS.items() if setting in table}
-    return Workspace(name, zone=_zone(place, table.get("time_zone", "UTC"), faults), **given)
+    path, texts = given.pop("secret_file", ""), given.pop("secret", ())
+    if path and texts:
+        faults.append(f"{place}: has secret and secret_file; keep one of them")
+    if path and read_secret is not None:
+        texts = _secrets_of_file(place, path, read_secret, faults)
+    zone = _zone(place, table.get("time_zone", "UTC"), faults)
+    return Workspace(name, zone=zone, is_signed=bool(path or texts), secrets=tuple(map(Secret, texts)), **given)
 
 
 def _keys(place: str, texts: Any, faults: list[str]) -> tuple[bytes, ...]:
@@ -175,6 +191,31 @@ def _rate(place: str, rate: Any, faults: list[str]) -> float | None:
     return None
 
 
+def _secrets(place: str, given: Any, faults: list[str]) -> tuple[str, ...]:
+    """Return one secret or two, so that they can be rotated."""
+    texts = given if isinstance(given, list) else [given]
+    if 1 <= len(texts) <= MOST_SECRETS and all(isinstance(text, str) and _SECRET.fullmatch(text) for text in texts):
+        return tuple(texts)
+    faults.append(f"{place}.secret: must be text of 1 to 1000 characters without white space around it, or two of them")
+    return ()
+
+
+def _secrets_of_file(place: str, path: str, read_secret: Callable[[str], str], faults: list[str]) -> tuple[str, ...]:
+    """Return the secrets in a file, a line each."""
+    try:
+        return _secrets(place, read_secret(path).splitlines(), faults)
+    except (OSError, ValueError) as error:
+        faults.append(f"{place}.secret_file: {path} cannot be read: {error}")
+        return ()
+
+
+def _path(place: str, path: Any, faults: list[str]) -> str:
+    if isinstance(path, str) and path:
+        return path
+    faults.append(f"{place}.secret_file: must be the path of a file")
+    return ""
+
+
 def _by_digest(workspaces: list[Workspace], faults: list[str]) -> dict[bytes, str]:
     by_digest: dict[bytes, str] = {}
     for workspace in workspaces:
@@ -192,4 +233,6 @@ _SETTINGS: Final[dict[str, Callable[[str, Any, list[str]], Any]]] = {
     "rate_per_second": _rate,
     "audiences": _audiences,
     "format": _format,
+    "secret": _secrets,
+    "secret_file": _path,
 }

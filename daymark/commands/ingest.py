@@ -82,7 +82,7 @@ def _prepared(settings: Settings, workers: int) -> _Part:
         raise SettingsFaults(["DAYMARK_WORKSPACES: not set; `daymark keys new` creates the file and a first key"])
     tracing.check(settings.traces)
     host, port = settings.admin or _ADMIN
-    file = WorkspacesFile(settings.workspaces)
+    file = WorkspacesFile(settings.workspaces, with_secrets=True)
     config = server.Config(
         kafka=client_config(settings),
         topics=settings.topics,

@@ -78,6 +78,7 @@ def _row(checked: _Checked) -> dict[str, Any]:
         "time_zone": workspace.time_zone,
         "standard_message": workspace.standard_message,
         "rate_per_second": workspace.rate_per_second,
+        "signed": workspace.is_signed,
         "audiences": list(workspace.audiences),
         "format": dict(workspace.format.texts) if workspace.format else None,
         "events": checked.found._asdict(),
@@ -103,6 +104,7 @@ def _settings(workspace: Workspace) -> Table:
         "time zone": workspace.time_zone,
         "standard message": workspace.standard_message,
         "rate": "no limit" if rate is None else f"{rate:,g} events per second",
+        "signatures": "required" if workspace.is_signed else "not checked",
         "audiences": ", ".join(workspace.audiences) or "none",
         "format": "default",
     }

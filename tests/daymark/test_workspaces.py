@@ -67,6 +67,7 @@ def test_json_tells_the_same(path: Path) -> None:
         "time_zone": "Europe/Berlin",
         "standard_message": "Contact visited [acme]",
         "rate_per_second": 2500,
+        "signed": False,
         "audiences": ["vip", "beta testers"],
         "format": {"email": "traits.email || context.traits.email || email"},
     }

@@ -154,7 +154,7 @@ def test_a_large_file_is_read_elsewhere(path: Path, clock: Clock, monkeypatch: p
     file = WorkspacesFile(path, clock)
     go_on, readers = threading.Event(), list[int]()
 
-    def slow(text: str, pause: Callable[[], None]) -> Workspaces:
+    def slow(text: str, pause: Callable[[], None], _read_secret: None) -> Workspaces:
         readers.append(threading.get_ident())
         assert go_on.wait(10)
         return workspace.parse(text, pause)
@@ -226,3 +226,19 @@ def test_the_published_key_is_warned_of(path: Path, clock: Clock) -> None:
             clock.look(file)
     public, read = "workspaces.key_public", "workspaces.read"
     assert [line["event"] for line in said] == [public, read, public, read]
+
+
+def test_secrets_in_files_are_read_where_signatures_are_checked(path: Path, clock: Clock) -> None:
+    """A file is named from the workspaces file's folder; who checks no signature needs none of it."""
+    write(path, "[workspaces.a]\nsecret_file = 'webhook'\n")
+    assert WorkspacesFile(path, clock).current().get("a").secrets == ()
+    with pytest.raises(SettingsFaults, match=r"workspaces\.a\.secret_file: webhook cannot be read: .*No such file"):
+        WorkspacesFile(path, clock, with_secrets=True)
+    (path.parent / "webhook").write_text("a-shared-secret\n")
+    file = WorkspacesFile(path, clock, with_secrets=True)
+    [secret] = file.current().get("a").secrets
+    write(path, "[workspaces.a]\nsecret_file = 'webhook'\nkeys = []\n")
+    (path.parent / "webhook").write_text("a-new-secret\n")
+    clock.look(file)
+    [new] = file.current().get("a").secrets
+    assert secret.sign(b"") != new.sign(b"")

@@ -1,6 +1,7 @@
 """The real server with a delivery that is not Kafka: `python -m tests.ingest.fake_server`.
 
-Logs its addresses as `daymark ingest` does. Its key is KEY; that of a workspace with hardly any rate is SLOW_KEY.
+Logs its addresses as `daymark ingest` does. Its key is KEY; that of a workspace with hardly any rate is SLOW_KEY, and
+that of one whose requests must be signed with SECRET is SIGNED_KEY.
 """
 
 import os
@@ -10,18 +11,21 @@ import uvloop
 
 from daymark import logs
 from ingest import server
+from schemas.signature import Secret
 from schemas.topics import Topics
 from schemas.workspace import Workspace, Workspaces, digest
 from tests.ingest.fakes import FakeDelivery
 
-KEY, SLOW_KEY = "dk_test", "dk_slow"
+KEY, SLOW_KEY, SIGNED_KEY = "dk_test", "dk_slow", "dk_signed"
+SECRET = Secret("a-shared-secret")
 ORIGIN = "https://shop.example"
 WORKSPACES = Workspaces(
     {
         "acme": Workspace("acme", (digest(KEY),)),
         "slow": Workspace("slow", (digest(SLOW_KEY),), rate_per_second=0.001),
+        "signed": Workspace("signed", (digest(SIGNED_KEY),), is_signed=True, secrets=(SECRET,)),
     },
-    {digest(KEY): "acme", digest(SLOW_KEY): "slow"},
+    {digest(KEY): "acme", digest(SLOW_KEY): "slow", digest(SIGNED_KEY): "signed"},
 )
 
 

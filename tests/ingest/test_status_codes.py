@@ -11,12 +11,13 @@ from ingest import answers
 from schemas.rejections import Reason
 from tests.ingest import wire
 from tests.ingest.conftest import Server
-from tests.ingest.fake_server import KEY
+from tests.ingest.fake_server import KEY, SECRET, SIGNED_KEY
 from tests.ingest.wire import event, post, request
 
 LIMIT = 4 << 20
 LATER = (datetime.now(UTC) + timedelta(days=2)).isoformat()
 GZIP = b"Content-Encoding: gzip"
+SIGNED = b"Authorization: Bearer " + SIGNED_KEY.encode()
 
 ACCEPTED = {
     "an event": post(),
@@ -50,6 +51,9 @@ ACCEPTED = {
         b"POST", b"/v1/i", b"%x\r\n%s\r\n0\r\n\r\n" % (len(event()), event()), b"Transfer-Encoding: chunked", wire.BASIC
     ),
     "a list": post(b"[%s]" % event()),
+    "a list that signs its first event": post(
+        b"[%s,%s]" % (event(), event(n=1)), SIGNED, b"x-signature: " + SECRET.sign(event()), key=False
+    ),
     "a batch": post(b'{"batch":[%s]}' % event(), path=b"/v1/batch"),
     "the batch's aliases": post(b'{"batch":[%s]}' % event(), path=b"/v1/import/"),
     "the batch's short alias": post(b'{"batch":[%s]}' % event(), path=b"/v1/b"),
@@ -117,6 +121,12 @@ REFUSED = {
     "unknown_key: in the body": post(event(writeKey="x"), key=False),
     "unknown_key: no second look": post(event(writeKey=KEY), b"Authorization: Bearer x", key=False),
     "unknown_key: before the body is read": post(b"x" * 4_000_000, b"Authorization: Bearer x", key=False),
+    "missing_signature": post(event(), SIGNED, key=False),
+    "missing_signature: before the body is read": post(b"x" * 4_000_000, SIGNED, key=False),
+    "wrong_signature": post(event(), SIGNED, b"X-Signature: " + SECRET.sign(b"other"), key=False),
+    "wrong_signature: of a later event": post(
+        b"[%s,%s]" % (event(), event(n=1)), SIGNED, b"X-Signature: " + SECRET.sign(event(n=1)), key=False
+    ),
     "not_found": post(path=b"/v2/identify"),
     "not_found: root": request(b"GET", b"/", b""),
     "not_found: encoded": post(path=b"/v1/%69dentify"),

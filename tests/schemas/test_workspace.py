@@ -1,5 +1,7 @@
 """The workspaces file's text -> workspaces, or every fault in it (contract, section 9)."""
 
+import hmac
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,7 +47,7 @@ ZONES_THAT_ARE_NONE = (
 ZONE = "no such time zone; expected a name such as Europe/Berlin"
 KEYS = 'must be "sha256:" and 64 hexadecimal digits; `daymark keys new` generates them'
 NAME = "a name has 1 to 100 letters, digits, '.', '_' or '-', and begins with a letter or digit"
-SETTINGS = "keys, time_zone, standard_message, rate_per_second, audiences, format"
+SETTINGS = "keys, time_zone, standard_message, rate_per_second, audiences, format, secret, secret_file"
 RATE = "must be a number from 0.001 to 1000000000, in events per second"
 LIST = "must be a list of at most 100 names"
 NAMES = "names must have 1 to 200 characters"
@@ -200,3 +202,56 @@ def test_any_text_is_read_or_told_its_faults(text: str) -> None:
         assert isinstance(workspace.parse(text), workspace.Workspaces)
     except WorkspaceFaults as caught:
         assert caught.faults  # noqa: PT017  either answer is right
+
+
+def test_a_workspace_may_have_its_requests_signed() -> None:
+    """Secrets are in the file, or in one of their own; neither is ever shown."""
+    text = "".join(
+        f"[workspaces.{name}]\n{line}\n"
+        for name, line in {
+            "a": "secret = 'two words'",
+            "b": "secret = ['new', 'old']",
+            "c": "secret_file = 's'",
+            "d": "",
+        }.items()
+    )
+    found = workspace.parse(text, read_secret={"s": "of-a-file\nold"}.__getitem__)
+    signed = {name: [secret.sign(b"body") for secret in each.secrets] for name, each in found.by_name.items()}
+    assert signed == {
+        "a": [signature("two words")],
+        "b": [signature("new"), signature("old")],
+        "c": [signature("of-a-file"), signature("old")],
+        "d": [],
+    }
+    assert [each.is_signed for each in found.by_name.values()] == [True, True, True, False]
+    assert "two words" not in repr(found)
+
+
+def test_who_checks_no_signature_reads_no_secret() -> None:
+    """A worker need not have the files; what must be signed is still known."""
+    found = workspace.parse("[workspaces.a]\nsecret_file = 'nowhere'").get("a")
+    assert (found.is_signed, found.secrets) == (True, ())
+
+
+@pytest.mark.parametrize(
+    "secret", ["''", "' x'", "'x '", "5", "[]", "['a', 'b', 'c']", "['a', 5]", '"a\\nb"', f"'{'x' * 1001}'"]
+)
+def test_a_secret_is_text(secret: str) -> None:
+    why = "must be text of 1 to 1000 characters without white space around it, or two of them"
+    assert faults(f"[workspaces.a]\nsecret = {secret}") == [f"workspaces.a.secret: {why}"]
+
+
+def test_a_secrets_file_is_named_and_can_be_read() -> None:
+    def read(path: str) -> str:
+        raise FileNotFoundError(f"no {path}")
+
+    assert faults("[workspaces.a]\nsecret_file = 5") == ["workspaces.a.secret_file: must be the path of a file"]
+    assert faults("[workspaces.a]\nsecret = 'x'\nsecret_file = 'y'") == [
+        "workspaces.a: has secret and secret_file; keep one of them"
+    ]
+    with pytest.raises(WorkspaceFaults, match=r"workspaces\.a\.secret_file: y cannot be read: no y"):
+        workspace.parse("[workspaces.a]\nsecret_file = 'y'", read_secret=read)
+
+
+def signature(secret: str) -> bytes:
+    return hmac.new(secret.encode(), b"body", "sha1").hexdigest().encode()
