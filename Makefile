@@ -63,6 +63,10 @@ faults: $(READY) ## Inject faults into every component under load, then audit; s
 storm: $(READY) ## Kill a worker every second for SECONDS (600) at half load; judge each recovery; audit. MODE=consumer: KIP-848.
 	@$(BIN)/python -m tests.faults --storm --mode $(or $(MODE),static) --seconds $(or $(filter-out 0,$(SECONDS)),600)
 
+.PHONY: scale
+scale: $(READY) ## Scale 1 -> 12 -> 3 workers under load and measure how long partitions stand still; audit. MODE=dynamic, static, consumer.
+	@$(BIN)/python -m tests.faults.scale --mode $(or $(MODE),dynamic)
+
 .PHONY: kills
 kills: $(READY) ## Kill each worker of docker-compose.yml under load, measure the downtime, audit; as root on the engine's host.
 	@$(BIN)/python -m tests.e2e.kills
