@@ -177,7 +177,11 @@ class Claims:
 
     def is_stranger(self) -> bool:
         """Return whether the store is not empty, and knows nothing of this installation under this secret."""
-        return self._read([self._identity_key()]) == [None] and store.size(self._client) != 0
+        return not self.is_known() and store.size(self._client) != 0
+
+    def is_known(self) -> bool:
+        """Return whether the store holds, or has held, claims of this installation under this secret."""
+        return self._read([self._identity_key()]) != [None]
 
     def policy(self) -> str | None:
         """Return the store's eviction policy where it says; only noeviction keeps claims. None: it does not say."""
@@ -193,7 +197,7 @@ class Claims:
 
     def _is_empty(self) -> bool:
         """Return whether a store without an identity has no key at all, so none of an older version either."""
-        return self._read([self._identity_key()]) == [None] and store.size(self._client) == 0
+        return not self.is_known() and store.size(self._client) == 0
 
     def _identity_key(self) -> bytes:
         return _key(_DAY_TAGS, self._secret, b"identity")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaException, Message
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not marked so
     AdminClient,
     ConfigResource,
@@ -36,17 +36,32 @@ class NothingCommitted(Exception):
 
 
 class Period(NamedTuple):
-    """A time range over the record timestamps of segment.events, in epoch milliseconds; None: no bound."""
+    """A time range over the record timestamps of segment.events, in epoch milliseconds; None: no bound.
+
+    `emitted_ms` is from when on results count: older ones are of an earlier epoch of rules or claims.
+    """
 
     since_ms: int | None = None
     until_ms: int | None = None
+    emitted_ms: int | None = None
 
 
 class Scope(NamedTuple):
-    """The events that are judged, and the records of each output topic."""
+    """The events that are judged, the records of each output topic, and from which offset of a partition they count.
+
+    What comes before is read for marks alone: those of `daymark forget` are true whatever the rules are.
+    """
 
     reach: Reach
     outputs: Mapping[str, Bounds]
+    counted: Mapping[str, Mapping[int, int]]
+
+    def counting(self, topic: str, batch: list[Message]) -> list[Message]:
+        """Return the records of a batch that count, and marks."""
+        since = self.counted.get(topic)
+        if not since:
+            return batch
+        return [each for each in batch if each.value() is None or (each.offset() or 0) >= since[each.partition() or 0]]
 
     @property
     def records(self) -> int:
@@ -80,7 +95,8 @@ def scope(clients: Clients, topics: Topics, partitions: Mapping[str, Sequence[in
     since = _offsets(clients.uncommitted, topics.events, there, _earliest(clients.admin, topics, period.since_ms))
     until = _offsets(clients.uncommitted, topics.events, there, period.until_ms)
     stretches = {number: stretch(there[number], upto[number], since.get(number), until.get(number)) for number in there}
-    return Scope(Reach(stretches), outputs)
+    emitted = {topic: _offsets(clients.uncommitted, topic, outputs[topic], period.emitted_ms) for topic in outputs}
+    return Scope(Reach(stretches), outputs, emitted)
 
 
 def still_there(clients: Clients, topics: Topics, reach: Reach) -> Reach:

@@ -43,6 +43,7 @@ _REPORT_EVERY = 10_000  # keys judged between two looks at the progress
 @click.option("--group", help="Consumer group to audit.  [default: DAYMARK_GROUP]")
 @click.option("--since", type=Instant(), help="Only records from this time on; UTC unless it has an offset.")
 @click.option("--until", type=Instant(), help="Only records before this time.")
+@click.option("--emitted-since", type=Instant(), help="Only results from this time on: those of a fresh replay.")
 @click.option("--max-lag", type=click.IntRange(0), help="Fail if more events are uncommitted.  [default: no limit]")
 @click.option("--no-replays", is_flag=True, help="Nothing was replayed: count records emitted again as duplicates.")
 @click.option(
@@ -93,7 +94,7 @@ def _once(found: settings.Settings, options: Mapping[str, Any]) -> None:
     tally, group = Tally(options["examples"]), options["group"] or found.group
     with opened(found, group) as there:
         try:
-            period = Period(options["since"], options["until"])
+            period = Period(options["since"], options["until"], options["emitted_since"])
             planned = scope(there.clients, found.topics, there.partitions, period)
             with tempfile.TemporaryDirectory(prefix="daymark-audit-", dir=options["temporary"]) as folder:
                 read = _audit(there.clients, found, planned, Path(folder), tally, replays=not options["no_replays"])
@@ -107,7 +108,7 @@ def _once(found: settings.Settings, options: Mapping[str, Any]) -> None:
 
 
 def _follow(found: settings.Settings, options: Mapping[str, Any]) -> None:
-    wrong = [name for name in ("since", "until", "max_lag", "no_replays", "as_line") if options[name]]
+    wrong = [name for name in ("since", "until", "emitted_since", "max_lag", "no_replays", "as_line") if options[name]]
     if wrong:
         raise click.UsageError("--follow goes with --group, --every and --temporary alone.")
     logs.configure(found.log_format, found.log_level)
@@ -164,11 +165,12 @@ def _audit(
     """Read everything and judge it; return how many records of each topic there were."""
     ledger = Ledger(folder, planned.reach, _reading(found), tally)
     topics = found.topics
+    events = {n: (part.first, part.next) for n, part in planned.reach.stretches.items()}
     roads = (
         (topics.interactions, planned.outputs[topics.interactions], ledger.interaction),
         (topics.rejected, planned.outputs[topics.rejected], ledger.rejection),
         (topics.traits, planned.outputs[topics.traits], ledger.trait),
-        (topics.events, {n: (part.first, part.next) for n, part in planned.reach.stretches.items()}, ledger.event),
+        (topics.events, events, ledger.event),
     )
     read = {}
     with bar.shown() as shown:
@@ -176,7 +178,7 @@ def _audit(
         for topic, wanted, take in roads:
             read[topic] = 0
             for batch in reading.records(clients.committed, topic, wanted):
-                for message in batch:
+                for message in planned.counting(topic, batch):
                     take(message)
                 read[topic] += len(batch)
                 shown.advance(f"Reading {topic}", len(batch))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 import msgspec
@@ -17,6 +17,7 @@ from daymark import bar, instant, settings
 from daymark.auditing import reading
 from daymark.clients import Opened, opened
 from daymark.instant import Instant
+from daymark.replaying import fresh
 from daymark.replaying import group as groups
 from daymark.replaying.narrowing import Share, share
 from daymark.replaying.plan import Plan, Unsafe, lines, moved_to
@@ -24,6 +25,8 @@ from daymark.replaying.start import Place, Since, Start, StartType
 from daymark.replaying.survey import survey
 from daymark.running import workers_held
 from daymark.settings import Settings
+from processor.claims import Claims, Lifetimes
+from schemas.topics import Topics
 
 _START: Final = {False: "Start its workers now.", True: "Its workers are being started."}
 _LOOK_S: Final = 1.0
@@ -41,6 +44,7 @@ _STILL_S: Final = 15.0  # without a step forward it is asked whether workers run
 )
 @click.option("--to", "until_ms", type=Instant(), help="Wait for, and audit, only events written before this instant.")
 @click.option("--workspace", help="Begin at this workspace's first event in each partition; leave out those without.")
+@click.option("--fresh", is_flag=True, help="Judge every event anew, under a new DAYMARK_CLAIM_KEY.")
 @click.option("--group", help="Consumer group.  [default: DAYMARK_GROUP]")
 @click.option("--execute", is_flag=True, help="Reset the offsets. Without it, only show the plan.")
 @click.option("--wait", is_flag=True, help="Wait until all workers of the group have left, rather than refuse.")
@@ -60,15 +64,16 @@ def command(starts: tuple[Start, ...], **options: Any) -> None:
     log, of every workspace: --to says what is waited for and audited, and --workspace moves the beginning to where that
     workspace's events begin, so that less is read again. Results that are emitted again have the same bytes under the
     same keys.
+
+    With --fresh, after a change of rules (time zone, format), every event is judged anew, as if none had been claimed,
+    under a DAYMARK_CLAIM_KEY that the store does not know yet. Of the results only those from then on count.
     """
-    if len(starts) > 1 and not all(isinstance(start, Place) for start in starts):
-        raise click.UsageError("several --from must all be PARTITION:OFFSET.")
-    if len({start.partition for start in starts if isinstance(start, Place)}) < len(starts) > 1:
-        raise click.UsageError("two --from name the same partition.")
-    _check_end(starts, options["until_ms"])
+    _check_starts(starts, options["until_ms"])
     found = settings.from_environment()
     group = options["group"] or found.group
-    with opened(found, group, [found.topics.events]) as there:
+    if options["fresh"]:
+        _check_fresh(found, starts, options)
+    with opened(found, group, () if options["fresh"] else [found.topics.events]) as there:
         try:
             planned = _survey(there, found, starts, options["until_ms"])
             share = None
@@ -82,20 +87,37 @@ def command(starts: tuple[Start, ...], **options: Any) -> None:
                 return
             with _held(found, group) as is_held:
                 wanted = partial(_survey, there, found, starts, options["until_ms"])
-                planned = _set_back(there, found.topics.events, group, wanted, waits=options["wait"] or is_held)
+                how = _How(found.topics, waits=options["wait"] or is_held, is_fresh=options["fresh"])
+                planned, emitted_ms = _set_back(there, group, wanted, how)
             click.echo(f"{group} is rewound by {planned.again:,} events. {_START[is_held]}", err=True)
         except Unsafe as error:
             raise click.UsageError(f"{error}.") from None
         _watch(there.clients.committed, found.topics.events, planned, group)
     if not options["no_audit"]:
-        sys.exit(_audit(planned, group, options["until_ms"], as_line=options["as_line"]))
+        period = _period(planned, options["until_ms"], emitted_ms)
+        sys.exit(_audit(group, period, as_line=options["as_line"]))
 
 
-def _check_end(starts: Sequence[Start], until_ms: int | None) -> None:
+def _check_starts(starts: Sequence[Start], until_ms: int | None) -> None:
+    if len(starts) > 1 and not all(isinstance(start, Place) for start in starts):
+        raise click.UsageError("several --from must all be PARTITION:OFFSET.")
+    if len({start.partition for start in starts if isinstance(start, Place)}) < len(starts) > 1:
+        raise click.UsageError("two --from name the same partition.")
     if until_ms is None:
         return
     if any(isinstance(start, Since) and start.instant_ms >= until_ms for start in starts):
         raise click.UsageError("--from must be before --to.")
+
+
+def _check_fresh(found: Settings, starts: Sequence[Start], options: Mapping[str, Any]) -> None:
+    if ups := [up for up in settings.running_ups() if up.at.kafka == found.kafka]:
+        raise click.UsageError(
+            f"`daymark up` starts its workers with its own key: stop it, delete {ups[0].claim_key}, start it, and run "
+            "this without --fresh."
+        )
+    bounds = [name for name in ("workspace", "until_ms") if options[name] is not None]
+    lifetimes = Lifetimes(found.claim_days, found.clock_days)
+    fresh.check(Claims(found.redis, found.claim_key, lifetimes, found.topics.prefix), starts, bounds)
 
 
 def _survey(there: Opened, found: Settings, starts: Sequence[Start], until_ms: int | None) -> Plan:
@@ -142,26 +164,40 @@ def _held(found: Settings, group: str) -> Iterator[bool]:
         yield True
 
 
-def _set_back(there: Opened, topic: str, group: str, wanted: Callable[[], Plan], *, waits: bool) -> Plan:
-    """Move the group once it has no members, and return what was done: workers may have come further meanwhile."""
-    admin = there.clients.admin
+class _How(NamedTuple):
+    """How offsets are reset: whether members are waited for, and whether claims begin anew."""
+
+    topics: Topics
+    waits: bool
+    is_fresh: bool
+
+
+def _set_back(there: Opened, group: str, wanted: Callable[[], Plan], how: _How) -> tuple[Plan, int | None]:
+    """Move the group once it has no members.
+
+    Return what was done (workers may have come further meanwhile), and when the results of fresh claims begin.
+    """
+    admin, topics = there.clients.admin, how.topics
     while True:
-        if waits:
+        if how.waits:
             groups.wait_until_empty(
                 admin, group, lambda members: click.echo(f"Waiting for {_named(members)}.", err=True)
             )
         elif present := groups.members(admin, group):
             raise click.ClickException(f"{group} is in use: stop {_named(present)}, or add --wait")
         planned = wanted()
+        emitted_ms = fresh.begins(admin, topics, there.partitions) if how.is_fresh else None
+        if emitted_ms is not None:
+            click.echo(f"What counts is emitted from {instant.shown(emitted_ms)} on (docs/replay.md).", err=True)
         try:
-            groups.set_back(there.clients.committed, topic, moved_to(planned.parts))
+            groups.set_back(there.clients.committed, topics.events, moved_to(planned.parts), is_fresh=how.is_fresh)
         except groups.InUse:
-            if not waits:
+            if not how.waits:
                 raise click.ClickException(
                     f"{group} is in use: a worker has joined meanwhile; no offsets were reset"
                 ) from None
             continue
-        return planned
+        return planned, emitted_ms
 
 
 def _named(members: Sequence[groups.Member]) -> str:
@@ -192,10 +228,14 @@ def _watch(consumer: Consumer, topic: str, planned: Plan, group: str) -> None:
             behind = left
 
 
-def _audit(planned: Plan, group: str, until_ms: int | None, *, as_line: bool) -> int:
+def _period(planned: Plan, until_ms: int | None, emitted_ms: int | None) -> list[str]:
+    """Return the audit's options for what was read again."""
+    bounds = {"--since": planned.oldest_ms, "--until": until_ms, "--emitted-since": emitted_ms}
+    return [word for name, at_ms in bounds.items() if at_ms is not None for word in (name, instant.shown(at_ms))]
+
+
+def _audit(group: str, period: Sequence[str], *, as_line: bool) -> int:
     """Audit what was read again, and return the exit status."""
-    since = [] if planned.oldest_ms is None else ["--since", instant.shown(planned.oldest_ms)]
-    until = [] if until_ms is None else ["--until", instant.shown(until_ms)]
-    wanted = [sys.executable, "-m", "daymark", "audit", "--group", group, *since, *until, *["--json"] * as_line]
+    wanted = [sys.executable, "-m", "daymark", "audit", "--group", group, *period, *["--json"] * as_line]
     click.echo("The replay is complete; auditing it.", err=True)
     return subprocess.run(wanted, check=False).returncode  # noqa: S603  our own command

@@ -54,13 +54,14 @@ def members(admin: AdminClient, group: str) -> list[Member]:
     ]
 
 
-def set_back(consumer: Consumer, topic: str, targets: Mapping[int, int]) -> None:
+def set_back(consumer: Consumer, topic: str, targets: Mapping[int, int], *, is_fresh: bool = False) -> None:
     """Move a group's offsets, all or none, and keep what they say.
 
     Args:
         consumer: of the group, not a member.
         topic: of the events.
         targets: the new offset of each partition.
+        is_fresh: whether claims begin anew, so that what the offsets say of the store is no longer true.
 
     Raises:
         InUse: it has members.
@@ -69,7 +70,8 @@ def set_back(consumer: Consumer, topic: str, targets: Mapping[int, int]) -> None
     # Asked for once no transaction that moves them is open: one that a killed worker left could move them after us.
     stands = reading.stands(consumer, topic, targets)
     places = [
-        TopicPartition(topic, number, offset, stands[number].metadata or "") for number, offset in targets.items()
+        TopicPartition(topic, number, offset, "" if is_fresh else stands[number].metadata or "")
+        for number, offset in targets.items()
     ]
     try:
         consumer.commit(offsets=places, asynchronous=False)

@@ -1,7 +1,9 @@
 """`daymark replay` on real workers: the plan, what it refuses, and that the same comes again."""
 
 import json
+import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,3 +111,29 @@ def test_it_begins_where_it_is_told(road: Road) -> None:
         looks = [survey(there.clients, road.topics.events, range(PARTITIONS), [Earliest()], 8) for _ in range(2)]
     assert looks[0] == looks[1]
     assert all(part.oldest_ms for part in looks[1].parts if part.again)  # an audit of the replay begins there
+
+
+def test_a_fresh_replay_judges_everything_by_the_rules_of_now(road: Road, tmp_path: Path) -> None:
+    """After a change of the time zone: the day's first event wins it, also where another had; the audit agrees."""
+    workspaces = tmp_path / "workspaces.toml"
+    workspaces.write_text("[workspaces.w]\nkeys = []\n")
+    road.environment["DAYMARK_WORKSPACES"] = str(workspaces)
+    late, noon = visit(1, 1, "late"), visit(1, 2, "noon")
+    road.send([(late[0], late[1].replace(b"12:00", b"23:30")), noon])
+    with road.worker():
+        road.wait_settled()
+    assert [each["event"] for each in road.interactions()] == ["late", "noon"]
+    workspaces.write_text('[workspaces.w]\nkeys = []\ntime_zone = "Europe/Berlin"\n')
+    assert "does not know" in run(road, "--from", "earliest", "--fresh", "--execute").output
+    road.environment["DAYMARK_CLAIM_KEY"] = secrets.token_hex(32)
+    assert run(road, "--from", "-1h", "--fresh").exit_code == 2
+    watched = road.start("replay", "--from", "earliest", "--fresh", "--execute")
+    watched.wait_for("is rewound")
+    assert {note or "" for note in notes(road)} == {""}
+    with road.worker("1"):
+        assert watched.wait(100) == 0, watched.said
+    shown = {record.key: record.fields for record in road.committed(road.topics.interactions)}
+    assert sorted((str(each["day"]), each["event"]) for each in shown.values()) == [
+        ("2020-05-01", "late"),  # of the old rules: from then on it was not emitted
+        ("2020-05-02", "late"),
+    ]
