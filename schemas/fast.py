@@ -5,7 +5,6 @@ the exact place and spelling takes precedence. Where that is absent, `Keys` show
 cost does not depend on an event's other fields; whatever neither can settle is left to the tolerant path.
 """
 
-from collections.abc import Iterable
 from enum import Enum, auto
 from functools import lru_cache
 from typing import Any, Final, cast
@@ -18,6 +17,7 @@ from schemas.credentials import KEY
 from schemas.identify import Change, Description, Identify, Value, is_text
 from schemas.keys import Keys
 from schemas.rejections import Rejection
+from schemas.trait_reader import decode_whole, read_email, reader
 from schemas.workspace import Workspace
 
 
@@ -38,7 +38,7 @@ class _Personas(msgspec.Struct, gc=False):
 
 class _Context(msgspec.Struct, gc=False):
     personas: _Personas | None = None
-    traits: msgspec.Raw | UnsetType = UNSET
+    traits: msgspec.Raw | UnsetType = UNSET  # decoded where something of them is asked for, here and below
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -47,7 +47,7 @@ class _Event(msgspec.Struct, gc=False):
     messageId: Any = UNSET  # noqa: N815  Segment's spelling, here and below
     originalTimestamp: Any = UNSET  # noqa: N815
     timestamp: Any = UNSET
-    traits: dict[str, Any] | UnsetType | None = UNSET
+    traits: msgspec.Raw | UnsetType = UNSET
     type: Any = UNSET
     writeKey: Any = UNSET  # noqa: N815
 
@@ -69,7 +69,6 @@ class _Described(msgspec.Struct, gc=False):
 
 _decode = msgspec.json.Decoder(_Event).decode
 _decode_described = msgspec.json.Decoder(_Described).decode
-_decode_traits = msgspec.json.Decoder(dict[str, Any] | None).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 _skip = msgspec.json.Decoder(msgspec.Raw).decode
 _NOTHING_SAID: Final = Description(None, None)  # as most events of an audience
@@ -113,11 +112,13 @@ def _identify(
     # Of each field the exact place is looked at here: a call more is felt.
     if event.type != "identify" and (refused := _type(event.type, keys, type_required=type_required)):
         return refused
-    traits, said = event.traits, event.timestamp
-    address = traits.get("email") if traits else None
-    email: Any = contact.normalise(address) if type(address) is str else None
+    context, said, traits = event.context, event.timestamp, None
+    personas = None if context is None else context.personas
+    if event.traits:
+        traits = (read_email if personas is None else reader(personas.computation_key))(event.traits)
+    email: Any = contact.normalise(traits.email) if traits is not None and type(traits.email) is str else None
     if email is None:
-        email = _email(event, keys)
+        email = _email(event, traits, keys)
         if type(email) is not str:
             return cast("_Refused", email)
     timestamp_ms: Any = timestamps.parse(said) if type(said) is str else None
@@ -128,7 +129,7 @@ def _identify(
     message_id = event.messageId
     if type(message_id) is not str or not message_id or message_id.isspace():
         message_id = _text(message_id, b'"messageid":', keys)
-    changes = _changes(event, keys, audiences)
+    changes = _changes(event, traits, keys, audiences)
     bears_key = event.writeKey is not UNSET
     if not (bears_key or published) and keys.times(_API_KEY):  # under another spelling, or in another object
         return _UNSETTLED
@@ -146,23 +147,18 @@ def _type(kind: Any, keys: Keys, *, type_required: bool) -> Rejection | _Unsettl
     return _UNSETTLED
 
 
-def _email(event: _Event, keys: Keys) -> str | _Refused:
+def _email(event: _Event, traits: Any, keys: Keys) -> str | _Refused:
     """Return the contact: of the places the first that holds an address, under any spelling of its key."""
     context = event.context
-    more = _decode_traits(context.traits) if context is not None and context.traits else None
-    top = () if event.email is UNSET else (event.email,)
-    places = [*_exact(event.traits), *_exact(more), *top]
-    if keys.times(b'"email":') != len(places):
+    more = read_email(context.traits) if context is not None and context.traits else None
+    said = [each.email for each in (traits, more, event) if each is not None and each.email is not UNSET]
+    if keys.times(b'"email":') != len(said):
         return tolerant.email(_decode_object(keys.body))  # of text, of which any decoder reads the same
-    addresses = (contact.normalise(each) for each in places if type(each) is str)
-    found = next(filter(None, addresses), None)
-    if found is not None:
-        return found
-    return rejections.MISSING_EMAIL if all(each is None for each in places) else rejections.INVALID_EMAIL
-
-
-def _exact(traits: Any) -> Iterable[object]:
-    return (traits["email"],) if traits and "email" in traits else ()
+    for each in said:
+        email = contact.normalise(each) if type(each) is str else None
+        if email is not None:
+            return email
+    return rejections.MISSING_EMAIL if said.count(None) == len(said) else rejections.INVALID_EMAIL
 
 
 def _timestamp(event: _Event, keys: Keys) -> int | _Refused:
@@ -207,7 +203,7 @@ def _url(event: _Described, keys: Keys) -> str | _Unsettled | None:
     return next(filter(is_text, (second, event.url)), None)
 
 
-def _changes(event: _Event, keys: Keys, audiences: tuple[str, ...]) -> tuple[Change, ...] | _Unsettled:
+def _changes(event: _Event, traits: Any, keys: Keys, audiences: tuple[str, ...]) -> tuple[Change, ...] | _Unsettled:
     """Return the properties that an event sets."""
     context = event.context
     personas = None if context is None else context.personas
@@ -216,7 +212,7 @@ def _changes(event: _Event, keys: Keys, audiences: tuple[str, ...]) -> tuple[Cha
         if kind not in properties.KINDS:
             kind = kind.lower()
         if kind in properties.KINDS:
-            return _computed(event.traits, kind, personas.computation_key)
+            return _computed(traits, kind, personas.computation_key)
     if keys.times(b'"computationclass":') != (kind is not UNSET):
         return _UNSETTLED
     return _memberships(event, keys, audiences) if audiences else ()
@@ -224,9 +220,9 @@ def _changes(event: _Event, keys: Keys, audiences: tuple[str, ...]) -> tuple[Cha
 
 def _computed(traits: Any, kind: str, name: Any) -> tuple[Change, ...] | _Unsettled:
     """Return the property that Engage computed."""
-    if not traits or not is_text(name) or name not in traits:
+    if traits is None or not is_text(name) or traits.value is UNSET:
         return _UNSETTLED
-    value = traits[name]
+    value = traits.value
     if value is True or value is False:
         return _membership(name, kind, value)
     change = properties.simple_change(name, value, kind)
@@ -244,10 +240,11 @@ def _memberships(event: _Event, keys: Keys, audiences: tuple[str, ...]) -> tuple
     more = UNSET if context is None else context.traits
     if keys.times(b'"traits":') != (event.traits is not UNSET) + (more is not UNSET):
         return _UNSETTLED
-    found: dict[str, object] = {"traits": event.traits}
-    if more:
-        found["context"] = {"traits": _decode_traits(more)}
-    return properties.read(found, audiences)
+    return properties.read({"traits": _decoded(event.traits), "context": {"traits": _decoded(more)}}, audiences)
+
+
+def _decoded(traits: msgspec.Raw | UnsetType) -> dict[str, Any] | None:
+    return decode_whole(traits) if traits else None
 
 
 def _unreadable(body: bytes, error: Exception) -> Rejection | None:
