@@ -26,32 +26,34 @@ def compiled(schema: dict[str, Any], header: bytes) -> Pack:
         ValueError: a type that none of our schemas has.
     """
     names = [f"v{place}" for place in range(len(schema["fields"]))]
-    pieces = [_pieces(field["type"], name) for field, name in zip(schema["fields"], names, strict=True)]
-    source = f"def pack({', '.join(names)}): return join((header, {', '.join(pieces)}))"
     room: dict[str, Any] = {**_ROOM, "header": header}
-    exec(source, room)  # noqa: S102  of the schema only the symbols of enums go into it, as literals
+    pieces = [_pieces(field["type"], name, room) for field, name in zip(schema["fields"], names, strict=True)]
+    source = f"def pack({', '.join(names)}): return join((header, {', '.join(pieces)}))"
+    exec(source, room)  # noqa: S102  no text of the schema goes into it
     return cast("Pack", room["pack"])
 
 
-def _pieces(kind: Any, name: str) -> str:
-    """Return the comma-separated expressions of the bytes that a value becomes."""
+def _pieces(kind: Any, name: str, room: dict[str, Any]) -> str:
+    """Return the comma-separated expressions of the bytes that a value becomes; tables they need go into the room."""
     if isinstance(kind, list):
         return _union(kind, name)
-    kind = kind if isinstance(kind, str) or kind["type"] == "enum" else kind["type"]
-    # Without a call, what is met most.
+    if isinstance(kind, dict) and kind["type"] == "enum":
+        room[f"of_{name}"] = {symbol: _long(place) for place, symbol in enumerate(kind["symbols"])}
+        return f"of_{name}[{name}]"
+    kind = kind if isinstance(kind, str) else kind["type"]
     if kind == "string":
         return f"ints[len({name} := {name}.encode())], {name}"
     if kind == "long":
         return _inline_long(name)
-    return f"{_expression(kind)}({name})"
+    return _expression(kind, name)
 
 
 def _union(kinds: list[Any], name: str) -> str:
     if kinds == ["null", _INSTANT]:  # when an event was received: those of one request share it
         return f"(none if {name} is None else some + ints[{name}])"
     if len(kinds) == 2 and kinds[0] == "null":  # noqa: PLR2004  the usual union
-        return f"(none if {name} is None else some + {_expression(kinds[1])}({name}))"
-    branches = [f"{_long(place)!r} + {_expression(kind)}({name})" for place, kind in enumerate(kinds)]
+        return f"(none if {name} is None else some + {_expression(kinds[1], name)})"
+    branches = [f"{_long(place)!r} + {_expression(kind, name)}" for place, kind in enumerate(kinds)]
     tests = [f"{branch} if type({name}) is {_TYPES[kind]}" for kind, branch in zip(kinds, branches, strict=True)]
     return f"({' else '.join(tests)} else unfit({name}))"
 
@@ -62,23 +64,12 @@ def _inline_long(name: str) -> str:
     return f"(twice[{name} & 63] + more[{name} >> 6 & 127] + {rest})"
 
 
-def _expression(kind: Any) -> str:
-    """Return an expression of the function that writes a type."""
-    if isinstance(kind, dict) and kind["type"] == "enum":
-        return f"{ {symbol: _long(place) for place, symbol in enumerate(kind['symbols'])}!r}.__getitem__"
-    name = kind["type"] if isinstance(kind, dict) else kind
-    if name not in _TYPES:
-        raise ValueError(f"no encoder for the Avro type {name}")
-    return f"write_{name}"
-
-
-def _string(text: str) -> bytes:
-    data = text.encode()
-    return _INTS[len(data)] + data
-
-
-def _bytes(data: bytes) -> bytes:
-    return _INTS[len(data)] + data
+def _expression(kind: Any, name: str) -> str:
+    """Return an expression of the bytes that a value of a type becomes, without a call where it is met often."""
+    kind = kind["type"] if isinstance(kind, dict) else kind
+    if kind not in _WRITTEN:
+        raise ValueError(f"no encoder for the Avro type {kind}")
+    return _WRITTEN[kind].format(name)
 
 
 def _long(number: int) -> bytes:
@@ -132,6 +123,15 @@ _TYPES: Final = {
     "string": "str",
     "bytes": "bytes",
 }
+_WRITTEN: Final = {
+    "null": 'b""',
+    "boolean": "(true if {0} else false)",
+    "int": "ints[{0}]",
+    "long": "write_long({0})",
+    "double": "write_double({0})",
+    "string": "ints[len({0} := {0}.encode())] + {0}",
+    "bytes": "ints[len({0})] + {0}",
+}
 _ROOM: Final = {
     "join": b"".join,
     "ints": _INTS,
@@ -142,11 +142,8 @@ _ROOM: Final = {
     "some": b"\x02",
     "nothing": type(None),
     "unfit": _unfit,
-    "write_null": lambda _: b"",
-    "write_boolean": lambda value: b"\x01" if value else b"\x00",
-    "write_int": _INTS.__getitem__,
+    "false": b"\x00",
+    "true": b"\x01",
     "write_long": _long,
     "write_double": struct.Struct("<d").pack,
-    "write_string": _string,
-    "write_bytes": _bytes,
 }
