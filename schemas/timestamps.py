@@ -27,10 +27,9 @@ _ISO = re.compile(
     r"(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{0,9}))?)?(?:Z|([+-])(\d{2}):?(\d{2})?)?)?",
     re.ASCII | re.IGNORECASE,
 )
-# The form of nearly every event, "2020-05-31T17:55:47.263Z": a day, which many of them share, then these three.
-_MOST_DAYS = 4096
-_MINUTES = {f"{minute // 60:02}:{minute % 60:02}:": minute * 60_000 for minute in range(1440)}
-_SECONDS = {f"{second:02}.": second * 1000 for second in range(60)}
+# The form of nearly every event, "2020-05-31T17:55:47.263Z": an hour, which many of them share, then these two.
+_MOST_HOURS = 4096
+_SECONDS = {f"{second // 60:02}:{second % 60:02}.": second * 1000 for second in range(3600)}
 _MILLISECONDS = {f"{millisecond:03}Z": millisecond for millisecond in range(1000)}
 # After milliseconds: what is truncated, and the offset of a clock. Without a cache it costs as much as the whole.
 _MORE_DIGITS_AND_OFFSET = re.compile(r"\d{0,6}([+-])([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
@@ -54,7 +53,7 @@ def parse(value: object) -> int | None:
     """
     if type(value) is str:
         try:
-            second_ms = _DAYS[value[:11]] + _MINUTES[value[11:17]] + _SECONDS[value[17:20]]
+            second_ms = _HOURS[value[:14]] + _SECONDS[value[14:20]]
             rest_ms = _MILLISECONDS.get(value[20:])
             if rest_ms is not None:
                 return second_ms + rest_ms
@@ -74,14 +73,14 @@ def day(timestamp_ms: int, zone: ZoneInfo | None) -> int:
     return local.toordinal() - _EPOCH_ORDINAL
 
 
-class _Days(dict[str, int]):
-    """The instants at which days, like "2020-05-31T", begin: many events share one."""
+class _Hours(dict[str, int]):
+    """The instants at which hours, like "2020-05-31T17:", begin: many events share one."""
 
     def __missing__(self, text: str) -> int:
-        instant = _in_range(_from_iso(f"{text}00:00:00Z"))
+        instant = _in_range(_from_iso(f"{text}00:00Z"))
         if instant is None:
             raise KeyError(text)
-        if len(self) >= _MOST_DAYS:
+        if len(self) >= _MOST_HOURS:
             self.clear()
         self[text] = instant
         return instant
@@ -137,4 +136,4 @@ def _from_iso(text: str) -> int | None:
     return (instant - _EPOCH) // timedelta(milliseconds=1) + (offset if sign == "-" else -offset) * 60_000
 
 
-_DAYS = _Days()
+_HOURS = _Hours()
