@@ -43,6 +43,11 @@ class Described(NamedTuple):
         return self.folder / "workspaces.toml"
 
     @property
+    def timeline(self) -> Path:
+        """The database of `daymark timeline`."""
+        return self.folder / "timeline.db"
+
+    @property
     def claim_key(self) -> Path:
         """The file with the claims' secret."""
         return self.folder / "claim.key"

@@ -218,6 +218,14 @@ class Settings:
         "otlp: send traces by OpenTelemetry (extra `otel`); its own variables say where to and which, such as "
         "OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_TRACES_SAMPLER",
     )
+    timeline: str = _setting(
+        "TIMELINE",
+        setting_types.database,
+        "sqlite:///timeline.db",
+        "database of `daymark timeline`: sqlite:///relative/path, sqlite:////absolute/path or "
+        "postgresql://user:password@host/database",
+        secret=True,
+    )
     topics: Topics = _setting("TOPIC_PREFIX", Topics, "", "prefix of every topic name")
     kafka_options: Mapping[str, str] = field(repr=False)
 

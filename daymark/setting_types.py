@@ -48,6 +48,13 @@ def slot(text: str) -> str:
     return text
 
 
+def database(text: str) -> str:
+    """URL of a database that the read model can use."""
+    if not text.startswith(("sqlite:///", "postgresql://", "postgres://")) or text == "sqlite:///":
+        raise ValueError("not sqlite:///path or postgresql://user:password@host/database")
+    return text
+
+
 def brokers(text: str) -> str:
     """host:port, comma-separated."""
     for broker in text.split(","):

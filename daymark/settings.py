@@ -160,5 +160,6 @@ def _running(environ: Mapping[str, str]) -> dict[str, str]:
             ("DAYMARK_REDIS", up.at.redis),
             ("DAYMARK_WORKSPACES", str(up.workspaces)),
             ("DAYMARK_CLAIM_KEY_FILE", str(up.claim_key)),
+            ("DAYMARK_TIMELINE", f"sqlite:///{up.timeline}"),
         )
     }

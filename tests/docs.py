@@ -3,10 +3,13 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
+from sqlalchemy import Column
+from sqlalchemy.dialects import postgresql
 
 from daymark.auditing.watch import Figures
 from daymark.cli import COMMANDS
@@ -18,6 +21,7 @@ from ingest.metrics import Metrics
 from processor.metrics import REGISTRY as WORKER
 from tests import alerts, asyncapi, dashboard, flow_picture
 from tests.bench import sized, speed
+from timeline.store import tables as timeline
 
 ROOT = Path(__file__).parent.parent
 FLOW = ROOT / "docs" / "flow.svg"
@@ -62,6 +66,23 @@ def shown_name(family: Metric) -> str:
     return family.name + "_total" * (family.type == "counter")
 
 
+def _timeline() -> str:
+    tables = [
+        f"### {name}\n\n{table.comment}\n\n"
+        + _table(
+            ("column", "type", "meaning"),
+            ((f"`{each.name}`{' (key)' * each.primary_key}", _type(each), each.doc or "") for each in table.columns),
+        )
+        for name, table in sorted(timeline.TABLES.tables.items())
+    ]
+    return "\n".join(tables)
+
+
+def _type(column: Column[Any]) -> str:
+    kind = column.type.compile(postgresql.dialect()).partition(" COLLATE")[0].lower()  # type: ignore[no-untyped-call]
+    return f"{kind} or null" if column.nullable and not column.primary_key else kind
+
+
 def _size() -> str:
     words = ["--contacts", "50M", "--syncs-per-day", "8", "--peak", "200k/s"]
     said = CliRunner().invoke(size.command, words).output
@@ -81,6 +102,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "audit metrics": lambda: _metrics(Figures().registry),
     "alerts": lambda: _table(("alert", "fires on", "what it means", "what to do"), alerts.rows()),
     "size": _size,
+    "timeline": _timeline,
     **speed.tables(_table),
 }
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from sqlalchemy import Connection, insert, inspect, select, text, update
+from sqlalchemy import Connection, func, insert, inspect, select, update
 
 from timeline.store.tables import TABLES, VERSION, schema_version
 
@@ -17,14 +17,19 @@ class TooNew(Exception):
     """The tables were made by a newer version of Daymark."""
 
 
+def lock(connection: Connection) -> None:
+    """Let no other process write before this transaction ends. In SQLite, beginning it has done that."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+
+
 def migrate(connection: Connection) -> int:
     """Make the tables, or bring them to this version; return which version they had (0: there were none).
 
     Raises:
         TooNew: they are newer than this program.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+    lock(connection)
     if not inspect(connection).has_table(schema_version.name):
         TABLES.create_all(connection)
         connection.execute(insert(schema_version).values(version=VERSION))

@@ -15,8 +15,8 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Row], key: S
     """Insert the rows whose keys are not there; return how many that were."""
     if not rows:
         return 0
-    found = connection.execute(_insert(connection, table).on_conflict_do_nothing(index_elements=key), rows)
-    return int(found.rowcount)
+    statement = _insert(connection, table).on_conflict_do_nothing(index_elements=key)
+    return int(connection.execute(statement, rows, execution_options={"preserve_rowcount": True}).rowcount)
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[Row], key: Sequence[str]) -> None:

@@ -7,16 +7,14 @@ one database cannot both write a record: the second finds that the offsets have 
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import URL, Connection, insert, select, text, update
+from sqlalchemy import URL, Connection, insert, select, update
 
-from timeline.store import erasing
+from timeline.store import erasing, migrations
 from timeline.store.batches import Batch, Place
 from timeline.store.changes import write_changes
 from timeline.store.database import translated, writing_engine
 from timeline.store.tables import contacts, interactions, notes, offsets, rejections
 from timeline.store.upserts import insert_new, upsert
-
-_LOCK = "SELECT pg_advisory_xact_lock(0x6461796D61726B)"
 
 
 class Moved(Exception):
@@ -46,8 +44,7 @@ class Writer:
         """
         with translated(), self._engine.begin() as connection:
             # 1. Nobody else writes until this transaction ends, and nobody has since the batch was read.
-            if connection.dialect.name == "postgresql":
-                connection.execute(text(_LOCK))
+            migrations.lock(connection)
             stands = _stands(connection)
             if any(stands.get(place, (0, ""))[0] != reach.first for place, reach in batch.reach.items()):
                 raise Moved
