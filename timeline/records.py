@@ -150,5 +150,5 @@ def _short(text: str) -> str:
 
 
 @lru_cache(1024)
-def _day(days: int) -> date:
-    return date.fromordinal(days + _EPOCH_ORDINAL)
+def _day(days: int) -> str:
+    return date.fromordinal(days + _EPOCH_ORDINAL).isoformat()  # as both databases take it

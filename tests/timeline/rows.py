@@ -22,7 +22,7 @@ def interact(batch: Batch, email: str, ago: int = 0, workspace: str = "demo", **
         "interaction_id": identity(email, ago, workspace),
         "contact_key": contact_key(workspace, email),
         "workspace": workspace,
-        "day": TODAY - timedelta(ago),
+        "day": (TODAY - timedelta(ago)).isoformat(),
         "at_ms": 1000,
         "description": "https://example.com",
         "described_by": "url",

@@ -21,9 +21,9 @@ def write_changes(connection: Connection, changes: Sequence[Change]) -> set[str]
     for keys in pieces(erased):
         connection.execute(delete(properties).where(properties.c.property_key.in_(keys)))
         connection.execute(delete(moves).where(moves.c.property_key.in_(keys)))
-    upsert(connection, properties, [_row(held) for held in found.held.values() if held], ["property_key"])
+    upsert(connection, properties, [_row(held) for held in found.held.values() if held], ("property_key",))
     rows = [move._asdict() for of_one in found.moves.values() for move in of_one]
-    upsert(connection, moves, rows, ["property_key", "at_ms"])
+    upsert(connection, moves, rows, ("property_key", "at_ms"))
     _count(connection, found)
     return {key for erasing in erased if (held := before.get(erasing)) and (key := held.change.contact_key)}
 
@@ -47,7 +47,7 @@ def _count(connection: Connection, found: Folded) -> None:
         {**_named(audience), "members": found.members[audience], "changed_at_ms": changed_at_ms}
         for audience, changed_at_ms in sorted(found.changed_at_ms.items())
     ]
-    add(connection, audiences, rows, counts=["members"], newest=["changed_at_ms"])
+    add(connection, audiences, rows, counts=("members",), newest=("changed_at_ms",))
     hours: list[Row] = [
         {
             "workspace": workspace,
@@ -58,7 +58,7 @@ def _count(connection: Connection, found: Folded) -> None:
         }
         for (workspace, name, hour, entered), count in sorted(found.hours.items())
     ]
-    add(connection, audience_hours, hours, counts=["entries", "exits"])
+    add(connection, audience_hours, hours, counts=("entries", "exits"))
 
 
 def _named(audience: tuple[str, str, str]) -> dict[str, Any]:

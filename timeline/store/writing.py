@@ -89,22 +89,22 @@ def _write_contacts(connection: Connection, batch: Batch) -> None:
         for key, (workspace, email) in sorted(batch.contacts.items())
     ]
     for workspace, some in batch.by_workspace(rows).items():
-        if added := insert_new(connection, contacts, some, ["contact_key"]):
+        if added := insert_new(connection, contacts, some, ("contact_key",)):
             erasing.count(connection, "contacts", {workspace: added})
 
 
 def _write_interactions(connection: Connection, batch: Batch) -> None:
     for workspace, rows in batch.by_workspace([*batch.interactions.values()]).items():
-        added = insert_new(connection, interactions, rows, ["interaction_id"])
+        added = insert_new(connection, interactions, rows, ("interaction_id",))
         if added < len(rows):  # emitted again, under the same id
-            upsert(connection, interactions, rows, ["interaction_id"])
+            upsert(connection, interactions, rows, ("interaction_id",))
         if added:
             erasing.count(connection, "interactions", {workspace: added})
 
 
 def _write_rejections(connection: Connection, batch: Batch) -> None:
     for workspace, rows in batch.by_workspace(batch.rejections).items():
-        if added := insert_new(connection, rejections, rows, ["record_partition", "record_offset"]):
+        if added := insert_new(connection, rejections, rows, ("record_partition", "record_offset")):
             erasing.count(connection, "rejections", {workspace: added})
     for partition, offset in batch.resent:
         is_it = (rejections.c.record_partition == partition) & (rejections.c.record_offset == offset)
@@ -123,4 +123,4 @@ def _write_reach(connection: Connection, batch: Batch, now_ms: int) -> None:
         }
         for (topic, partition), reach in sorted(batch.reach.items())
     ]
-    upsert(connection, offsets, rows, ["topic", "partition"])
+    upsert(connection, offsets, rows, ("topic", "partition"))
