@@ -1,7 +1,7 @@
 """`daymark claims`: the store is emptied in the middle of an audience's life, its claims are rebuilt, life goes on."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -10,6 +10,9 @@ from click.testing import CliRunner, Result
 
 from daymark.commands import audit, claims
 from daymark.local.valkey import Valkey
+from daymark.rebuilding import commitments
+from processor.claims import Claims
+from processor.decide import ContactDay
 from schemas.topics import Topics
 from tests.flows import Road, visit
 
@@ -55,9 +58,34 @@ def sync(name: str, hour: int) -> list[tuple[str, bytes]]:
     return found
 
 
+class Killed(Exception):
+    """Ends a rebuild where it stands."""
+
+
+def killed_after_a_batch(road: Road, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Begin a rebuild, end it after its first batch, and return how many claims that was."""
+    batches: list[int] = []
+
+    def claimed(there: Claims, owners: Mapping[ContactDay, bytes]) -> Sequence[bytes | None]:
+        if batches:
+            raise Killed
+        batches.append(len(owners))
+        return there.claim(owners, {}).holders
+
+    monkeypatch.setattr(commitments, "BATCH", 1)
+    monkeypatch.setattr(claims, "_claimed", claimed)
+    with pytest.raises(Killed):
+        CliRunner().invoke(claims.command, ["rebuild", "--execute"], env=road.environment, catch_exceptions=False)
+    monkeypatch.undo()
+    return batches[0]
+
+
 @pytest.mark.timeout(300)  # many processes, one after the other
-def test_claims_that_the_store_lost_are_rebuilt(road: Road, valkey: Valkey) -> None:
-    """Emptied, rebuilt, and the next sync finds every day taken; nothing is emitted, and no clock goes back."""
+def test_claims_that_the_store_lost_are_rebuilt(road: Road, valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Emptied, rebuilt by a run that is killed and another, and the next sync finds every day taken.
+
+    Nothing is emitted, and no clock goes back.
+    """
     road.send(sync("first", 12))
     with road.worker():
         road.wait_settled()
@@ -71,7 +99,9 @@ def test_claims_that_the_store_lost_are_rebuilt(road: Road, valkey: Valkey) -> N
     assert store.dbsize() == 0  # only said
 
     emitted = len(road.interactions()), len(road.committed(road.topics.traits))
-    assert said(road, "rebuild", "--execute") == {"own": 0, "other": 0, "missing": CONTACTS}
+    set_before = killed_after_a_batch(road, monkeypatch)
+    assert 0 < set_before < CONTACTS
+    assert said(road, "rebuild", "--execute") == {"own": set_before, "other": 0, "missing": CONTACTS - set_before}
     assert said(road, "rebuild", "--execute") == {"own": CONTACTS, "other": 0, "missing": 0}
     assert (len(road.interactions()), len(road.committed(road.topics.traits))) == emitted
     assert lifetimes(store) == lived == {7}
