@@ -28,7 +28,6 @@ from daymark.settings import Settings
 from processor.claims import Claims, Lifetimes
 from schemas.topics import Topics
 
-_START: Final = {False: "Start its workers now.", True: "Its workers are being started."}
 _LOOK_S: Final = 1.0
 _STILL_S: Final = 15.0  # without a step forward it is asked whether workers run
 
@@ -89,7 +88,7 @@ def command(starts: tuple[Start, ...], **options: Any) -> None:
                 wanted = partial(_survey, there, found, starts, options["until_ms"])
                 how = _How(found.topics, waits=options["wait"] or is_held, is_fresh=options["fresh"])
                 planned, emitted_ms = _set_back(there, group, wanted, how)
-            click.echo(f"{group} is rewound by {planned.again:,} events. {_START[is_held]}", err=True)
+            click.echo(f"{group} is rewound by {planned.again:,} events. {how.next_step(is_held=is_held)}", err=True)
         except Unsafe as error:
             raise click.UsageError(f"{error}.") from None
         _watch(there.clients.committed, found.topics.events, planned, group)
@@ -139,7 +138,7 @@ def _show(planned: Plan, of: Share | None, group: str, found: Settings, options:
         whose = {} if of is None else {"workspace": of.name, "own": of.own}
         click.echo(json.dumps({"group": group, **counts, **whose, "parts": msgspec.to_builtins(planned.parts)}))
         return
-    for line in lines(planned, group, found.claim_days, options["rate"]):
+    for line in lines(planned, group, found.claim_days, options["rate"], is_fresh=options["fresh"]):
         click.echo(line)
     if of is not None:
         click.echo(f"{of.own:,} of them are of {of.name}. Others between and behind them are processed again, too.")
@@ -170,6 +169,11 @@ class _How(NamedTuple):
     topics: Topics
     waits: bool
     is_fresh: bool
+
+    def next_step(self, *, is_held: bool) -> str:
+        if is_held:
+            return "Its workers are being started."
+        return "Start its workers now, with the new DAYMARK_CLAIM_KEY." if self.is_fresh else "Start its workers now."
 
 
 def _set_back(there: Opened, group: str, wanted: Callable[[], Plan], how: _How) -> tuple[Plan, int | None]:

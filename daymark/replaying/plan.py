@@ -108,7 +108,7 @@ def plan(starts: Sequence[Start], ground: Mapping[int, Ground]) -> Plan:
     return Plan(tuple(_part(number, ground[number], everywhere, places) for number in sorted(ground)))
 
 
-def lines(planned: Plan, group: str, claim_days: int, rate: float | None) -> Iterator[str]:
+def lines(planned: Plan, group: str, claim_days: int, rate: float | None, *, is_fresh: bool = False) -> Iterator[str]:
     """Yield a plan for a person."""
     yield f"{'partition':>9}  {'begins at':>12}  {group + ' is at':>16}  {'would be at':>12}  {'replayed':>12}  from"
     for part in planned.parts:
@@ -121,6 +121,9 @@ def lines(planned: Plan, group: str, claim_days: int, rate: float | None) -> Ite
         yield f"{beyond:,} of them lie behind --to: workers process them again, too, but they are not waited for."
     if gone := sum(part.first for part in planned.parts):
         yield f"Retention has deleted the first {gone:,} events: they cannot be replayed."
+    if is_fresh:
+        yield "All are judged anew, by the rules of now, as if no day had been claimed."
+        return
     yield "Their results are emitted again, with the same bytes under the same keys; duplicates stay duplicates."
     if planned.expired:
         yield (

@@ -24,6 +24,8 @@ def test_from_the_earliest_goes_to_what_retention_left() -> None:
     assert "350 events would be replayed, in about 35 s." in said
     assert "deleted the first 100 events" in said
     assert "250 are older than claims live (8 days)" in said
+    anew = "\n".join(lines(planned, "daymark", 8, 10.0, is_fresh=True))
+    assert ("judged anew" in anew, "same bytes" in anew) == (True, False)
 
 
 def test_since_an_instant_leaves_partitions_that_have_nothing_since() -> None:
