@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
-from schemas import contact, credentials, segment, timestamps
+from schemas import contact, credentials, segment, timestamps, tolerant
 from schemas.identify import Identify
 from schemas.rejections import Rejection
 from schemas.segment import DEPTH_LIMIT, EVENT_LIMIT_BYTES, FUTURE_MS
@@ -55,6 +55,7 @@ def _decoder(more: Iterable[str], *, exhaustive: bool) -> Callable[[bytes], Any]
 
 _decode = _decoder((), exhaustive=False)
 _decode_usual = _decoder(_MORE, exhaustive=True)  # refuses others: they could be another spelling of the key
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 _API_KEY: Final = credentials.KEY.encode()
 _LOWER: Final = bytes(range(256)).lower()
 _SKIPPED: Final = b"_- \t\r\n"  # separators of a key's words, and what JSON allows between a key and its colon
@@ -127,13 +128,25 @@ def _original(event: Any, body: bytes) -> int | None:
 
 
 def _elsewhere(event: Any, body: bytes) -> str | None:
-    """Return the first address of the three places, if nothing else could be one."""
+    """Return the first address of the three places, under any spelling of its key; None: there is none."""
     holders = (event.traits, None if event.context is None else event.context.traits, event)
     said = [holder.email for holder in holders if holder is not None and holder.email is not UNSET]
     if _folded(body).count(b'"email":') != len(said):
+        return _spelled(body)
+    for each in said:
+        email = contact.normalise(each) if type(each) is str else None
+        if email is not None:
+            return email
+    return None
+
+
+def _spelled(body: bytes) -> str | None:
+    """Return the address that the reader would, which is text: any decoder reads that alike."""
+    try:
+        found = tolerant.email(_decode_object(body))
+    except (msgspec.DecodeError, RecursionError):
         return None
-    addresses = (contact.normalise(each) for each in said if type(each) is str)
-    return next(filter(None, addresses), None)
+    return found if isinstance(found, str) else None
 
 
 def _folded(body: bytes) -> bytes:
