@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPa
 from schemas import avro
 from schemas.rejections import Rejection
 from schemas.topics import PARTITIONER, Topics
-from tests import discretion
+from tests import committed, discretion
 
 DEADLINE_S = 60.0
 DAYMARK = (sys.executable, "-m", "daymark")
@@ -93,7 +93,7 @@ class Road:
 
     def committed(self, topic: str) -> list[Committed]:
         """Return what a reader with isolation.level=read_committed finds in a topic now."""
-        return list(_read(self.kafka, topic))
+        return [_committed(message) for message in committed.messages(self.kafka, topic)]
 
     def interactions(self) -> list[dict[str, Any]]:
         return [record.fields for record in self.committed(self.topics.interactions)]
@@ -273,33 +273,6 @@ def twice(interactions: Iterable[dict[str, Any]]) -> dict[tuple[str, Any], int]:
 
 def _now_ms() -> int:
     return int(time.time() * 1000)
-
-
-def _read(kafka: str, topic: str) -> Iterator[Committed]:
-    consumer = Consumer(
-        {
-            "bootstrap.servers": kafka,
-            "group.id": "none",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "fetch.wait.max.ms": 10,  # how long the end of a partition takes to be told
-            "auto.offset.reset": "earliest",
-        }
-    )
-    try:
-        partitions = list(consumer.list_topics(topic, 10).topics[topic].partitions)
-        consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
-        unfinished, deadline = set(partitions), time.monotonic() + DEADLINE_S
-        while unfinished:
-            assert time.monotonic() < deadline, f"{topic} could not be read to its end"
-            for message in consumer.consume(5000, 0.02):
-                if message.error():
-                    unfinished.discard(message.partition())
-                else:
-                    yield _committed(message)
-    finally:
-        consumer.close()
 
 
 def _committed(message: Message) -> Committed:

@@ -4,15 +4,14 @@ Shares the reading of events with the product, not the deciding. Everything is r
 the last one there is.
 """
 
-import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
 
 import msgspec
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Message
 
 from schemas import avro, segment
 from schemas.headers import RECEIVED_AT, WORKSPACE
@@ -21,10 +20,10 @@ from schemas.interaction import interaction_id
 from schemas.rejections import Rejection
 from schemas.topics import Topics
 from schemas.workspace import DEFAULT
+from tests.committed import messages
 
 _DAY_MS = 86_400_000
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-_SILENT_S = 120.0
 
 _Place = tuple[int, int]  # partition, offset
 _ContactDay = tuple[str, str, int]
@@ -128,16 +127,16 @@ def compare(
 def judge(kafka: str, topics: Topics) -> tuple[Truth, Finding]:
     """Read all topics and compare."""
     truth = Truth()
-    for message in read(kafka, topics.events):
+    for message in messages(kafka, topics.events):
         headers: dict[str, bytes] = dict(message.headers() or ())  # type: ignore[arg-type]
         workspace = headers.get(WORKSPACE, DEFAULT.encode()).decode()
         received_at_ms = int(headers.get(RECEIVED_AT, message.timestamp()[1]))
         truth.note(_at(message), workspace, received_at_ms, bytes(message.value() or b""))
     finding = compare(
         truth,
-        (_fields(message) for message in read(kafka, topics.interactions)),
-        (_fields(message) for message in read(kafka, topics.rejected)),
-        ((bytes(message.key() or b""), _place(_fields(message))) for message in read(kafka, topics.traits)),
+        (_fields(message) for message in messages(kafka, topics.interactions)),
+        (_fields(message) for message in messages(kafka, topics.rejected)),
+        ((bytes(message.key() or b""), _place(_fields(message))) for message in messages(kafka, topics.traits)),
     )
     return truth, finding
 
@@ -145,37 +144,6 @@ def judge(kafka: str, topics: Topics) -> tuple[Truth, Finding]:
 def missing(truth: Truth, workspace: str, accepted: Sequence[str]) -> int:
     """Return how many of the message ids that were answered 200 are not in the topic."""
     return len(set(accepted) - truth.message_ids.get(workspace, set()))
-
-
-def read(kafka: str, topic: str) -> Iterator[Message]:
-    """Yield every committed record of a topic, each partition in its order."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": kafka,
-            "group.id": "none",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-            "log_level": 2,
-        }
-    )
-    try:
-        partitions = list(consumer.list_topics(topic, 30).topics[topic].partitions)
-        consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
-        unfinished, deadline = set(partitions), time.monotonic() + _SILENT_S
-        while unfinished:
-            assert time.monotonic() < deadline, f"{topic} could not be read to its end"
-            messages = consumer.consume(5000, 0.2)
-            if messages:
-                deadline = time.monotonic() + _SILENT_S
-            for message in messages:
-                if message.error():
-                    unfinished.discard(message.partition())
-                else:
-                    yield message
-    finally:
-        consumer.close()
 
 
 def _fields(message: Message) -> dict[str, Any]:
