@@ -22,25 +22,25 @@ class Verdict(StrEnum):
     """What became of an event."""
 
     TAKEN = "taken"  # it is the interaction of its contact-day
-    DUPLICATE = "duplicate"  # another event won the day
+    DUPLICATE = "duplicate"  # another event was first on that day
     REJECTED = "rejected"
     UNREAD = "unread"  # the group has not committed it yet
-    FORGOTTEN = "forgotten"  # `daymark forget` has erased what came of its contact-day
-    MISSING = "missing"  # committed, and nothing came of it that can still be found
+    FORGOTTEN = "forgotten"  # `daymark forget` has erased the results of its contact-day
+    MISSING = "missing"  # committed, but no result can be found any more
 
 
 class Standing(StrEnum):
-    """What became of a property's change."""
+    """What became of a change of a property."""
 
     CURRENT = "current"  # it is the property's newest record
-    SUPERSEDED = "superseded"  # a newer change is
+    SUPERSEDED = "superseded"  # a newer change replaced it
     UNREAD = "unread"
     FORGOTTEN = "forgotten"
     MISSING = "missing"
 
 
 class Emitted(msgspec.Struct, frozen=True):
-    """A record that came of an event: where it lies, when it was written, and the event that it names."""
+    """A record that resulted from an event: its coordinates, its timestamp, and the event that it names."""
 
     record: str
     emitted_at_ms: int
@@ -51,7 +51,7 @@ class Emitted(msgspec.Struct, frozen=True):
 
 
 class Property(msgspec.Struct, frozen=True):
-    """A property that the event changes, and the record that it has now."""
+    """A property that the event changes, and its current record."""
 
     name: str
     value: Any
@@ -65,7 +65,7 @@ class Fate(msgspec.Struct, frozen=True):
     Attributes:
         source: its partition and offset in segment.events.
         ahead: how many offsets the group has yet to commit before it; 0 once it is committed.
-        winner: the record of its contact-day, taken or duplicate.
+        winner: the record of its contact-day, whether from this event or an earlier one.
         rejected_at: of the record in segment.rejected.
     """
 
@@ -88,7 +88,7 @@ class Fate(msgspec.Struct, frozen=True):
 
 
 class Found(NamedTuple):
-    """An event that was asked for, and how it reads now."""
+    """A requested event, and its interpretation now."""
 
     raw: Raw
     read: Identify | Rejection
@@ -102,10 +102,10 @@ class Record(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What the topics hold: where the group stands in each partition, and the records that may have come of the events.
+    """What the topics hold: the group's offsets, and the records that may have resulted from the events.
 
     Interactions and traits are by their keys, each in the order of their partition; rejections by the event that they
-    name. What was erased is none of them: its identities are `forgotten`.
+    name. Erased records are missing; their identities are in `forgotten`.
     """
 
     stands: Mapping[int, int]
@@ -143,7 +143,7 @@ def fate(found: Found, evidence: Evidence, truth: Truth) -> Fate:
 
 
 def emitted(record: Record) -> Emitted:
-    """Return a record of an interaction or a property as it is shown."""
+    """Return a record of an interaction or a property in the form shown."""
     fields = record.output.fields
     return Emitted(
         place(record.output.partition, record.output.offset),
@@ -156,7 +156,7 @@ def emitted(record: Record) -> Emitted:
 
 
 def place(partition: int, offset: int) -> str:
-    """Return how a record's place is written."""
+    """Return a record's coordinates as text."""
     return f"{partition}:{offset}"
 
 

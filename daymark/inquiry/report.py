@@ -15,13 +15,13 @@ _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 
 
 def as_json(question: Question, group: str, answer: Answer) -> dict[str, Any]:
-    """Return everything as JSON has it: instants in UTC, places as partition:offset."""
+    """Return everything as JSON: instants in UTC, coordinates as partition:offset."""
     found: dict[str, Any] = msgspec.to_builtins(answer)
     return {"email": question.email, "message_id": question.message_id, "group": group, **_dated(found)}
 
 
 def as_lines(question: Question, group: str, answer: Answer) -> Iterator[str]:
-    """Yield what a person wants to know, the oldest event first."""
+    """Yield lines for a person, the oldest event first."""
     if answer.older:
         yield f"{answer.older:,} older events are left out (--last shows more)."
     for fate in answer.events:
@@ -107,7 +107,7 @@ def _nothing(question: Question, group: str, answer: Answer) -> Iterator[str]:
 
 
 def _dated(value: Any) -> Any:
-    """Return JSON in which a number of milliseconds or days is an instant or a day."""
+    """Return JSON with milliseconds and days converted to instants and dates."""
     if isinstance(value, dict):
         return {name.removesuffix("_ms"): _plain(name, each) for name, each in value.items()}
     return [_dated(each) for each in value] if isinstance(value, list | tuple) else value

@@ -30,7 +30,7 @@ _DAY_MS: Final = 86_400_000
 
 
 class Question(NamedTuple):
-    """What is asked for: a contact, by its normalised e-mail, or an event, by its message id."""
+    """The subject of a search: a contact, by its normalised e-mail, or an event, by its message id."""
 
     email: str | None = None
     message_id: str | None = None
@@ -38,13 +38,13 @@ class Question(NamedTuple):
 
     @classmethod
     def of(cls, text: str, workspace: str | None = None) -> Self:
-        """Return the question that a person's words are: an e-mail address where they are one, else a message id."""
+        """Parse a person's words: an e-mail address if they are one, else a message id."""
         email = contact.normalise(text)
         return cls(email, None if email else text, workspace)
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """A rejection that names no event of segment.events: ingest refused it, so that it never got there."""
+    """A rejection by ingest, whose event never reached segment.events."""
 
     record: str
     refused_at_ms: int
@@ -54,16 +54,16 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What was found.
+    """The result of a search.
 
     Attributes:
-        events: the newest of them, in the order in which they were written.
-        older: how many more there are.
-        refused: what ingest refused.
-        read: how many records of each topic were looked at.
-        lag: how many events the group has still to commit, in the partitions that were read.
+        events: the newest ones, in the order in which they were written.
+        older: the number of further ones.
+        refused: those that ingest rejected.
+        read: the number of records read from each topic.
+        lag: the number of events that the group has yet to commit in the partitions that were read.
         partitions: of segment.events that were read.
-        since_ms: where reading began; later than asked for where older records are gone.
+        since_ms: where reading began; later than requested if older records have been deleted.
     """
 
     events: tuple[Fate, ...]
@@ -92,13 +92,13 @@ class Search:
         """Prepare a search.
 
         Args:
-            clients: of one cluster; the first belongs to the group whose work it was.
+            clients: of one cluster; the first belongs to the workers' group.
             topics: their names.
             partitions: of each topic.
             truth: the workspaces as they are now.
             by_id: looks up a registry's schema.
-            lifetime_days: of claims and clocks: how much older than its loser a winner can be.
-            bar: told what is read.
+            lifetime_days: of claims and clocks: how much older than a duplicate the first event of its day can be.
+            bar: shows progress.
         """
         self._clients, self._topics, self._partitions = clients, topics, partitions
         self._truth, self._by_id, self._bar = truth, by_id, bar or Bar()
@@ -110,11 +110,11 @@ class Search:
         """Return what became of an event, or of all of a contact's.
 
         Args:
-            question: what is asked for.
-            period: of the records of segment.events; its beginning is given.
-            most: how many events are told of, the newest.
-            everywhere: a contact's events, too, are looked for in every partition: somebody else's producer may have
-                put them there, or the topic has had another number of them.
+            question: a contact or an event.
+            period: of the records of segment.events; it has a beginning.
+            most: the maximum number of events; the newest are returned.
+            everywhere: search every partition for a contact's events, too: another producer may have written them
+                there, or the number of partitions has changed.
 
         Raises:
             KafkaException: a topic cannot be read.
@@ -145,8 +145,8 @@ class Search:
         return Answer(fates, older, tuple(refused), dict(self._read), lag, tuple(sorted(there)), since_ms)
 
     def _events(self, question: Question, wanted: Bounds, most: int) -> tuple[list[Found], int]:
-        """Return the newest events that are meant, and how many older ones there are."""
-        newest: list[tuple[int, int, int, Found]] = []  # a heap: the oldest of them is its first
+        """Return the newest matching events, and the number of older ones."""
+        newest: list[tuple[int, int, int, Found]] = []  # a heap: the oldest comes first
         count = 0
         for message in self._messages(self._topics.events, wanted):
             if question.message_id and not _can_hold(question.message_id.encode(), message.value() or b""):
@@ -165,9 +165,9 @@ class Search:
     def _rejections(
         self, question: Question, found: Iterable[Found], wanted: Bounds
     ) -> tuple[dict[tuple[int, int], Record], list[Refused]]:
-        """Return what was rejected of the events, and what ingest refused that names what is asked for.
+        """Return the rejections of the events, and matching rejections by ingest.
 
-        Marks of what was forgotten, which lie there too, are taken note of.
+        Marks of erased contacts, which are in the same topic, are stored.
         """
         sources = {(each.raw.partition, each.raw.offset) for each in found}
         rejected, refused = {}, []
@@ -212,7 +212,7 @@ class Search:
     def _by_key(
         self, codec: avro.Codec, topic: str, keys: set[bytes], ends: Bounds, *, near: Iterable[int], since_ms: int
     ) -> dict[bytes, list[Record]]:
-        """Return the records of some keys: looked for in their events' partitions, then, of the rest, in the others."""
+        """Return the records of some keys: from their events' partitions, and from the others if not found there."""
         kept: dict[bytes, list[Record]] = defaultdict(list)
         others = ends.keys() - near
         for places in (ends.keys() - others, others):
@@ -240,19 +240,19 @@ class Search:
             self._bar.advance(f"Reading {topic}", len(batch))
 
     def _output(self, message: Message, codec: avro.Codec) -> Record | None:
-        if message.value() is not None:  # a tombstone says nothing
+        if message.value() is not None:  # a tombstone
             with suppress(avro.UnreadableValue):
                 return Record(output(message, codec, self._by_id), message.timestamp()[1])
         return None
 
 
 def _can_hold(message_id: bytes, value: bytes) -> bool:
-    """Whether an event may have an id, told quickly: its bytes hold it, or an escape may spell it otherwise."""
+    """A quick check whether an event may have an id: its bytes contain it, or an escape that might spell it."""
     return message_id in value or b"\\" in value
 
 
 def _is_meant(question: Question, found: Found) -> bool:
-    """Whether an event is one that is asked for. One that cannot be read is, when it is under the contact's key."""
+    """Whether an event matches. An unreadable one does if it has the contact's key."""
     if isinstance(found.read, Identify):
         return question.email == found.read.email if question.email else question.message_id == found.read.message_id
     key = question.email.encode() if question.email else None
@@ -260,7 +260,7 @@ def _is_meant(question: Question, found: Found) -> bool:
 
 
 def _names(question: Question, body: bytes) -> bool:
-    """Whether the bytes of an event that cannot be read name what is asked for."""
+    """Whether the bytes of an unreadable event contain what is searched for."""
     if question.email:
         return question.email.encode() in body.lower()
     return (question.message_id or "").encode() in body

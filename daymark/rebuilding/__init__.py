@@ -1,1 +1,1 @@
-"""Claims: compares the store's with what was committed, and restores those that it lost."""
+"""Claims: compares those in the store with what was committed, and restores lost ones."""

@@ -20,7 +20,7 @@ from processor.traits import Clock, Property
 from schemas import avro
 from schemas.topics import Topics
 
-BATCH: Final = 2_000  # claims a call: some milliseconds of the store's time
+BATCH: Final = 2_000  # claims per call: some milliseconds of the store's time
 _DAY_MS: Final = 86_400_000
 
 
@@ -32,7 +32,7 @@ class Batch(NamedTuple):
 
 
 class Commitments:
-    """Reads the output topics, up to where they ended when it was made."""
+    """Reads the output topics up to their ends at the time of its creation."""
 
     def __init__(
         self,
@@ -52,13 +52,13 @@ class Commitments:
             topics: their names.
             incarnation: of segment.events, the mark of every owner.
             by_id: looks up a registry's schema.
-            bar: told how far it is.
+            bar: shows progress.
         """
         self._consumer, self._ends, self._topics, self._by_id = consumer, ends, topics, by_id
         self._incarnation, self._bar = incarnation, bar
 
     def interactions(self, now_ms: int, age: int) -> Iterator[Batch]:
-        """Yield the claims of what was written within one day, so many whole days ago.
+        """Yield the claims of the records of one day, that many whole days ago.
 
         Raises:
             KafkaException: the topic cannot be read.
@@ -72,7 +72,7 @@ class Commitments:
             yield Batch(owners, {})
 
     def properties(self, now_ms: int, age: int) -> Iterator[Batch]:
-        """Yield the clocks of what was written within one day, so many whole days ago.
+        """Yield the clocks of the records of one day, that many whole days ago.
 
         Raises:
             KafkaException: the topic cannot be read.
@@ -99,7 +99,7 @@ class Commitments:
                 self._bar.advance(f"{topic}, {age} days ago", len(some))
 
     def _output(self, message: Message, codec: avro.Codec) -> Output | None:
-        if message.value() is not None:  # a tombstone says nothing
+        if message.value() is not None:  # a tombstone
             with suppress(avro.UnreadableValue):
                 return output(message, codec, self._by_id)
         return None
@@ -127,11 +127,11 @@ class Day(NamedTuple):
 def compare(
     batches: Iterator[Batch], holders: Callable[[Mapping[ContactDay, bytes]], Sequence[bytes | None]], age: int
 ) -> Day:
-    """Return how many claims of a day are held by whom.
+    """Count the claims of a day by their holder in the store.
 
     Args:
         batches: of the day.
-        holders: tells who holds contact-days now, or held them until they were claimed; None: nobody.
+        holders: returns who holds contact-days now, or held them until they were claimed; None: nobody.
         age: of the day.
     """
     own = other = missing = 0

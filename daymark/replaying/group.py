@@ -18,7 +18,7 @@ _TAKEN: Final = {KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION, Ka
 
 
 class InUse(Exception):
-    """The group has members, so that its offsets cannot be moved."""
+    """The group has members, so its offsets cannot be reset."""
 
 
 class Member(NamedTuple):
@@ -31,7 +31,7 @@ class Member(NamedTuple):
 
 
 def members(admin: AdminClient, group: str) -> list[Member]:
-    """Return a group's current members; none where there is no such group.
+    """Return a group's current members; none if there is no such group.
 
     Raises:
         KafkaException: Kafka does not answer.
@@ -55,7 +55,7 @@ def members(admin: AdminClient, group: str) -> list[Member]:
 
 
 def set_back(consumer: Consumer, topic: str, targets: Mapping[int, int], *, is_fresh: bool = False) -> None:
-    """Move a group's offsets, all or none, and keep what they say.
+    """Reset a group's offsets, all or none, and keep their metadata.
 
     Args:
         consumer: of the group, not a member.
@@ -65,7 +65,7 @@ def set_back(consumer: Consumer, topic: str, targets: Mapping[int, int], *, is_f
 
     Raises:
         InUse: it has members.
-        KafkaException: it could not be done.
+        KafkaException: the reset failed.
     """
     # Asked for once no transaction that moves them is open: one that a killed worker left could move them after us.
     stands = reading.stands(consumer, topic, targets)
@@ -82,7 +82,7 @@ def set_back(consumer: Consumer, topic: str, targets: Mapping[int, int], *, is_f
 
 
 def wait_until_empty(admin: AdminClient, group: str, say: Callable[[Sequence[Member]], None]) -> None:
-    """Wait until a group has no members; say who is in it whenever that changes.
+    """Wait until a group has no members; report its members whenever they change.
 
     Raises:
         KafkaException: Kafka does not answer.

@@ -1,7 +1,7 @@
 """Narrows a replay to one workspace: its first event in each partition, and how many of the range are its own.
 
-Offsets know no workspaces: what lies behind a workspace's first event is read again whoever it is from. So this moves
-the beginning only, and leaves partitions alone in which the workspace has nothing. Memory does not grow with the range.
+Offsets know no workspaces: everything after a workspace's first event is read again, whoever sent it. So only the
+beginning moves, and partitions without events of the workspace are left alone. Memory does not grow with the range.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ def share(consumer: Consumer, topic: str, planned: Plan, name: str, bar: Bar) ->
         topic: of the events.
         planned: for all workspaces.
         name: the workspace.
-        bar: told what is read.
+        bar: shows progress.
 
     Raises:
         KafkaException: the topic cannot be read.

@@ -1,4 +1,4 @@
-"""Where a replay begins: the earliest event, an instant, or a place in one partition; as words of a command line."""
+"""Where a replay begins: the earliest event, an instant, or an offset of one partition, as command-line values."""
 
 import re
 from typing import Any, Final, NamedTuple
@@ -11,17 +11,17 @@ _PLACE: Final = re.compile(r"(\d{1,9}):(\d{1,18})")
 
 
 class Earliest(NamedTuple):
-    """The first event that retention has left, in every partition."""
+    """The oldest remaining event of every partition."""
 
 
 class Since(NamedTuple):
-    """The first event of every partition whose record is no older than an instant, in epoch milliseconds."""
+    """The first event of every partition at or after an instant, in epoch milliseconds."""
 
     instant_ms: int
 
 
 class Place(NamedTuple):
-    """An offset of one partition; the others stay where they are."""
+    """An offset of one partition; the others are unchanged."""
 
     partition: int
     offset: int

@@ -1,4 +1,4 @@
-"""Collects what a replay needs: log ends, offsets, instants, the first record of each range. Moves nothing."""
+"""Collects what a replay needs: log ends, offsets, instants, the first record of each range. Resets nothing."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from daymark.replaying.start import Since, Start
 
 _DAY_MS: Final = 86_400_000
 _FIRST_S: Final = 10.0
-# There is no record to read again, or it cannot be decompressed.
+# No record to read again, or one that cannot be decompressed.
 _DATELESS: Final = {KafkaError._PARTITION_EOF, reading.UNREADABLE}  # noqa: SLF001  public, in spite of its name
 
 
@@ -27,7 +27,7 @@ def survey(
     *,
     until_ms: int | None = None,
 ) -> Plan:
-    """Return what a replay would do, as things are now.
+    """Return what a replay would do now.
 
     Args:
         clients: the first belongs to the group.
@@ -35,11 +35,11 @@ def survey(
         partitions: of the topic.
         starts: where it is to begin.
         claim_days: how long claims live.
-        until_ms: before when events must have been written to be of interest; None: all are.
+        until_ms: the instant before which events must have been written; None: no bound.
 
     Raises:
         KafkaException: Kafka does not answer.
-        Unsafe: it cannot begin there.
+        Unsafe: it must not begin there.
     """
     stands = reading.committed(clients.committed, topic, partitions)
     bounds = reading.bounds(clients.uncommitted, topic, partitions)
@@ -61,7 +61,7 @@ def survey(
 
 
 def _dated(consumer: Consumer, topic: str, parts: Sequence[Part]) -> tuple[Part, ...]:
-    """Return parts with the instant of the first record that each reads again."""
+    """Return parts, each with the timestamp of the first record to be read again."""
     found: dict[int, int] = {}
     waiting = {part.partition: part.target for part in parts if part.target is not None}
     places = [TopicPartition(topic, number, target) for number, target in waiting.items()]

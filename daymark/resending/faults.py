@@ -1,4 +1,4 @@
-"""Where the fault of a rejected event is: its text, with the lines marked that the reason refers to. Pure.
+"""Locates the fault of a rejected event: marks the lines of its text that the reason refers to. Pure.
 
 The marks follow the locations in the contract (section 3); where a workspace's format replaces them, the expression is
 named instead.
@@ -27,7 +27,7 @@ _PLACES: Final[dict[str, tuple[str, tuple[Path, ...]]]] = {
 
 
 class Marked(NamedTuple):
-    """An event's text with marks, what they mean, and the places that are marked."""
+    """An event's text with marks, their meaning, and the marked paths."""
 
     lines: tuple[str, ...]
     note: str
@@ -40,7 +40,7 @@ def mark(raw: bytes, reason: str, workspace: Workspace) -> Marked:
     Args:
         raw: the event as it was kept.
         reason: for which it was rejected.
-        workspace: whose event it is, as it is now.
+        workspace: of the event, as it is now.
     """
     try:
         text = raw.decode()
@@ -77,7 +77,7 @@ def _by_place(event: dict[str, Any], reason: str, workspace: Workspace, size: in
 
 
 def _lines(value: Any, path: Path = (), name: str = "", end: str = "") -> Iterator[tuple[Path, str]]:
-    """Yield the lines of an indented JSON text, each with the path of what begins there."""
+    """Yield the lines of an indented JSON text, each with the path of the value that begins there."""
     indent = "  " * len(path)
     if isinstance(value, dict) and value:
         yield path, f"{indent}{name}{{"

@@ -23,7 +23,7 @@ _HOUR_MS: Final = 3_600_000
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """A rejected event: where its record lies, when it was written, and what it says (contract, section 6)."""
+    """A rejected event: the coordinates, timestamp and content of its record (contract, section 6)."""
 
     partition: int
     offset: int
@@ -39,7 +39,7 @@ class Letter(msgspec.Struct, frozen=True):
 
     @property
     def place(self) -> str:
-        """Where its record lies, as commands take it."""
+        """The coordinates of its record, as commands accept them."""
         return f"{self.partition}:{self.offset}"
 
     @property
@@ -49,7 +49,7 @@ class Letter(msgspec.Struct, frozen=True):
 
 
 class Wanted(NamedTuple):
-    """Which letters are meant; None: any."""
+    """A filter of letters; None: any."""
 
     reason: str | None = None
     workspace: str | None = None
@@ -57,7 +57,7 @@ class Wanted(NamedTuple):
     places: Container[tuple[int, int]] | None = None
 
     def fits(self, letter: Letter) -> bool:
-        """Whether a letter is one of them."""
+        """Whether a letter matches."""
         return (
             self.reason in {None, letter.reason}
             and self.workspace in {None, letter.workspace}
@@ -67,16 +67,16 @@ class Wanted(NamedTuple):
 
 
 class Marks:
-    """Which letters were sent again: their offsets, by partition."""
+    """The letters that were resent: their offsets, by partition."""
 
     def __init__(self) -> None:
         self._offsets: dict[int, set[int]] = {}
 
     def note(self, message: Message) -> None:
-        """Take note of a record if it is a mark."""
+        """Store a record if it is a mark."""
         if message.value() is not None:
             return
-        with suppress(ValueError, SystemError):  # headers of somebody else's
+        with suppress(ValueError, SystemError):  # another application's headers
             for name, text in headers_of(message) or ():
                 if name == HEADER_RESENT and text:
                     self._offsets.setdefault(coordinates(message)[0], set()).add(int(text))
@@ -86,7 +86,7 @@ class Marks:
 
 
 class Reader:
-    """Reads a stretch of segment.rejected, as often as it is asked to."""
+    """Reads a range of segment.rejected, any number of times."""
 
     def __init__(self, consumer: Consumer, topic: str, stretch: Bounds, by_id: ById | None, bar: Bar) -> None:
         """Prepare.
@@ -94,9 +94,9 @@ class Reader:
         Args:
             consumer: made with `reading.CONFIG`.
             topic: of the rejected events.
-            stretch: where to begin and to end in each partition.
+            stretch: the range of offsets in each partition.
             by_id: looks up a registry's schema.
-            bar: told how far it is.
+            bar: shows progress.
         """
         self._consumer, self._topic, self._stretch = consumer, topic, stretch
         self._by_id, self._bar = by_id, bar
@@ -104,11 +104,11 @@ class Reader:
 
     @property
     def records(self) -> int:
-        """How many offsets there are to read."""
+        """The number of offsets to read."""
         return sum(end - first for first, end in self._stretch.values())
 
     def note(self, marks: Marks) -> None:
-        """Take note of the marks.
+        """Read the marks.
 
         Raises:
             KafkaException: the topic cannot be read.
@@ -117,7 +117,7 @@ class Reader:
             marks.note(message)
 
     def letters(self, wanted: Wanted) -> Iterator[Letter]:
-        """Yield the letters that are wanted, in the order of each partition.
+        """Yield the matching letters, each partition's in order.
 
         Raises:
             KafkaException: the topic cannot be read.

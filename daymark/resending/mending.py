@@ -1,7 +1,7 @@
-"""Which dead letters would be accepted now, and what is sent for them: the judgement of ingest. Pure.
+"""Decides which dead letters would be accepted now, and what is sent for them. Pure.
 
 The same functions as in ingest decide, with the current workspaces file, as if the event had just been received: what
-would be refused again is not sent.
+would be rejected again is not sent.
 """
 
 import re
@@ -14,17 +14,17 @@ from schemas.identify import Identify
 from schemas.rejections import Reason, Rejection
 from schemas.workspace import Workspaces
 
-# What the messages of rejections say of events that are not whole (contract, sections 2 and 7).
+# How the messages of rejections describe incomplete events (contract, sections 2 and 7).
 _PARTIAL: Final = re.compile(r"\(part \d+ of \d+\)$|bytes are kept here\)$")
 
 
 class Standing(StrEnum):
-    """What a resend makes of a letter."""
+    """The outcome of a letter in a resend."""
 
     READY = "ready"  # it would be accepted now
     REFUSED = "still_rejected"  # it would be rejected again
     SENT = "sent_before"
-    PARTIAL = "incomplete"  # only a part of the event was recorded, or its workspace is unknown
+    PARTIAL = "incomplete"  # only part of the event was recorded, or its workspace is unknown
 
 
 class Event(NamedTuple):
@@ -36,7 +36,7 @@ class Event(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """A letter's standing; an event where it is ready, and why not where it would be rejected again."""
+    """A letter's standing; its event if it is ready, or why it would be rejected again."""
 
     standing: Standing
     event: Event | None = None
@@ -44,19 +44,19 @@ class Judged(NamedTuple):
 
 
 def judge(letter: Letter, workspaces: Workspaces, now_ms: int, *, is_sent: bool) -> Judged:
-    """Return what a resend makes of a letter.
+    """Return the outcome of a letter.
 
     Args:
         letter: a rejected event.
         workspaces: as they are now.
-        now_ms: when it would be received.
-        is_sent: whether it was sent again before.
+        now_ms: the time of receipt.
+        is_sent: whether it was resent before.
     """
     if is_sent:
         return Judged(Standing.SENT)
     if letter.workspace is None or _PARTIAL.search(letter.message):
         return Judged(Standing.PARTIAL)
-    # An element of a batch must say that it is an identify, and a rejection does not tell where it came.
+    # An element of a batch must have the type identify, and a rejection does not say whether it came in one.
     strict = letter.stage == "ingest" and letter.reason == Reason.UNSUPPORTED_TYPE
     workspace = workspaces.get(letter.workspace)
     found, value = segment.read(letter.raw, now_ms, workspace, type_required=strict), letter.raw

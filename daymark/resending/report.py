@@ -1,4 +1,4 @@
-"""What dead letters look like, to people and to programs. Shows, decides nothing."""
+"""Shows dead letters to people and programs. Decides nothing."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +22,7 @@ Groups = Counter[tuple[int, str | None, str]]  # by hour in epoch milliseconds, 
 
 
 class Counts:
-    """How many letters there are of each hour, workspace and reason, and how many of them were resent."""
+    """The number of letters by hour, workspace and reason, and of those that were resent."""
 
     def __init__(self) -> None:
         self.rejected: Groups = Counter()
@@ -36,7 +36,7 @@ class Counts:
             self.resent[group] += 1
 
     def as_json(self) -> dict[str, Any]:
-        """Return the counts as JSON has them."""
+        """Return the counts as JSON."""
         return {
             "rejected": self.rejected.total(),
             "resent": self.resent.total(),
@@ -90,7 +90,7 @@ def as_json(letter: Letter, *, is_sent: bool) -> dict[str, Any]:
 
 
 def shown(letter: Letter, judged: Judged, marked: Marked) -> Iterator[str]:
-    """Yield a letter with its event, the fault marked, and what a resend would make of it."""
+    """Yield a letter with its event, the fault marked, and its outcome in a resend."""
     yield line(letter, is_sent=judged.standing is Standing.SENT)
     if letter.source is not None:
         yield f"it is event {letter.source[0]}:{letter.source[1]} of segment.events"
@@ -114,7 +114,7 @@ def shown_as_json(letter: Letter, judged: Judged, marked: Marked) -> dict[str, A
 
 
 def plan(standings: Mapping[Standing, Counter[str]]) -> Iterator[str]:
-    """Yield what a resend comes to, by standing and reason."""
+    """Yield the outcome of a resend, by standing and reason."""
     for standing, words in _WORDS.items():
         reasons = standings.get(standing)
         if reasons:
@@ -135,10 +135,10 @@ def _by_time(item: tuple[tuple[int, str | None, str], int]) -> tuple[int, str, s
 
 
 def places(letters: Iterable[str]) -> dict[int, set[int]]:
-    """Return places as commands take them, PARTITION:OFFSET, by partition.
+    """Parse coordinates as commands accept them, PARTITION:OFFSET, and return them by partition.
 
     Raises:
-        ValueError: one is no place; with its text.
+        ValueError: one of them is invalid; with its text.
     """
     found: dict[int, set[int]] = {}
     for text in letters:

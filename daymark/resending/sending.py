@@ -2,7 +2,7 @@
 
 Invariant: a letter's event is committed if and only if its mark is, and never twice. Each transaction has its own
 producer, and so its own epoch. Initialising it ends what a killed or concurrent run has left open; then marks are
-read up to the end, and letters that have one are left out. So a late request of an earlier transaction cannot affect
+read up to the end, and letters that have one are skipped. So a late request of an earlier transaction cannot affect
 this one either (docs/late-requests.md).
 """
 
@@ -18,22 +18,22 @@ from daymark.resending.mending import Event
 from schemas import headers
 from schemas.topics import PARTITIONER, Topics
 
-BATCH: Final = 2_000  # letters a transaction
+BATCH: Final = 2_000  # letters per transaction
 
 
 class NotSent(Exception):
-    """A transaction was not committed, or nobody knows; running again tells, and sends the rest."""
+    """A transaction was not committed, or the outcome is unknown; running the command again sends the rest."""
 
 
 class Resend(NamedTuple):
-    """A letter, and the event that is sent for it."""
+    """A letter, and the event to send for it."""
 
     letter: Letter
     event: Event
 
 
 class Sender:
-    """Sends letters again."""
+    """Resends letters."""
 
     def __init__(
         self,
@@ -47,8 +47,8 @@ class Sender:
         Args:
             config: of the connection.
             topics: their names.
-            sent: reads the marks up to the end, and returns whose there are.
-            step: told each step before it is taken.
+            sent: reads the marks up to the end, and returns the resent letters.
+            step: called with the name of each step before it is taken.
         """
         self._config = {
             **config,
@@ -59,10 +59,10 @@ class Sender:
         self._topics, self._sent, self._step = topics, sent, step
 
     def send(self, resends: Sequence[Resend]) -> int:
-        """Send those of some letters that bear no mark, all or none; return how many that were.
+        """Send the letters that have no mark yet, all or none; return their number.
 
         Raises:
-            NotSent: they may not have been.
+            NotSent: the outcome is unknown.
             KafkaException: the marks cannot be read.
         """
         try:

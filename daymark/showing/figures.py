@@ -37,7 +37,12 @@ RULES: Final = (
         "the oldest event waits for over a minute: interactions come late, none is lost.",
         lambda now: now.lag_seconds > _LAGGING_S,
     ),
-    _Rule("DaymarkPaused", "critical", "the claims store is away, workers wait.", lambda now: now.store == "away"),
+    _Rule(
+        "DaymarkPaused",
+        "critical",
+        "the claims store is unavailable, workers wait.",
+        lambda now: now.store == "unavailable",
+    ),
     _Rule("DaymarkClaimsFull", "critical", "the claims store is full, workers wait.", lambda now: now.store == "full"),
     _Rule(
         "DaymarkClaimsEvicting",

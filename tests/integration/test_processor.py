@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -61,15 +60,13 @@ def test_one_interaction_a_contact_a_day(road: Road, membership: dict[str, str])
 def test_sigterm_ends_a_worker_in_order(road: Road) -> None:
     """A worker commits what it holds, leaves its group and exits 0; another takes over at once."""
     road.send(visit(contact) for contact in range(2000))
-    with road.worker("a") as first:
+    with road.worker("a", DAYMARK_SESSION_TIMEOUT_MS="300000") as first:
         first.wait_for("partitions.assigned")
         first.signal(signal.SIGTERM)
         assert first.wait() == 0
         assert "worker.stopped" in first.said
-    began = time.monotonic()
     with road.worker("b") as second:
-        second.wait_for("partitions.assigned")
-        assert time.monotonic() - began < 6, "the first one did not leave the group: its session had to end"
+        second.wait_for("partitions.assigned")  # long before the session of a member that had not left would end
         road.wait_settled()
     assert len(road.interactions()) == 2000
 
