@@ -9,6 +9,7 @@ import msgspec
 
 from daymark.figures.scrape import Scrape, Span
 
+STORE_UNAVAILABLE, STORE_FULL, STORE_EVICTING = "unavailable", "full", "may evict claims"
 _P50: Final = 0.5
 _P99: Final = 0.99
 
@@ -142,8 +143,8 @@ def _store(workers: Sequence[Scrape]) -> str:
     if not workers:
         return "unknown: no worker answers"
     if any(not each.total("daymark_store_up") for each in workers):
-        return "unavailable"
-    for metric, state in (("daymark_claims_full", "full"), ("daymark_claims_evicting", "may evict claims")):
+        return STORE_UNAVAILABLE
+    for metric, state in (("daymark_claims_full", STORE_FULL), ("daymark_claims_evicting", STORE_EVICTING)):
         if any(each.total(metric) for each in workers):
             return state
     return "ok"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from daymark.figures.scrape import Scrape, scrapes
-from daymark.figures.summary import Part, Summary, summed
+from daymark.figures.summary import STORE_EVICTING, STORE_FULL, STORE_UNAVAILABLE, Part, Summary, summed
 from timeline.web import sources
 from timeline.web.sources import Alert, Moment, Unavailable
 
@@ -41,14 +41,16 @@ RULES: Final = (
         "DaymarkPaused",
         "critical",
         "the claims store is unavailable, workers wait.",
-        lambda now: now.store == "unavailable",
+        lambda now: now.store == STORE_UNAVAILABLE,
     ),
-    _Rule("DaymarkClaimsFull", "critical", "the claims store is full, workers wait.", lambda now: now.store == "full"),
+    _Rule(
+        "DaymarkClaimsFull", "critical", "the claims store is full: workers wait.", lambda now: now.store == STORE_FULL
+    ),
     _Rule(
         "DaymarkClaimsEvicting",
         "critical",
         "the claims store may evict claims: set maxmemory-policy noeviction.",
-        lambda now: now.store == "may evict claims",
+        lambda now: now.store == STORE_EVICTING,
     ),
     _Rule(
         "DaymarkRejecting",

@@ -8,6 +8,7 @@ from rich.console import Console
 from daymark.figures.scrape import Labels, Scrape, Span
 from daymark.figures.screen import shown
 from daymark.figures.summary import summed
+from daymark.showing.figures import RULES
 
 NONE: Labels = ()
 
@@ -72,6 +73,7 @@ def test_a_part_that_started_anew_counts_from_nothing() -> None:
 def test_a_store_that_is_away_is_said() -> None:
     found = summed([worker(0)], [worker(1, paused=1)])
     assert (found.store, found.parts[0].state) == ("unavailable", "paused: store unavailable")
+    assert [rule.name for rule in RULES if rule.fires(found)] == ["DaymarkPaused"]
     assert summed([away(0)], [away(1)]).store == "unknown: no worker answers"
 
 
