@@ -9,20 +9,20 @@ from daymark.replaying.start import Earliest, Place, Since, Start
 
 
 class Unsafe(Exception):
-    """A replay that would not do what it says: it would skip events, or begin at one that is deleted."""
+    """A replay that would skip events, or begin at a deleted one."""
 
 
 class Part(msgspec.Struct, frozen=True):
     """One partition of segment.events.
 
     Attributes:
-        first: its first offset; what lay before is deleted.
-        stands: the group's offset; None: it has none, and begins at the first by itself.
-        goal: up to where the replay is of interest: the group's offset, or where --to is.
-        target: where the group would stand.
-        again: how many offsets lie between.
-        expired: how many of these are older than claims live: their days are judged again.
-        oldest_ms: when the first record that is read again was written, in epoch milliseconds; None: none is.
+        first: its first offset; earlier records are deleted.
+        stands: the group's offset; None: it has none, and begins at the first.
+        goal: the end of the replay: the group's offset, or that of --to.
+        target: the group's new offset.
+        again: the number of offsets from there to the group's.
+        expired: how many of these are older than a claim's lifetime: their days are decided anew.
+        oldest_ms: timestamp of the first record to be read again, in epoch milliseconds; None: there is none.
     """
 
     partition: int
@@ -37,11 +37,11 @@ class Part(msgspec.Struct, frozen=True):
 
     @property
     def awaited(self) -> int:
-        """How many offsets of interest lie between."""
+        """The number of offsets to replay."""
         return 0 if self.target is None else self.goal - self.target
 
     def left(self, now: int | None) -> int:
-        """Return how many of interest are left to read again, once the group has come to an offset."""
+        """Return how many of them are left once the group has reached an offset."""
         return min(self.awaited, max(0, self.goal - (now or 0)))
 
 
@@ -67,27 +67,27 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def moved(self) -> Mapping[int, Part]:
-        """The partitions in which the group would be set back."""
+        """The partitions in which the group would be reset."""
         return {part.partition: part for part in self.parts if part.again}
 
     @property
     def again(self) -> int:
-        """How many offsets would be read again."""
+        """The number of offsets that would be read again."""
         return sum(part.again for part in self.parts)
 
     @property
     def awaited(self) -> int:
-        """How many of them are of interest."""
+        """The number of offsets to replay."""
         return sum(part.awaited for part in self.parts)
 
     @property
     def expired(self) -> int:
-        """How many of them are older than claims live."""
+        """The number of them that are older than a claim's lifetime."""
         return sum(part.expired for part in self.parts)
 
     @property
     def oldest_ms(self) -> int | None:
-        """When the oldest of them was written."""
+        """The timestamp of the oldest of them."""
         return min((part.oldest_ms for part in self.parts if part.oldest_ms is not None), default=None)
 
 
@@ -95,11 +95,11 @@ def plan(starts: Sequence[Start], ground: Mapping[int, Ground]) -> Plan:
     """Return what a replay would do.
 
     Args:
-        starts: one Earliest or Since, or places of several partitions.
+        starts: one Earliest or Since, or offsets of several partitions.
         ground: of every partition.
 
     Raises:
-        Unsafe: it cannot begin there.
+        Unsafe: it must not begin there.
     """
     places = {start.partition: start.offset for start in starts if isinstance(start, Place)}
     if missing := places.keys() - ground.keys():
@@ -109,7 +109,7 @@ def plan(starts: Sequence[Start], ground: Mapping[int, Ground]) -> Plan:
 
 
 def lines(planned: Plan, group: str, claim_days: int, rate: float | None, *, is_fresh: bool = False) -> Iterator[str]:
-    """Yield a plan for a person."""
+    """Yield a plan as lines for a person."""
     yield f"{'partition':>9}  {'begins at':>12}  {group + ' is at':>16}  {'would be at':>12}  {'replayed':>12}  from"
     for part in planned.parts:
         stands = "-" if part.stands is None else f"{part.stands:,}"
@@ -144,7 +144,7 @@ def _part(number: int, ground: Ground, everywhere: Start | None, places: Mapping
 
 
 def _target(number: int, ground: Ground, everywhere: Start | None, places: Mapping[int, int]) -> int | None:
-    """Return where the group would stand in a partition; None: where it does. Never further than it is."""
+    """Return the group's new offset in a partition; None: unchanged. Never beyond the current one."""
     stands = ground.stands
     if stands is None:
         return None
@@ -171,5 +171,5 @@ def _time(records: int, rate: float | None) -> str:
 
 
 def moved_to(parts: Iterable[Part]) -> dict[int, int]:
-    """Return the new offset of each partition that is moved."""
+    """Return the new offset of each partition that is reset."""
     return {part.partition: part.target for part in parts if part.target is not None}
