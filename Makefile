@@ -68,8 +68,8 @@ scale: $(READY) ## Scale 1 -> 12 -> 3 workers under load and measure how long pa
 	@$(BIN)/python -m tests.faults.scale --mode $(or $(MODE),dynamic)
 
 .PHONY: kills
-kills: $(READY) ## Kill each worker of docker-compose.yml under load, measure the downtime, audit; as root on the engine's host.
-	@$(BIN)/python -m tests.e2e.kills
+kills: $(READY) ## Kill, scale, stop and upgrade docker-compose.yml under load, measure the downtime, audit; as root on the engine's host. STORE=1: its store that fails over; PREVIOUS=a git ref.
+	@$(BIN)/python -m tests.e2e.kills $(PREVIOUS:%=--previous %) $(if $(STORE),--store)
 
 .PHONY: protocol
 protocol: $(READY) ## Search every state of the small model of claims and commits; minutes.

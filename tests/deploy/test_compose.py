@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[2]
+STORE: Final = ("-f", "docker-compose.yml", "-f", "deploy/compose/store-failover.yaml")
 OURS: Final = {"topics", "ingest", "processor", "simulate", "backfill"}
 MADE: Final = ROOT / "deploy" / "compose" / "secrets"  # by secrets.sh, and not in the repository
 
@@ -27,11 +28,11 @@ def _read(*files: str) -> dict[str, Any]:
     return found
 
 
-@pytest.fixture(scope="module")
-def project() -> dict[str, Any]:
+@pytest.fixture(scope="module", params=[(), STORE], ids=["one store", "store-failover"])
+def project(request: pytest.FixtureRequest) -> dict[str, Any]:
     if shutil.which("docker") is None:
         pytest.skip("Docker's client is not installed")
-    return _read()
+    return _read(*request.param)
 
 
 def test_every_part_is_bounded(project: dict[str, Any]) -> None:
@@ -40,9 +41,8 @@ def test_every_part_is_bounded(project: dict[str, Any]) -> None:
     missing = [(name, key) for name, part in project["services"].items() for key in bounds if not part.get(key)]
     assert missing == []
     parts = {name: project["services"][name] for name in OURS}
-    assert {
-        name for name, part in parts.items() if not (part.get("read_only") and "size=" in part["tmpfs"][0])
-    } == set()
+    loose = [name for name, part in parts.items() if not (part.get("read_only") and "size=" in part["tmpfs"][0])]
+    assert loose == []
 
 
 def test_ports_are_open_to_this_machine_alone(project: dict[str, Any]) -> None:
@@ -67,3 +67,19 @@ def test_no_secret_is_in_an_environment(project: dict[str, Any]) -> None:
         given = {variable for variable, text in (part.get("environment") or {}).items() if text is not None}
         secret = {each for each in given if any(word in each for word in ("KEY", "PASSWORD", "REDIS", "TOKEN"))}
         assert {each for each in secret if not each.endswith("_FILE")} == set(), name
+
+
+def test_certificates_stand_strict_checks(tmp_path: Path) -> None:
+    """Those of Python 3.13's clients; and what secrets.sh has made, it keeps."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    script = shutil.copy(MADE.parent / "secrets.sh", tmp_path)
+    subprocess.run(["sh", script, "events.example.com"], check=True, capture_output=True, timeout=60)
+    made = {file.name: file.read_bytes() for file in (tmp_path / "secrets").iterdir() if file.name != "ca.key"}
+    verify = ["openssl", "verify", "-x509_strict", "-CAfile", "ca.pem"]
+    for host, certificate in (("events.example.com", "ingest.crt"), ("store", "store.crt")):
+        words = [*verify, "-verify_hostname", host, certificate]
+        done = subprocess.run(words, cwd=tmp_path / "secrets", capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+    subprocess.run(["sh", script], check=True, capture_output=True, timeout=60)
+    assert {name: (tmp_path / "secrets" / name).read_bytes() for name in made} == made

@@ -1,112 +1,226 @@
-"""Kills each worker of docker-compose.yml under load, and says how long its partitions stood still; then audits.
+"""Hurts, scales, stops and upgrades docker-compose.yml under load; says how long the timeline stood still; audits each.
 
-A worker is killed by its process, from the engine's host: `docker kill` counts as stopped by hand, after which the
-engine does not restart it.
+As root on the engine's host: containers are killed by their processes.
 """
 
-import json
-import os
-import signal
-import threading
+import argparse
+import io
+import subprocess
+import tarfile
+import tempfile
 import time
-from collections import defaultdict
-from itertools import pairwise
-from typing import Final
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Final, NamedTuple
 
-import httpx
-from confluent_kafka import Consumer
 from rich.console import Console
 from rich.table import Table
 
-from schemas.topics import Topics
-from tests.e2e.compose import IMAGE, KEY, ROOT, Compose, docker
+from tests.e2e.compose import IMAGE, ROOT, Compose, docker, kill, state, wait_until
+from tests.e2e.traffic import Sender, Watch
 
 WORKERS: Final = 3
-ROUNDS: Final = 2
-_EACH_S: Final = 30.0  # between two kills
-_PAUSE_S: Final = 0.004  # between two events: each partition has one several times a second
+PREVIOUS: Final = "daymark:previous"
+FAILOVER: Final = "deploy/compose/store-failover.yaml"
+STORES: Final = ("valkey", "valkey-2", "valkey-3")
+_NOTICE_S, _AFTER_S, _HEALTHY_S = 2.0, 10.0, 420.0  # what was done is noticed; load after all is healthy; until then
+_FROZEN_S: Final = 10.0
+_BESIDE_S: Final = 15.0  # the old version and the new one side by side
+_SETTLE_S: Final = 3.0  # from the last event to the audit
+_AUDITS: Final = 10  # at most
 
 console = Console()
 
 
-class Watch:
-    """When interactions became visible, by partition."""
+class Act(NamedTuple):
+    """Something that is done to a running project, in words and as a function."""
 
-    def __init__(self, kafka: str) -> None:
-        self.seen: dict[int, list[float]] = defaultdict(list)
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": kafka,
-                "group.id": "watch",
-                "auto.offset.reset": "earliest",
-                "isolation.level": "read_committed",
-                "enable.auto.commit": False,
-            }
-        )
-        self._consumer.subscribe([Topics().interactions])
-
-    def run(self, leaves: threading.Event) -> None:
-        while not leaves.is_set():
-            for message in self._consumer.consume(1000, 0.05):
-                partition = message.partition()
-                if message.error() is None and partition is not None:
-                    self.seen[partition].append(time.monotonic())
-        self._consumer.close()
-
-    def longest_gap(self, since: float) -> float:
-        """Return the longest time without an interaction in any one partition, in seconds."""
-        gaps = [0.0]
-        for times in self.seen.values():
-            before = max((one for one in times if one <= since), default=since)
-            later = [before, *(one for one in times if one > since)]
-            gaps += [after - one for one, after in pairwise(later)]
-        return max(gaps)
+    what: str
+    do: Callable[[], object]
 
 
-def send(compose: Compose, leaves: threading.Event) -> None:
-    """Send one identify after the other, each of a new contact."""
-    with httpx.Client(auth=(KEY, ""), base_url=f"http://127.0.0.1:{compose.port}", trust_env=False) as client:
-        number = 0
-        while not leaves.is_set():
-            number += 1
-            event = {"type": "identify", "timestamp": "2026-11-30T12:00:00Z", "email": f"contact-{number}@example.org"}
-            client.post("/v1/identify", json=event, timeout=30).raise_for_status()
-            time.sleep(_PAUSE_S)
+def acts(compose: Compose) -> Iterator[Act]:
+    """Yield what is done to the project of docker-compose.yml, which begins with the previous image and one worker."""
+    yield Act("nothing", lambda: time.sleep(_AFTER_S))
+    yield Act("upgraded: a worker of the new image beside an old one, then all of the new", partial(_upgrade, compose))
+    yield Act("scaled from 1 worker to 3", partial(_scale, compose, WORKERS))
+    for number in range(WORKERS):
+        yield Act(f"worker {number + 1} of 3 killed", partial(_kill, compose, "processor", number))
+    for service in ("ingest", "valkey", "kafka"):
+        yield Act(f"{service} killed", partial(_kill, compose, service))
+    yield Act("kafka recreated (compose up --force-recreate)", partial(_recreate, compose, "kafka"))
+    yield Act("each worker restarted in turn (docker restart)", partial(_restart, compose, "processor"))
+    yield Act("scaled from 3 workers to 1", partial(_scale, compose, 1))
+    yield Act("all stopped and started (compose stop, up)", partial(_again, compose, "stop"))
+    yield Act("all removed and made anew, with their data (compose down, up)", partial(_again, compose, "down"))
 
 
-def kill(container: str) -> None:
-    state = json.loads(docker("inspect", container))[0]["State"]
-    os.kill(state["Pid"], signal.SIGKILL)
+def failovers(compose: Compose) -> Iterator[Act]:
+    """Yield what is done to the store of store-failover.yaml."""
+    yield Act("nothing", lambda: time.sleep(_AFTER_S))
+    yield Act("a replica killed", lambda: kill(_node(compose, "slave")))
+    yield Act("the primary killed; the engine starts it again", lambda: kill(_node(compose, "master")))
+    yield Act("the primary killed, and not started for 15 s", lambda: _down(_node(compose, "master")))
+    yield Act(f"the primary frozen for {_FROZEN_S:.0f} s", lambda: _freeze(_node(compose, "master")))
+    yield Act("the primary replaced (SENTINEL FAILOVER)", partial(_fail_over, compose))
+    yield Act("a Sentinel killed", partial(_kill, compose, "sentinel-1"))
+    yield Act("HAProxy killed", partial(_kill, compose, "store"))
+
+
+def _kill(compose: Compose, service: str, number: int = 0) -> None:
+    kill(compose.containers(service)[number])
+
+
+def _scale(compose: Compose, workers: int) -> None:
+    compose("up", "--detach", "--no-build", "--no-recreate", "--scale", f"processor={workers}")
+
+
+def _recreate(compose: Compose, service: str) -> None:
+    compose("up", "--detach", "--no-build", "--no-deps", "--force-recreate", service)
+
+
+def _restart(compose: Compose, service: str) -> None:
+    for container in compose.containers(service):
+        docker("restart", "--time", "40", container)
+        time.sleep(_NOTICE_S)
+        wait_until(compose.is_healthy, "the restarted one is healthy", _HEALTHY_S)
+
+
+def _again(compose: Compose, how: str) -> None:
+    compose(how)
+    if how == "stop":
+        codes = {state(each)["ExitCode"] for each in compose.containers("ingest", "processor")}
+        assert codes == {0}, f"within the grace period, all end with 0: {codes}"
+    compose("up", "--detach", "--no-build", "--wait")
+
+
+def _upgrade(compose: Compose) -> None:
+    beside = compose("run", "--detach", "--no-deps", "processor", "process").strip()
+    time.sleep(_BESIDE_S)
+    assert state(beside)["Running"], docker("logs", beside)
+    compose("up", "--detach", "--no-build")
+    docker("stop", "--time", "40", beside)
+    docker("rm", beside)
+
+
+def _node(compose: Compose, role: str) -> str:
+    for container in compose.containers(*STORES):
+        if f"role:{role}" in _ask(container, "info", "replication"):
+            return container
+    raise AssertionError(f"no node of the store is a {role}")
+
+
+def _ask(container: str, *words: str, port: int = 6379) -> str:
+    login = ("--user", "check", "--pass", "check", "--no-auth-warning") if port == 6379 else ()
+    tls = ("--tls", "--cacert", "/run/secrets/ca", "-p", str(port))
+    return docker("exec", container, "redis-cli", *tls, *login, *words)
+
+
+def _down(container: str) -> None:
+    docker("kill", container)
+    time.sleep(15)
+    docker("start", container)
+
+
+def _freeze(container: str) -> None:
+    docker("pause", container)
+    time.sleep(_FROZEN_S)
+    docker("unpause", container)
+
+
+def _fail_over(compose: Compose) -> None:
+    before = _node(compose, "master")
+    _ask(compose.containers("sentinel-1")[0], "sentinel", "failover", "claims", port=26379)
+    wait_until(lambda: _node(compose, "master") != before, "another node is the primary")
+
+
+def _audit(compose: Compose) -> str:
+    """Return what the audit says: a finding ends this program, a Kafka that is not there yet is asked again."""
+    words = ("exec", "-T", "processor", "daymark", "audit", "--no-replays")
+    for _ in range(_AUDITS):
+        try:
+            return compose(*words)
+        except AssertionError as error:
+            if "Error: Kafka at" not in str(error):
+                raise
+        time.sleep(_SETTLE_S)
+    return compose(*words)
+
+
+def _build(previous: str) -> None:
+    docker("build", "--tag", IMAGE, str(ROOT))
+    archive = subprocess.run(["git", "archive", previous], cwd=ROOT, capture_output=True, check=True).stdout
+    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extractall(folder, filter="data")
+        docker("build", "--tag", PREVIOUS, folder)
+
+
+@contextmanager
+def _running(compose: Compose, image: str) -> Iterator[None]:
+    try:
+        compose("up", "--wait", "--no-build", "--quiet-pull", image=image)
+        yield
+    except BaseException:
+        console.print(compose("logs", "--no-color", "--tail", "50", ok=False), markup=False)
+        raise
+    finally:
+        compose("down", "--volumes", "--timeout", "5", "--remove-orphans", ok=False)
+
+
+def run(compose: Compose, image: str, whole: Iterator[Act]) -> Table:
+    """Do each act under load; return how long each stopped a partition's interactions."""
+    table = Table("what is done under load", "longest stand-still of a partition, s", "until all is healthy, s")
+    with _running(compose, image):
+        sender, watch = Sender(compose), Watch(compose)
+        sender.start()
+        watch.start()
+        sender.goes.set()
+        wait_until(lambda: watch.count() > 0, "interactions are seen", _HEALTHY_S)
+        for act in whole:
+            sender.goes.set()
+            time.sleep(_AFTER_S)
+            began = time.monotonic()
+            act.do()
+            time.sleep(_NOTICE_S)
+            wait_until(compose.is_healthy, f"all is healthy after: {act.what}", _HEALTHY_S)
+            healthy_s = time.monotonic() - began
+            time.sleep(_AFTER_S)
+            gap_s = watch.longest_gap_s(began, time.monotonic())
+            sender.goes.clear()
+            time.sleep(_SETTLE_S)
+            _audit(compose)
+            table.add_row(act.what, f"{gap_s:.1f}", f"{healthy_s:.1f}")
+            console.print(f"{act.what}: {gap_s:.1f} s; {sender.sent} events so far, audit: nothing lost or doubled")
+        wait_until(lambda: watch.count() >= sender.sent, "every event has its interaction")
+        sender.leave()
+        watch.leave()
+        console.print(_audit(compose), markup=False)
+        console.print(f"{sender.sent} events, {sender.repeated} requests sent again")
+    return table
 
 
 def main() -> None:
-    docker("build", "--tag", IMAGE, str(ROOT))
-    compose, leaves = Compose(), threading.Event()
-    table = Table("killed", "longest stand-still of a partition, s")
-    try:
-        compose("up", "--wait", "--quiet-pull", "--scale", f"processor={WORKERS}")
-        watch = Watch(f"127.0.0.1:{compose.kafka_port}")
-        works = [
-            threading.Thread(target=watch.run, args=(leaves,)),
-            threading.Thread(target=send, args=(compose, leaves)),
-        ]
-        for work in works:
-            work.start()
-        time.sleep(_EACH_S)
-        for container in compose.containers("processor") * ROUNDS:
-            began = time.monotonic()
-            kill(container)
-            time.sleep(_EACH_S)
-            table.add_row(container[:12], f"{watch.longest_gap(began):.1f}")
-        leaves.set()
-        for work in works:
-            work.join()
-        time.sleep(3)
-        console.print(table)
-        console.print(compose("exec", "-T", "processor", "daymark", "audit", "--no-replays"))
-    finally:
-        leaves.set()
-        compose("down", "--volumes", "--timeout", "5", ok=False)
+    """Build both images, do everything, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--previous", default="63143d8", help="the commit whose image is upgraded (63143d8)")
+    parser.add_argument("--only", default="", help="do only what has this word in it")
+    parser.add_argument("--store", action="store_true", help="hurt the store of store-failover.yaml instead")
+    options = parser.parse_args()
+
+    def chosen(whole: Iterator[Act]) -> Iterator[Act]:
+        return (act for act in whole if options.only in act.what)
+
+    if options.store:
+        subprocess.run(["sh", ROOT / "deploy" / "compose" / "secrets.sh"], check=True)
+        docker("build", "--tag", IMAGE, str(ROOT))
+        compose = Compose(FAILOVER)
+        table = run(compose, IMAGE, chosen(failovers(compose)))
+    else:
+        _build(options.previous)
+        compose = Compose()
+        table = run(compose, IMAGE if options.only else PREVIOUS, chosen(acts(compose)))
+    console.print(table)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx
 import pytest
 
 from tests.e2e.compose import IMAGE, ROOT, Compose, docker, identify, wait_until
@@ -80,7 +81,10 @@ def test_sigterm_ends_a_part_that_is_pid_1(image: str, part: str, started: str) 
 
 
 def test_compose_up_makes_an_interaction(image: str) -> None:  # noqa: ARG001
-    """`docker compose up --wait` with three workers takes requests, shows their interactions, and stops with 0."""
+    """`docker compose up --wait` with three workers takes requests and shows their interactions; it stops with 0.
+
+    Also after Kafka was made anew, at another address of the network and with its data.
+    """
     compose = Compose()
     try:
         compose("up", "--wait", "--quiet-pull", "--scale", f"processor={WORKERS}")
@@ -90,6 +94,10 @@ def test_compose_up_makes_an_interaction(image: str) -> None:  # noqa: ARG001
         identify(compose, "grace@example.com")
         assert interactions(compose, 2) == ["ada@example.com", "grace@example.com"]
 
+        compose("up", "--detach", "--wait", "--no-deps", "--force-recreate", "kafka")
+        wait_until(lambda: is_taken(compose, "mary@example.com"), "ingest has found Kafka again", 120)
+        assert interactions(compose, 3) == ["ada@example.com", "grace@example.com", "mary@example.com"]
+
         compose("stop")
         assert exit_codes(compose.containers("ingest", "processor", "topics")) == [0] * (WORKERS + 2)
     except BaseException:
@@ -97,6 +105,15 @@ def test_compose_up_makes_an_interaction(image: str) -> None:  # noqa: ARG001
         raise
     finally:
         compose("down", "--volumes", "--timeout", "5", ok=False)
+
+
+def is_taken(compose: Compose, email: str) -> bool:
+    """Send an identify; return whether it was answered 200, rather than 503 or not at all."""
+    try:
+        identify(compose, email)
+    except (AssertionError, httpx.HTTPError):
+        return False
+    return True
 
 
 def interactions(compose: Compose, count: int) -> list[str]:
