@@ -5,7 +5,10 @@ from typing import NamedTuple
 
 from tests.bench.mixed import Mix
 
-PARTS = ("processor", "ingest", "latency", "scaling", "growth", "start", "isolation", "store", "connections", "disk")
+PARTS = (
+    *("processor", "ingest", "latency", "scaling", "growth", "start", "isolation", "store", "connections", "disk"),
+    "timeline",
+)
 MIXED = ("processor", "ingest", "latency", "scaling")  # parts that take the mixed load
 
 

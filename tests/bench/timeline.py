@@ -1,0 +1,146 @@
+"""PART=timeline: interactions a second into SQLite on one core, beside a plain `executemany` loop; search by a prefix.
+
+The loop writes rows that are ready into the same tables, with the same indices, and does nothing else. The reader takes
+records as Kafka has them: it decodes, hashes, counts by workspace, and keeps the offsets. Times are CPU times.
+"""
+
+import random
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from schemas import avro
+from schemas.topics import Topics
+from tests.bench import ground
+from tests.bench.figures import Row, ratios
+from tests.bench.options import Options
+from timeline import store
+from timeline.reading import BATCH
+from timeline.records import Records
+from timeline.source import Record
+from timeline.store.batches import Batch, Reach
+from timeline.store.keys import contact_key
+from timeline.store.writing import Writer
+
+PART: Final = "timeline"
+READER, LOOP = "reader", "executemany loop"
+_TOPICS: Final = Topics()
+_PLACE: Final = (_TOPICS.interactions, 0)
+_DAY, _DAYS, _EACH, _SEARCHES = 20_700, 300, 4, 400
+_CONTACTS, _CONTACTS_DEEP = 1_000_000, 10_000_000
+_ROUND: Final = 50_000
+
+
+def run(options: Options) -> list[Row]:
+    """Measure both in turn, then the search."""
+    records = [_record(number, options.events) for number in range(options.events)]
+    runs: dict[str, list[float]] = {READER: [], LOOP: []}
+    for number in range(options.runs):
+        for name, taken in ((READER, _read), (LOOP, _loop)):
+            options.say(f"{PART}: {name}, run {number + 1} of {options.runs}")
+            with ground.folder() as folder:
+                runs[name].append(len(records) / taken(Path(folder), records))
+    case = f"{options.events:,} interactions of {options.events // _EACH:,} contacts, SQLite"
+    rows = [Row(PART, name, "on one core", "interactions/s", tuple(values), case) for name, values in runs.items()]
+    rows += ratios(PART, case, runs, LOOP, "beside the loop")
+    contacts = _CONTACTS_DEEP if options.deep else _CONTACTS
+    options.say(f"{PART}: search among {contacts:,} contacts")
+    times = _search(contacts)
+    case = f"search by prefix, {contacts:,} contacts"
+    return [
+        *rows,
+        *(Row(PART, READER, f"p{part}", "ms", (times[len(times) * part // 100],), case) for part in (50, 95)),
+    ]
+
+
+def _record(number: int, of: int) -> Record:
+    draw = random.Random(number)
+    email, day = f"{draw.randrange(of // _EACH)}.contact@example.com", _DAY - draw.randrange(_DAYS)
+    identity = str(UUID(int=hash((email, day)) % (1 << 128)))
+    url = f"https://shop.example/products/{number % 1000}?utm_source=newsletter"
+    fields = {
+        "interaction_id": identity,
+        "workspace": "demo",
+        "email": email,
+        "day": day,
+        "timestamp": day * 86_400_000,
+    }
+    fields |= {"description": url, "described_by": "url", "url": url, "event": None, "message_id": f"ajs-{identity}"}
+    fields |= {"received_at": day * 86_400_000, "source_partition": 0, "source_offset": number}
+    return Record(_PLACE, number, identity.encode(), avro.INTERACTION.encode(fields), (), day * 86_400_000)
+
+
+def _read(folder: Path, records: Sequence[Record]) -> float:
+    """Return the CPU seconds of everything but Kafka's client."""
+    with store.opened(f"sqlite:///{folder}/timeline.db") as there:
+        writer, rows, taken_s = Writer(there.url), Records(_TOPICS), 0.0
+        for batch, some in _batches(records):
+            began = time.process_time()
+            for record in some:
+                rows.add(batch, record)
+            writer.write(batch, 0)
+            taken_s += time.process_time() - began
+        writer.close()
+        (totals,) = there.overview.totals()
+    assert totals.interactions == len({record.key for record in records})
+    return taken_s
+
+
+def _loop(folder: Path, records: Sequence[Record]) -> float:
+    """Return the CPU seconds of `executemany`, of rows that are ready."""
+    with store.opened(f"sqlite:///{folder}/timeline.db"):
+        pass
+    connection, rows, taken_s = sqlite3.connect(folder / "timeline.db", isolation_level=None), Records(_TOPICS), 0.0
+    for pragma in ("synchronous=NORMAL", "cache_size=-65536"):
+        connection.execute(f"PRAGMA {pragma}")
+    for batch, some in _batches(records):
+        for record in some:
+            rows.add(batch, record)
+        ready: list[dict[str, Any]] = [dict(row) for row in batch.interactions.values()]
+        names = tuple(ready[0])
+        values, people = [*map(itemgetter(*names), ready)], [(key, *of) for key, of in batch.contacts.items()]
+        marks = ", ".join("?" * len(names))
+        began = time.process_time()
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("INSERT INTO contacts VALUES (?, ?, ?) ON CONFLICT DO NOTHING", people)
+        connection.executemany(
+            f"INSERT INTO interactions ({', '.join(names)}) VALUES ({marks}) ON CONFLICT DO NOTHING", values
+        )
+        connection.execute("COMMIT")
+        taken_s += time.process_time() - began
+    connection.close()
+    return taken_s
+
+
+def _batches(records: Sequence[Record]) -> Iterator[tuple[Batch, Sequence[Record]]]:
+    for at in range(0, len(records), BATCH):
+        some = records[at : at + BATCH]
+        batch = Batch()
+        batch.reach[_PLACE] = Reach(at, at + len(some), len(records), "")
+        yield batch, some
+
+
+def _search(contacts: int) -> list[float]:
+    """Return how long searches take, sorted, in ms."""
+    with ground.folder() as folder, store.opened(f"sqlite:///{folder}/timeline.db") as there:
+        connection = sqlite3.connect(Path(folder) / "timeline.db", isolation_level=None)
+        for at in range(0, contacts, _ROUND):
+            people = [f"{contact_key('', str(number))}@example.com" for number in range(at, min(at + _ROUND, contacts))]
+            connection.execute("BEGIN")
+            connection.executemany(
+                "INSERT INTO contacts VALUES (?, 'demo', ?)", [(contact_key("demo", email), email) for email in people]
+            )
+            connection.execute("COMMIT")
+        connection.execute("INSERT INTO workspaces VALUES ('demo', ?, 0, 0)", [contacts])
+        connection.close()
+        draw, times = random.Random(1), []
+        for _ in range(_SEARCHES):
+            prefix = contact_key("", str(draw.randrange(contacts)))[: draw.randrange(1, 8)]
+            began = time.perf_counter()
+            assert there.contacts.search(prefix)
+            times.append((time.perf_counter() - began) * 1000)
+    return sorted(times)
