@@ -15,8 +15,9 @@ from msgspec import UNSET
 
 from schemas import contact, credentials, segment, timestamps, tolerant
 from schemas.identify import Identify
+from schemas.keys import BACKSLASH
 from schemas.rejections import Rejection
-from schemas.segment import DEPTH_LIMIT, EVENT_LIMIT_BYTES, FUTURE_MS
+from schemas.segment import BRACKET, DEPTH_LIMIT, EVENT_LIMIT_BYTES, FUTURE_MS
 from schemas.workspace import PLAIN, Workspace
 
 Admitted = tuple[bytes, bytes]
@@ -91,8 +92,10 @@ def _contact(body: bytes, latest_ms: int) -> str | None:
         body: as for `admit`.
         latest_ms: that its timestamp may be.
     """
-    brackets = body.count(b"{") + (0 if body.find(b"[") < 0 else body.count(b"["))  # to find is quicker than to count
-    if brackets > DEPTH_LIMIT or len(body) > EVENT_LIMIT_BYTES or b"\\" in body:  # an escape hides what a key spells
+    brackets = body.count(b"{") + (body.count(b"[") if BRACKET in body else 0)  # to find is quicker than to count
+    if (
+        brackets > DEPTH_LIMIT or len(body) > EVENT_LIMIT_BYTES or BACKSLASH in body
+    ):  # an escape hides what a key spells
         return None
     try:
         if not body.isascii() and _KELVIN in body.decode():  # msgspec does not look into what it skips

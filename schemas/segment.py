@@ -19,6 +19,7 @@ EVENT_LIMIT_BYTES = 32 * 1024  # Segment's own limit of an event
 
 # Deeper than any event, shallower than any decoder's own limit, which depends on the caller's stack.
 DEPTH_LIMIT = 128
+BRACKET = ord("[")
 
 FUTURE_MS = 24 * 3_600_000
 
@@ -47,7 +48,7 @@ def read(
     """
     if len(body) > EVENT_LIMIT_BYTES:
         return rejections.TOO_LARGE
-    brackets = body.count(b"{") + (0 if body.find(b"[") < 0 else body.count(b"["))  # to find is quicker than to count
+    brackets = body.count(b"{") + (body.count(b"[") if BRACKET in body else 0)  # to find is quicker than to count
     if brackets > DEPTH_LIMIT and _is_too_deep(body):
         return rejections.MALFORMED_JSON
     found = fast.read(body, workspace, type_required=type_required, published=published)
