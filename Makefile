@@ -155,6 +155,17 @@ lock: $(READY) ## Lock the newest dependencies, with hashes and without registry
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate
 
+# All that Debian 13 and the machines of today take: glibc 2.17 to 2.41.
+ARM := $(foreach glibc,17 26 27 28 31 34 35 36 38 39,--platform manylinux_2_$(glibc)_aarch64) --platform manylinux2014_aarch64
+
+.PHONY: check-arm
+check-arm: $(READY) ## Check that everything locked for the image and for `make up` has a wheel for 64-bit ARM; asks the registry.
+	@for lock in run build up; do \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --dry-run --ignore-installed --no-deps --require-hashes \
+			--only-binary :all: $(ARM) --python-version 3.13 --target $(VENV)/arm -r locks/$$lock.txt || exit 1; \
+		echo "locks/$$lock.txt: a wheel for each"; \
+	done
+
 .PHONY: image
 image: ## Build the container image, labelled with what it was built from.
 	@docker build --tag daymark \

@@ -104,7 +104,7 @@ def test_daymark_understands_it(values: tuple[str, ...], tmp_path: Path) -> None
         assert found.kafka
         if name == "process":
             assert (found.slot, found.claim_key) == ("a-pod-0", secrets["claim-key"].encode())
-            assert found.is_static
+            assert found.is_static == (values is not EVERYTHING)  # KEDA takes workers away, who must leave at once
 
 
 def test_secrets_go_where_they_are_needed() -> None:
@@ -171,3 +171,25 @@ def test_wrong_values_are_refused(value: str, said: str) -> None:
 def test_kustomize_is_the_chart() -> None:
     """`make kustomize` was run after the chart changed."""
     assert Path("deploy/kustomize/base/daymark.yaml").read_text("utf-8") == chart.kustomize_base()
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((), (True, 30_000)),
+        (("processor.keda.enabled=true",), (False, 10_000)),
+        (("processor.membership=dynamic",), (False, 10_000)),
+        (("settings.DAYMARK_MEMBERSHIP=dynamic",), (False, 10_000)),
+        (("processor.keda.enabled=true", "processor.membership=static"), (True, 30_000)),
+        (("processor.sessionTimeoutMs=45000",), (True, 45_000)),
+    ],
+    ids=str,
+)
+def test_workers_that_are_scaled_leave_at_once(values: tuple[str, ...], expected: tuple[bool, int]) -> None:
+    """Each setting is named once: the API server merges lists by name."""
+    entries = one("StatefulSet", *values)["spec"]["template"]["spec"]["containers"][0]["env"]
+    names = [entry["name"] for entry in entries]
+    assert len(set(names)) == len(names)
+    plain = {entry["name"]: entry["value"] for entry in entries if "value" in entry and "FILE" not in entry["name"]}
+    found = settings.load(plain | {"DAYMARK_REDIS": "redis://store:6379", "DAYMARK_SLOT": "0"})
+    assert (found.is_static, found.session_timeout_ms) == expected
