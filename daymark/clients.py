@@ -16,7 +16,7 @@ from daymark.settings import Settings
 
 
 class Opened(NamedTuple):
-    """Clients of one cluster, and the partitions of each of our topics."""
+    """Clients of one cluster, and the partitions of each of our topics, of segment.backfill only if it is there."""
 
     clients: Clients
     partitions: Mapping[str, Sequence[int]]
@@ -41,11 +41,13 @@ def opened(found: Settings, group: str, topics: Collection[str] = ()) -> Iterato
         AdminClient(ours),
     )
     try:
-        names = topics or [topic.name for topic in found.topics.all()]
+        names = [*topics] or [topic.name for topic in found.topics.all()]
         known = metadata.showing(names, lambda: metadata.ask(clients.committed, found.kafka, heard=heard)).topics
         missing = [name for name in names if name not in known]
         if missing:
             raise metadata.NoTopic(missing)
+        if not topics and found.topics.backfill in known:
+            names.append(found.topics.backfill)
         yield Opened(clients, {name: sorted(known[name].partitions) for name in names})
     except KafkaException as error:
         raise click.ClickException(f"Kafka at {found.kafka}: {error.args[0].str()}") from None

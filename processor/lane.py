@@ -1,7 +1,7 @@
 """The lane of a backfill: segment.backfill, read beside segment.events by whoever has the same partition of that.
 
 One worker reads a contact's live and backfilled events and commits both in one order, so that the newest change of a
-property is written last (DECISIONS.md, 47). The consumer here joins no group: it follows the member's assignment, and
+property is written last (DECISIONS.md, 52). The consumer here joins no group: it follows the member's assignment, and
 its offsets are committed by the member, under its membership, in the same transactions. So a worker that has lost a
 partition cannot commit in either lane.
 
@@ -26,11 +26,12 @@ from processor.topic_mark import TopicMark
 from processor.troubles import Pace
 from schemas import lanes
 
-# Records beside live ones, each of which costs them some 10 µs; without any live event for a moment; and how many live
-# ones in one batch say that the worker is behind.
+# Records of a batch beside live ones, each of which costs them some 10 µs, and without any live event for a moment. So
+# many live ones in one batch say that the worker is behind: then few, but some, since a live event can be the duplicate
+# of a backfilled one that has claimed its day and is not committed yet.
 BESIDE_LIVE: Final = 250
-ALONE: Final = 2_000
-BEHIND: Final = 2_000
+ALONE: Final = lanes.MOST_AT_ONCE
+BEHIND, BESIDE_MANY = 2_000, 50
 _MOMENT_S: Final = 1.0
 _ANSWER_S: Final = 0.5
 _NEXT_S, _IDLE_S = 0.01, 0.25  # how long live events may be waited for: in the middle of a backfill, and else
@@ -116,10 +117,9 @@ class Lane:
         if live:
             self._live_at = self._clock()
         is_alone = self._clock() - self._live_at >= _MOMENT_S
-        most = 0 if live >= BEHIND else ALONE if is_alone else BESIDE_LIVE
+        most = BESIDE_MANY if live >= BEHIND else ALONE if is_alone else BESIDE_LIVE
         self._mark.look()
-        known = most and self._mark.value is not None
-        self._messages = self._consumer.consume(most, 0) if known else []
+        self._messages = [] if self._mark.value is None else self._consumer.consume(most, 0)
         self._heard.check()
         return len(self._messages)
 

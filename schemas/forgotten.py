@@ -9,8 +9,11 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Final, NamedTuple, Self
 
+from schemas import lanes
+
 HEADER_FORGOTTEN: Final = "forgotten"
 _IDENTITY_BYTES: Final = 16
+_BACKFILL: Final = 1 << 48  # over any offset that a claim has room for
 
 
 class Thing(StrEnum):
@@ -27,7 +30,8 @@ class Forgotten(NamedTuple):
         thing: what was forgotten.
         identity: 16 bytes: of an interaction its id, of a property `property_identity` of its key.
         tombstone: its offset, in the mark's partition of the output topic; later records there came back.
-        next_event: the offset after the newest event whose record was erased, in the same partition.
+        next_event: the offset after the newest event whose record was erased, in the same partition; plus 2^48 where
+            that is an event of segment.backfill.
         timestamp_ms: what that event said.
     """
 
@@ -36,6 +40,14 @@ class Forgotten(NamedTuple):
     tombstone: int
     next_event: int
     timestamp_ms: int
+
+    def next_place(self, partition: int) -> tuple[int, int]:
+        """Return the event's partition, by the numbers of `schemas.lanes`, and `next_event` as an offset there.
+
+        Args:
+            partition: of the mark.
+        """
+        return (lanes.BACKFILL * (self.next_event >= _BACKFILL) + partition, self.next_event % _BACKFILL)
 
     def packed(self) -> bytes:
         """Return the header's value."""
@@ -51,6 +63,11 @@ class Forgotten(NamedTuple):
         except ValueError:
             return None
         return found if len(found.identity) == _IDENTITY_BYTES else None
+
+
+def next_event(partition: int, offset: int) -> int:
+    """Return the `next_event` of a mark, from the event's partition (a number of `schemas.lanes`) and its offset."""
+    return offset + 1 + _BACKFILL * lanes.is_backfill(partition)
 
 
 def property_identity(key: bytes) -> bytes:

@@ -9,6 +9,10 @@ from typing import Final
 # The highest of the 16 bits that a claim has for a partition: no topic of ours has as many partitions.
 BACKFILL: Final = 1 << 15
 
+# Of records of segment.backfill in one batch of a worker: so many after the group's offset may have made claims that
+# are not committed yet.
+MOST_AT_ONCE: Final = 2_000
+
 
 def is_backfill(partition: int) -> bool:
     """Return whether a number is that of a partition of segment.backfill."""

@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from schemas import lanes
+
 
 class Finding(StrEnum):
     """A difference between what segment.events requires and what is committed."""
@@ -144,5 +146,5 @@ class Tally:
 
 
 def place(partition: int, offset: int) -> str:
-    """Return a record's coordinates in the form that `daymark tail` shows."""
-    return f"{partition}:{offset}"
+    """Return a record's coordinates as `daymark tail` shows them, a raw one's of segment.backfill with its lane."""
+    return lanes.place(partition, offset)

@@ -25,6 +25,7 @@ from daymark.auditing.facts import DayFact, Kind, content, prints
 from daymark.auditing.findings import Example, Fault, Finding, Tally, place
 from daymark.auditing.known import LOST, Emission, Known, signed
 from daymark.auditing.ledger import Ledger, Reading
+from daymark.auditing.raws import Raws
 from daymark.auditing.reach import Reach, stretch
 from daymark.auditing.reading import Bounds
 from daymark.auditing.records import coordinates, forgotten, output
@@ -87,13 +88,14 @@ class Follower:
             claim_days: how long claims live.
         """
         self._clients, self._topics, self._partitions, self._read = clients, topics, partitions, read
+        self._raws = Raws(topics, partitions)
         self._folder, self._lifetime_ms = folder, claim_days * _DAY_MS
         self.known = Known(folder / "known", self._lifetime_ms)
         self._judged: dict[int, int] = {}  # up to which events are judged
         self._ends: list[Mapping[str, Bounds]] = []  # of the outputs, at the end of the last two cycles
         self._resets = Resets({})
         self._own: list[Fault] = []  # emissions, until the cycle that saw them is complete
-        self._again = 0
+        self._again = self._back = 0
         self._pruned = time.monotonic()
 
     def prime(self, bar: Bar) -> None:
@@ -111,13 +113,14 @@ class Follower:
 
     def look(self) -> int:
         """Query the group's offsets; return in how many partitions it was reset."""
-        return self._resets.look(self._stands())
+        back, self._back = self._back + self._resets.look(self._stands()), 0
+        return back
 
     def cycle(self) -> Cycle:
         """Judge what the group has committed since the last cycle."""
-        self.look()
+        self._back += self._resets.look(self._stands())  # counted with the next look
         ends = self._bounds()
-        there = reading.bounds(self._clients.uncommitted, self._topics.events, self._partitions[self._topics.events])
+        there = self._raws.bounds(self._clients.uncommitted)
         reach = Reach(
             {
                 number: stretch(bounds, self._resets.furthest[number], self._judged.get(number))
@@ -129,6 +132,7 @@ class Follower:
             ledger = Ledger(Path(folder), reach, self._read, tally, known=self._day)
             self._take_outputs(ledger, ends)
             self._take_events(ledger, reach)
+            self._take_pending(ledger, there)
             for _ in ledger.judge(reach, replays=True):
                 pass
         self._ends = [self._ends[-1], ends]
@@ -153,8 +157,7 @@ class Follower:
         return Cycle(reach.records, faults, examples, again, reach.lag)
 
     def _stands(self) -> dict[int, int]:
-        topic, numbers = self._topics.events, self._partitions[self._topics.events]
-        stands = reading.committed(self._clients.committed, topic, numbers)
+        stands = self._raws.committed(self._clients.committed)
         if all(stand is None for stand in stands.values()):
             raise NothingCommitted
         return {number: stand or 0 for number, stand in stands.items()}
@@ -181,9 +184,15 @@ class Follower:
 
     def _take_events(self, ledger: Ledger, reach: Reach) -> None:
         wanted = {number: (part.first, part.next) for number, part in reach.stretches.items()}
-        for batch in reading.records(self._clients.committed, self._topics.events, wanted):
-            for message in batch:
-                ledger.event(message)
+        for some in self._raws.records(self._clients.committed, wanted):
+            for message in some.messages:
+                ledger.event(message, some.base)
+
+    def _take_pending(self, ledger: Ledger, there: Bounds) -> None:
+        """Take what a backfill may have claimed and has not committed, though the group has gone on since."""
+        for some in self._raws.pending(self._clients.committed, self._resets.furthest, there):
+            for message in some.messages:
+                ledger.pending(message, some.base)
 
     def _compare(self, topic: str, found: Emission) -> None:
         before = self.known.take(found)

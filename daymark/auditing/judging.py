@@ -1,6 +1,6 @@
 """The verdicts, on one contact-day, event or property at a time. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from uuid import UUID
 
 from daymark.auditing.facts import (
@@ -17,7 +17,7 @@ from daymark.auditing.findings import Count, Counted, Example, Fault, Finding, N
 from daymark.auditing.reach import Reach, Where
 
 
-def day(facts: Sequence[DayFact], *, replays: bool) -> Iterator[Note]:
+def day(facts: Sequence[DayFact], *, replays: bool, pending: Container[bytes] = ()) -> Iterator[Note]:
     """Judge a contact-day: it has exactly one interaction, from the first event in its partition.
 
     If a contact-day has events in several partitions, the first of any of them is correct. An interaction from a
@@ -26,6 +26,7 @@ def day(facts: Sequence[DayFact], *, replays: bool) -> Iterator[Note]:
     Args:
         facts: sorted; at least the first event of each partition.
         replays: whether an interaction that was emitted again is correct.
+        pending: identities that an event of a backfill may have claimed which is not committed yet.
     """
     firsts: dict[int, int] = {}
     for fact in facts:
@@ -42,6 +43,9 @@ def day(facts: Sequence[DayFact], *, replays: bool) -> Iterator[Note]:
     if erased:
         yield Counted(Count.FORGOTTEN)
     if not interactions and erased:
+        return
+    if not interactions and facts[0].identity in pending:
+        yield Counted(Count.NOT_YET)
         return
     if not interactions:
         yield Fault(Finding.LOST, Example(place(*min(firsts.items())), interaction_id=identity))
@@ -69,7 +73,7 @@ def source(facts: Sequence[SourceFact], reach: Reach, *, replays: bool) -> Itera
     yield from _rejections(event, [fact for fact in facts if fact.kind == Kind.REJECTED], replays=replays)
 
 
-def property_(facts: Sequence[PropertyFact], reach: Reach) -> Iterator[Note]:
+def property_(facts: Sequence[PropertyFact], reach: Reach, pending: Container[bytes] = ()) -> Iterator[Note]:
     """Judge a property by its last record, which must be its newest change; earlier records are history.
 
     The newest change has the latest timestamp; among equal timestamps the highest offset, in any partition.
@@ -77,7 +81,11 @@ def property_(facts: Sequence[PropertyFact], reach: Reach) -> Iterator[Note]:
     Args:
         facts: at least the newest change of each partition, and the last record of each.
         reach: decides whether the event of the last record could be read.
+        pending: identities whose clock an event of a backfill may have moved which is not committed yet.
     """
+    if facts[0].identity in pending:
+        yield Counted(Count.NOT_YET)
+        return
     erased = _erased(facts)
     changes = [fact for fact in facts if fact.kind == Kind.EVENT and not _is_forgotten(fact, facts)]
     lasts = {fact.at_partition: fact for fact in sorted(facts, key=_written) if fact.kind == Kind.TRAIT}

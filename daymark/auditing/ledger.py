@@ -62,6 +62,7 @@ class Ledger:
         (self._truth, self._by_id), self._tally = reading, tally
         self._marks = _Marks(reach.stretches)
         self._seen: set[tuple[str, int]] = set()
+        self._pending: set[bytes] = set()  # contact-days and properties
         self._remembered = limits.remembered
         self._changed, self._last = (_Newest(self._properties, limits.remembered) for _ in range(2))
 
@@ -109,9 +110,9 @@ class Ledger:
             fact = PropertyFact(identity, Kind.TRAIT, *_source(found), fields["timestamp"], printed, *at)
             self._last.keep((identity, found.partition), (found.offset, 0), fact)
 
-    def event(self, message: Message) -> None:
-        """Add a record of segment.events. Those of a partition come in order."""
-        record = raw(message)
+    def event(self, message: Message, base: int = 0) -> None:
+        """Add a raw record. Those of a partition come in order; `base` is added to the number of theirs."""
+        record = raw(message, base)
         found = self._truth.read(record)
         if isinstance(found, Rejection):
             printed = prints(truth.rejection(record, found))
@@ -124,18 +125,29 @@ class Ledger:
             fact = PropertyFact(identity, Kind.EVENT, *at, found.timestamp_ms, prints(values))
             self._changed.keep((identity, record.partition), (found.timestamp_ms, record.offset), fact)
 
+    def pending(self, message: Message, base: int) -> None:
+        """Add a raw record of a backfill that is not committed, but may have claimed its day."""
+        record = raw(message, base)
+        found = self._truth.read(record)
+        if isinstance(found, Identify):
+            self._pending.add(_id_bytes(self._truth.contact_day(record, found)[0]))
+            self._pending.update(property_identity(truth.trait(record, found, each)[-1]) for each in found.changes)
+
     def judge(self, reach: Reach, *, replays: bool) -> Iterator[None]:
         """Judge everything; yield after each contact-day, event and property."""
         self._changed.forget()
         self._last.forget()
-        days = (judging.day([*map(DayFact._make, group)], replays=replays) for group in self._days.groups())
+        pending = self._pending
+        days = (
+            judging.day([*map(DayFact._make, group)], replays=replays, pending=pending) for group in self._days.groups()
+        )
         yield from self._judged(days)
         sources = (
             judging.source([*map(SourceFact._make, group)], reach, replays=replays) for group in self._sources.groups()
         )
         yield from self._judged(sources)
         properties = (
-            judging.property_([*map(PropertyFact._make, group)], reach) for group in self._properties.groups()
+            judging.property_([*map(PropertyFact._make, group)], reach, pending) for group in self._properties.groups()
         )
         yield from self._judged(properties)
 
@@ -166,8 +178,9 @@ class Ledger:
         if found.thing is Thing.INTERACTION:
             self._days.add(found.identity, Kind.FORGOTTEN, at, found.next_event, 0, at, found.tombstone)
         else:
-            fields = found.next_event, found.timestamp_ms, b"", at, found.tombstone
-            self._properties.add(found.identity, Kind.FORGOTTEN, at, *fields)
+            partition, offset = found.next_place(at)
+            fields = offset, found.timestamp_ms, b"", at, found.tombstone
+            self._properties.add(found.identity, Kind.FORGOTTEN, partition, *fields)
 
     def _output(self, message: Message, codec: avro.Codec) -> Output | None:
         if message.value() is None:

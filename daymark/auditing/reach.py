@@ -5,6 +5,8 @@ from enum import Enum, auto
 
 import msgspec
 
+from schemas import lanes
+
 
 class Where(Enum):
     """Where an event lies: in the range, before it, after it, or nowhere at all."""
@@ -44,8 +46,13 @@ class Reach(msgspec.Struct, frozen=True):
     stretches: Mapping[int, Stretch]
 
     def where(self, partition: int, offset: int) -> Where:
-        """Return where an event lies. One beyond the end of its partition, or in an unknown partition, is nowhere."""
+        """Return where an event lies. One beyond the end of its partition, or in an unknown partition, is nowhere.
+
+        The topic of a backfill that is over may have been deleted: its events lie before what is read.
+        """
         stretch = self.stretches.get(partition)
+        if stretch is None and lanes.is_backfill(partition):
+            return Where.BEFORE
         if stretch is None or offset < 0 or offset >= stretch.end:
             return Where.NOWHERE
         if offset < stretch.first:

@@ -20,11 +20,11 @@ ById = Callable[[int], avro.Schema]
 
 
 class Raw(NamedTuple):
-    """A record of segment.events.
+    """A raw record.
 
-    `received_at_ms` is ingest's header (None: absent); `appended_ms` the record's timestamp.
-
-    `refusal` is the reason why it cannot be read at all.
+    `partition` is a number of `schemas.lanes`: it tells segment.backfill from segment.events. `received_at_ms` is
+    ingest's header (None: absent); `appended_ms` the record's timestamp. `refusal` is the reason why it cannot be read
+    at all.
     """
 
     partition: int
@@ -46,13 +46,20 @@ class Output(NamedTuple):
     fields: dict[str, Any]
 
 
-def raw(message: Message) -> Raw:
-    """Return a raw record's parts; one without the header `workspace` belongs to the default one (contract, 6)."""
+def raw(message: Message, base: int = 0) -> Raw:
+    """Return a raw record's parts; one without the header `workspace` belongs to the default one (contract, 6).
+
+    Args:
+        message: of a topic of raw events.
+        base: added to the number of its partition.
+    """
+    partition, offset = coordinates(message)
+    place = base + partition, offset
     if message.error() is not None:  # its content is gone, only its coordinates are known
-        return Raw(*coordinates(message), None, b"", DEFAULT, None, message.timestamp()[1], UNREADABLE_RECORD)
+        return Raw(*place, None, b"", DEFAULT, None, message.timestamp()[1], UNREADABLE_RECORD)
     workspace, received_at_ms, refusal, _ = headers.parse(message)
     value, appended_ms = message.value() or b"", message.timestamp()[1]
-    return Raw(*coordinates(message), message.key(), value, workspace, received_at_ms, appended_ms, refusal)
+    return Raw(*place, message.key(), value, workspace, received_at_ms, appended_ms, refusal)
 
 
 def output(message: Message, codec: avro.Codec, by_id: ById | None) -> Output:

@@ -5,7 +5,8 @@ is queried after its offsets were seen. So all results of every event up to thos
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, Message
@@ -16,6 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
 )
 
 from daymark.auditing import reading
+from daymark.auditing.raws import Raws
 from daymark.auditing.reach import Reach, stretch
 from daymark.auditing.reading import Bounds
 from schemas.topics import Topics
@@ -36,7 +38,7 @@ class NothingCommitted(Exception):
 
 
 class Period(NamedTuple):
-    """A time range over the record timestamps of segment.events, in epoch milliseconds; None: no bound.
+    """A time range over the record timestamps of raw events, in epoch milliseconds; None: no bound.
 
     `emitted_ms` is from when on results count: older ones are of an earlier epoch of rules or claims.
     """
@@ -49,12 +51,14 @@ class Period(NamedTuple):
 class Scope(NamedTuple):
     """The events that are judged, the records of each output topic, and from which offset of a partition they count.
 
+    `committed` are the group's offsets.
     What comes before is read for marks alone: those of `daymark forget` are true whatever the rules are.
     """
 
     reach: Reach
     outputs: Mapping[str, Bounds]
     counted: Mapping[str, Mapping[int, int]]
+    committed: Mapping[int, int]
 
     def counting(self, topic: str, batch: list[Message]) -> list[Message]:
         """Return the records of a batch that count, and marks."""
@@ -82,33 +86,37 @@ def scope(clients: Clients, topics: Topics, partitions: Mapping[str, Sequence[in
         KafkaException: Kafka does not answer.
         NothingCommitted: there is nothing to judge.
     """
-    events = partitions[topics.events]
-    upto = reading.committed(clients.committed, topics.events, events)
+    raws = Raws(topics, partitions)
+    upto = raws.committed(clients.committed)
     outputs = {
         topic: reading.bounds(clients.uncommitted, topic, partitions[topic])
         for topic in (topics.interactions, topics.traits, topics.rejected)
     }
     # Queried last: no source can be at or after the end.
-    there = reading.bounds(clients.uncommitted, topics.events, events)
+    there = raws.bounds(clients.uncommitted)
     if all(offset is None for offset in upto.values()) and any(end for _, end in there.values()):
         raise NothingCommitted
-    since = _offsets(clients.uncommitted, topics.events, there, _earliest(clients.admin, topics, period.since_ms))
-    until = _offsets(clients.uncommitted, topics.events, there, period.until_ms)
+    at = partial(raws.offsets_at, clients.uncommitted)
+    since = _offsets(there, at, _earliest(clients.admin, topics, period.since_ms))
+    until = _offsets(there, at, period.until_ms)
     stretches = {number: stretch(there[number], upto[number], since.get(number), until.get(number)) for number in there}
-    emitted = {topic: _offsets(clients.uncommitted, topic, outputs[topic], period.emitted_ms) for topic in outputs}
-    return Scope(Reach(stretches), outputs, emitted)
+    emitted = {
+        topic: _offsets(bounds, partial(reading.offsets_at, clients.uncommitted, topic, bounds), period.emitted_ms)
+        for topic, bounds in outputs.items()
+    }
+    stands = {number: there[number][0] if offset is None else offset for number, offset in upto.items()}
+    return Scope(Reach(stretches), outputs, emitted, stands)
 
 
-def still_there(clients: Clients, topics: Topics, reach: Reach) -> Reach:
+def still_there(clients: Clients, raws: Raws, reach: Reach) -> Reach:
     """Return a reach without the events that were deleted while it was read."""
-    there = reading.bounds(clients.uncommitted, topics.events, reach.stretches)
+    there = raws.bounds(clients.uncommitted)
     return Reach({number: stretch.since(there[number][0]) for number, stretch in reach.stretches.items()})
 
 
-def _offsets(consumer: Consumer, topic: str, there: Bounds, instant_ms: int | None) -> dict[int, int]:
-    if instant_ms is None:
-        return {}
-    found = reading.offsets_at(consumer, topic, there, instant_ms)
+def _offsets(there: Bounds, ask: Callable[[int], Mapping[int, int | None]], instant_ms: int | None) -> dict[int, int]:
+    """Return the offsets of an instant, the ends where all records are older; none without an instant."""
+    found = {} if instant_ms is None else ask(instant_ms)
     return {number: there[number][1] if offset is None else offset for number, offset in found.items()}
 
 

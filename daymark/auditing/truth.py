@@ -10,7 +10,7 @@ import msgspec
 
 from daymark.auditing.facts import INTERACTION_FIELDS
 from daymark.auditing.records import Output, Raw
-from schemas import segment, timestamps
+from schemas import lanes, segment, timestamps
 from schemas.identify import Change, Identify
 from schemas.interaction import interaction_id
 from schemas.rejections import Rejection
@@ -62,7 +62,7 @@ class Truth:
             identify.message_id,
             raw.received_at_ms,
             identity.encode(),
-            raw.partition,
+            lanes.own(raw.partition),
         )
 
 

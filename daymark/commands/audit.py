@@ -24,6 +24,7 @@ from daymark.auditing import reading, watch
 from daymark.auditing.findings import Tally
 from daymark.auditing.following import Follower
 from daymark.auditing.ledger import Ledger, Reading
+from daymark.auditing.raws import Raws
 from daymark.auditing.report import Run, as_json, as_tables
 from daymark.auditing.scope import Clients, NothingCommitted, Period, Scope, scope, still_there
 from daymark.auditing.truth import Truth
@@ -97,7 +98,9 @@ def _once(found: settings.Settings, options: Mapping[str, Any]) -> None:
             period = Period(options["since"], options["until"], options["emitted_since"])
             planned = scope(there.clients, found.topics, there.partitions, period)
             with tempfile.TemporaryDirectory(prefix="daymark-audit-", dir=options["temporary"]) as folder:
-                read = _audit(there.clients, found, planned, Path(folder), tally, replays=not options["no_replays"])
+                raws = Raws(found.topics, there.partitions)
+                ledger = Ledger(Path(folder), planned.reach, _reading(found), tally)
+                read = _audit(there.clients, raws, found, planned, ledger, replays=not options["no_replays"])
         except OSError as error:
             raise click.ClickException(f"the temporary folder: {error.strerror or error}; see --temporary") from None
         except NothingCommitted:
@@ -160,29 +163,37 @@ def _nothing_committed(admin: AdminClient, group: str, topic: str) -> str:
 
 
 def _audit(
-    clients: Clients, found: settings.Settings, planned: Scope, folder: Path, tally: Tally, *, replays: bool
+    clients: Clients, raws: Raws, found: settings.Settings, planned: Scope, ledger: Ledger, *, replays: bool
 ) -> dict[str, int]:
     """Read everything and judge it; return how many records of each topic there were."""
-    ledger = Ledger(folder, planned.reach, _reading(found), tally)
     topics = found.topics
     events = {n: (part.first, part.next) for n, part in planned.reach.stretches.items()}
     roads = (
         (topics.interactions, planned.outputs[topics.interactions], ledger.interaction),
         (topics.rejected, planned.outputs[topics.rejected], ledger.rejection),
         (topics.traits, planned.outputs[topics.traits], ledger.trait),
-        (topics.events, events, ledger.event),
     )
     read = {}
     with bar.shown() as shown:
         shown.expect(planned.records)
-        for topic, wanted, take in roads:
+        for topic, bounds, take in roads:
             read[topic] = 0
-            for batch in reading.records(clients.committed, topic, wanted):
+            for batch in reading.records(clients.committed, topic, bounds):
                 for message in planned.counting(topic, batch):
                     take(message)
                 read[topic] += len(batch)
                 shown.advance(f"Reading {topic}", len(batch))
-        reach = still_there(clients, topics, planned.reach)
+        pending = raws.pending(clients.committed, planned.committed, raws.bounds(clients.uncommitted))
+        for some in pending:
+            for message in some.messages:
+                ledger.pending(message, some.base)
+        read[topics.events] = 0
+        for some in raws.records(clients.committed, events):
+            for message in some.messages:
+                ledger.event(message, some.base)
+            read[some.topic] = read.get(some.topic, 0) + len(some.messages)
+            shown.advance(f"Reading {some.topic}", len(some.messages))
+        reach = still_there(clients, raws, planned.reach)
         for number, _ in enumerate(ledger.judge(reach, replays=replays)):
             if number % _REPORT_EVERY == 0:
                 shown.advance(f"Judging, {number:,} so far", 0)

@@ -3,7 +3,7 @@
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from processor import incarnation
 from schemas.workspace import Workspace
 
 _ANSWER_S: Final = 10.0
+_RATE: Final = 1000.0  # events a second, where live ones would have to wait for more
 
 
 class _Source(click.ParamType[Path | str]):
@@ -50,9 +51,12 @@ class _Source(click.ParamType[Path | str]):
 @click.option(
     "--rate",
     type=click.FloatRange(0, min_open=True),
-    default=1000,
-    show_default=True,
-    help="Maximum events per second: the workers' spare capacity besides live events.",
+    help="Maximum events per second: the workers' spare capacity.  [default: 1000; in the lane no limit]",
+)
+@click.option(
+    "--lane/--no-lane",
+    default=None,
+    help="Send into segment.backfill, whose events wait for live ones.  [default: as DAYMARK_BACKFILL_LANE]",
 )
 @click.option(
     "--state",
@@ -74,6 +78,10 @@ def command(paths: tuple[Path | str, ...], **options: Any) -> None:
     and sends nothing twice. Later runs send what was added to the archive since. The counts are those of all runs.
     """
     found, wanted = settings.from_environment(), Wanted(options["since"], options["until"])
+    if options["lane"] is None:
+        options["lane"] = found.backfill_lane
+    if options["rate"] is None and not options["lane"]:
+        options["rate"] = _RATE
     judging = _judge(_workspace(found, options["workspace"]), wanted)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # leaves no transaction open
     damaged: list[str] = []
@@ -139,9 +147,10 @@ def _sent(
 ) -> tuple[dict[str, Any], int]:
     """Send what is left; return the counts of all runs, and how many files were done before this one."""
     rate, path = options["rate"], options["state"]
-    most = min(MOST_EVENTS, math.ceil(rate))  # a second's at most, so that the rate is even
+    most = min(MOST_EVENTS, math.ceil(rate)) if rate else MOST_EVENTS  # a second's at most, so that the rate is even
     try:
-        with _state(path, found, options) as state, _sender(found, state, options["workspace"]) as sender:
+        topic = found.topics.backfill if options["lane"] else found.topics.events
+        with _state(path, found, topic, options) as state, _sender(found, state, topic, options["workspace"]) as sender:
             run.settle(state, sender)
             todo = left(files, state.done)
             with bar.shown(in_bytes=True) as progress:
@@ -165,10 +174,10 @@ def _advance(progress: bar.Bar, batch: Batch) -> None:
 
 
 @contextmanager
-def _state(path: Path, found: Settings, options: dict[str, Any]) -> Iterator[State]:
+def _state(path: Path, found: Settings, topic: str, options: dict[str, Any]) -> Iterator[State]:
     since, until = (None if options[name] is None else shown(options[name]) for name in ("since", "until"))
-    topic = found.topics.events
-    with opened(found, found.group, [topic]) as there:
+    with opened(found, found.group, {topic, found.topics.events}) as there:
+        _check_alike(there.partitions)
         described = there.clients.admin.describe_topics(TopicCollection([topic]), request_timeout=_ANSWER_S)[topic]
         mark = incarnation.mark(described.result(_ANSWER_S).topic_id)
     aim = {"topic": f"{topic} {mark.hex()}", "--workspace": options["workspace"], "--since": since, "--until": until}
@@ -176,10 +185,17 @@ def _state(path: Path, found: Settings, options: dict[str, Any]) -> Iterator[Sta
         yield state
 
 
+def _check_alike(partitions: Mapping[str, Sequence[int]]) -> None:
+    """See that a contact's events are in the same partition of each topic: one worker reads them all."""
+    if len({len(numbers) for numbers in partitions.values()}) > 1:
+        told = ", ".join(f"{topic} {len(numbers)}" for topic, numbers in sorted(partitions.items()))
+        raise click.ClickException(f"the topics have different numbers of partitions: {told}; see `daymark topics`")
+
+
 @contextmanager
-def _sender(found: Settings, state: State, workspace: str) -> Iterator[Sender]:
+def _sender(found: Settings, state: State, topic: str, workspace: str) -> Iterator[Sender]:
     to = Destination(
-        found.topics.events,
+        topic,
         workspace,
         f"{found.group}-backfill-{state.id}",
         f"daymark-{found.topics.prefix}backfill-{state.id}",

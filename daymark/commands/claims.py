@@ -123,7 +123,8 @@ def _ground() -> Iterator[_Ground]:
                 _mark(there, topics.events),
                 witness.ask(client_config(found), found.group, topics.events).kafka,
             )
-            committed = Commitments(there.clients.committed, ends, topics, mark, by_id=by_id, bar=shown)
+            backfill = _mark(there, topics.backfill) if topics.backfill in there.partitions else b""
+            committed = Commitments(there.clients.committed, ends, topics, mark, backfill, by_id=by_id, bar=shown)
             yield _Ground(found, committed, kafka, time.time_ns() // 1_000_000)
     except ClaimsAway as error:
         raise click.ClickException(f"{error}; run it again: existing claims are kept") from None

@@ -16,8 +16,8 @@ from daymark.auditing import reading
 from daymark.auditing.records import ById, coordinates, output
 from daymark.auditing.scope import Clients
 from daymark.bar import Bar
-from schemas import avro
-from schemas.forgotten import Thing, property_identity
+from schemas import avro, lanes
+from schemas.forgotten import Thing, next_event, property_identity
 from schemas.topics import Topics
 
 _PARTS_OF_A_KEY: Final = 3
@@ -37,12 +37,16 @@ class Holding(NamedTuple):
     next_event: int
     timestamp_ms: int
     records: int = 1
+    is_backfilled: bool = False  # whether that event is one of segment.backfill
 
     def followed(self, later: "Holding") -> "Holding":
         """Return this key with a later record added."""
-        if later.timestamp_ms < self.timestamp_ms:
-            later = later._replace(timestamp_ms=self.timestamp_ms)
-        return later._replace(next_event=max(self.next_event, later.next_event), records=self.records + 1)
+        later = later._replace(records=self.records + 1)
+        if later.is_backfilled != self.is_backfilled:  # offsets of two topics: the newest event's counts
+            is_older = later.timestamp_ms < self.timestamp_ms
+            return self._replace(records=later.records) if is_older else later
+        newest_ms = max(self.timestamp_ms, later.timestamp_ms)
+        return later._replace(timestamp_ms=newest_ms, next_event=max(self.next_event, later.next_event))
 
 
 class Holdings(NamedTuple):
@@ -154,6 +158,7 @@ def _named(key: bytes) -> tuple[str | None, str | None]:
 
 
 def _holding(thing: Thing, partition: int, key: bytes, identity: bytes, fields: Mapping[str, Any]) -> Holding:
-    return Holding(
-        thing, partition, key, identity, fields["workspace"], fields["source_offset"] + 1, fields["timestamp"]
-    )
+    source = fields.get("source_partition", partition)
+    upto, is_backfilled = next_event(source, fields["source_offset"]), lanes.is_backfill(source)
+    told = fields["workspace"], upto, fields["timestamp"]
+    return Holding(thing, partition, key, identity, *told, is_backfilled=is_backfilled)

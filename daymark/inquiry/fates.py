@@ -13,6 +13,7 @@ import msgspec
 
 from daymark.auditing.records import Output, Raw
 from daymark.auditing.truth import Truth, trait_key
+from schemas import lanes
 from schemas.forgotten import property_identity
 from schemas.identify import Change, Identify
 from schemas.rejections import Rejection
@@ -63,7 +64,7 @@ class Fate(msgspec.Struct, frozen=True):
     """An event and what became of it.
 
     Attributes:
-        source: its partition and offset in segment.events.
+        source: its partition and offset in segment.events, or in segment.backfill: `backfill/3:17`.
         ahead: how many offsets the group has yet to commit before it; 0 once it is committed.
         winner: the record of its contact-day, whether from this event or an earlier one.
         rejected_at: of the record in segment.rejected.
@@ -156,8 +157,8 @@ def emitted(record: Record) -> Emitted:
 
 
 def place(partition: int, offset: int) -> str:
-    """Return a record's coordinates as text."""
-    return f"{partition}:{offset}"
+    """Return a record's coordinates as text, with the lane of a raw one of segment.backfill."""
+    return lanes.place(partition, offset)
 
 
 def _without_interaction(known: Fate, read: Identify | Rejection, rejection: Record | None, ahead: int) -> Fate:

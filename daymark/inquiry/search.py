@@ -15,6 +15,7 @@ import msgspec
 from confluent_kafka import Message
 
 from daymark.auditing import reading
+from daymark.auditing.raws import Raws
 from daymark.auditing.reading import Bounds
 from daymark.auditing.records import ById, forgotten, output, raw
 from daymark.auditing.scope import Clients, Period
@@ -22,7 +23,7 @@ from daymark.auditing.truth import Truth, trait_key
 from daymark.bar import Bar
 from daymark.inquiry.fates import Evidence, Fate, Found, Record, fate, place
 from daymark.inquiry.partitions import partition_of
-from schemas import avro, contact
+from schemas import avro, contact, lanes
 from schemas.identify import Identify
 from schemas.topics import Topics
 
@@ -119,20 +120,20 @@ class Search:
         Raises:
             KafkaException: a topic cannot be read.
         """
-        topics, events = self._topics, self._partitions[self._topics.events]
-        committed = reading.committed(self._clients.committed, topics.events, events)
+        topics, raws = self._topics, Raws(self._topics, self._partitions)
+        committed = raws.committed(self._clients.committed)
         ends = {
             topic: reading.bounds(self._clients.uncommitted, topic, self._partitions[topic])
             for topic in (topics.interactions, topics.traits, topics.rejected)
         }
-        there = reading.bounds(self._clients.uncommitted, topics.events, events)
+        there = raws.bounds(self._clients.uncommitted)
         stands = {number: there[number][0] if upto is None else upto for number, upto in committed.items()}
         if question.email and not everywhere:
-            there = {number: there[number] for number in [partition_of(question.email.encode(), len(events))]}
+            own = partition_of(question.email.encode(), len(self._partitions[topics.events]))
+            there = {number: bounds for number, bounds in there.items() if lanes.own(number) == own}
         since_ms = period.since_ms or 0
-        found, older = self._events(
-            question, reading.between(self._clients.uncommitted, topics.events, there, since_ms, period.until_ms), most
-        )
+        wanted = raws.between(self._clients.uncommitted, there, since_ms, period.until_ms)
+        found, older = self._events(question, raws, wanted, most)
         rejections, refused = self._rejections(
             question,
             found,
@@ -142,16 +143,18 @@ class Search:
         evidence = Evidence(stands, *outputs, rejections, self._forgotten)
         lag = sum(max(0, end - max(first, stands[number])) for number, (first, end) in there.items())
         fates = tuple(fate(each, evidence, self._truth) for each in found)
-        return Answer(fates, older, tuple(refused), dict(self._read), lag, tuple(sorted(there)), since_ms)
+        return Answer(
+            fates, older, tuple(refused), dict(self._read), lag, tuple(sorted({*map(lanes.own, there)})), since_ms
+        )
 
-    def _events(self, question: Question, wanted: Bounds, most: int) -> tuple[list[Found], int]:
+    def _events(self, question: Question, raws: Raws, wanted: Bounds, most: int) -> tuple[list[Found], int]:
         """Return the newest matching events, and the number of older ones."""
         newest: list[tuple[int, int, int, Found]] = []  # a heap: the oldest comes first
         count = 0
-        for message in self._messages(self._topics.events, wanted):
+        for message, base in self._raw_messages(raws, wanted):
             if question.message_id and not _can_hold(question.message_id.encode(), message.value() or b""):
                 continue
-            record = raw(message)
+            record = raw(message, base)
             found = Found(record, self._truth.read(record))
             if question.workspace in {None, record.workspace} and _is_meant(question, found):
                 count += 1
@@ -200,7 +203,7 @@ class Search:
         names = {
             trait_key(raw.workspace, read.email, change.name) for raw, read in identifies for change in read.changes
         }
-        near = {each.raw.partition for each in found}
+        near = {lanes.own(each.raw.partition) for each in found}
         topics = self._topics
         return (
             self._by_key(
@@ -231,6 +234,14 @@ class Search:
                 elif record := self._output(message, codec):
                     kept[key].append(record)
         return kept
+
+    def _raw_messages(self, raws: Raws, wanted: Bounds) -> Iterator[tuple[Message, int]]:
+        self._bar.expect(sum(end - first for first, end in wanted.values()))
+        self._read[self._topics.events] = 0
+        for some in raws.records(self._clients.committed, wanted):
+            yield from ((message, some.base) for message in some.messages)
+            self._read[some.topic] += len(some.messages)
+            self._bar.advance(f"Reading {some.topic}", len(some.messages))
 
     def _messages(self, topic: str, wanted: Bounds) -> Iterator[Message]:
         self._bar.expect(sum(end - first for first, end in wanted.values()))

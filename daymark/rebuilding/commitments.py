@@ -17,10 +17,11 @@ from daymark.bar import Bar
 from processor.decide import ContactDay
 from processor.records import Record, owner
 from processor.traits import Clock, Property
-from schemas import avro
+from schemas import avro, lanes
 from schemas.topics import Topics
 
 BATCH: Final = 2_000  # claims per call: some milliseconds of the store's time
+_NO_MARK: Final = bytes(4)  # of a topic that is gone: its records do not come again
 _DAY_MS: Final = 86_400_000
 
 
@@ -40,6 +41,7 @@ class Commitments:
         ends: Mapping[str, Bounds],
         topics: Topics,
         incarnation: bytes,
+        backfill_mark: bytes = b"",
         *,
         by_id: ById | None,
         bar: Bar,
@@ -50,12 +52,13 @@ class Commitments:
             consumer: made with `reading.CONFIG`.
             ends: the bounds of the output topics.
             topics: their names.
-            incarnation: of segment.events, the mark of every owner.
+            incarnation: of segment.events, the mark of every owner of it.
+            backfill_mark: of segment.backfill, if it is there.
             by_id: looks up a registry's schema.
             bar: shows progress.
         """
         self._consumer, self._ends, self._topics, self._by_id = consumer, ends, topics, by_id
-        self._incarnation, self._bar = incarnation, bar
+        self._marks, self._bar = {False: incarnation, True: backfill_mark or _NO_MARK}, bar
 
     def interactions(self, now_ms: int, age: int) -> Iterator[Batch]:
         """Yield the claims of the records of one day, that many whole days ago.
@@ -107,7 +110,7 @@ class Commitments:
     def _owner(self, found: Output) -> bytes:
         fields = found.fields
         source = Record(fields["source_partition"], fields["source_offset"], None, b"", "", None, 0)
-        return owner(self._incarnation, source)
+        return owner(self._marks[lanes.is_backfill(source.partition)], source)
 
 
 class Day(NamedTuple):

@@ -9,6 +9,7 @@ from daymark.resending.faults import Marked
 from daymark.resending.letters import Letter
 from daymark.resending.mending import Judged, Standing
 from daymark.shown import printable
+from schemas import lanes
 
 _BAR: Final = 30  # characters of the longest bar
 _WORDS: Final[Mapping[Standing, str]] = {
@@ -82,7 +83,7 @@ def as_json(letter: Letter, *, is_sent: bool) -> dict[str, Any]:
         "reason": letter.reason,
         "message": letter.message,
         "stage": letter.stage,
-        "source": None if letter.source is None else "{}:{}".format(*letter.source),
+        "source": None if letter.source is None else lanes.place(*letter.source),
         "received_at": None if letter.received_at_ms is None else instant.shown(letter.received_at_ms),
         "bytes": len(letter.raw),
         "resent": is_sent,
@@ -93,7 +94,9 @@ def shown(letter: Letter, judged: Judged, marked: Marked) -> Iterator[str]:
     """Yield a letter with its event, the fault marked, and its outcome in a resend."""
     yield line(letter, is_sent=judged.standing is Standing.SENT)
     if letter.source is not None:
-        yield f"it is event {letter.source[0]}:{letter.source[1]} of segment.events"
+        partition, offset = letter.source
+        topic = "segment.backfill" if lanes.is_backfill(partition) else "segment.events"
+        yield f"it is event {lanes.own(partition)}:{offset} of {topic}"
     yield printable(f"fault: {marked.note}")
     yield from map(printable, marked.lines)
     why = f": {judged.refusal.reason}: {judged.refusal.message}" if judged.refusal else ""

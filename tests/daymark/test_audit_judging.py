@@ -18,6 +18,7 @@ from daymark.auditing.facts import (
 )
 from daymark.auditing.findings import MEANINGS, Count, Counted, Fault, Finding, Note, Tally
 from daymark.auditing.reach import Reach, Stretch, Where, stretch
+from schemas.lanes import BACKFILL
 
 ID = bytes(range(16))
 # Of partitions 0 and 1, offsets 10 to 19 are read; the group has not committed 20 to 29, and 30 is not there.
@@ -245,3 +246,19 @@ def test_a_tally_keeps_the_first_examples() -> None:
 
 def test_every_finding_has_a_meaning() -> None:
     assert list(MEANINGS) == list(Finding)
+
+
+def test_what_a_backfill_may_have_claimed_is_not_judged_yet() -> None:
+    """A live duplicate can be committed before the backfilled event that won, if a worker was killed in between."""
+    facts = [seen(1, 15)]
+    assert said(judging.day(facts, replays=True, pending={ID})) == [Count.CONTACT_DAYS, Count.NOT_YET]
+    assert said(judging.day(facts, replays=True)) == [Count.CONTACT_DAYS, Finding.LOST]
+    change = [PropertyFact(ID, Kind.EVENT, 1, 15, 7, b"")]
+    assert said(judging.property_(change, REACH, {ID})) == [Count.NOT_YET]
+    assert said(judging.property_(change, REACH)) == [Count.PROPERTIES, Finding.TRAIT_MISSING]
+
+
+def test_the_topic_of_a_backfill_may_be_gone() -> None:
+    """What came of its events is not judged; an event of a live partition that never was is nowhere."""
+    assert REACH.where(BACKFILL + 1, 5) is Where.BEFORE
+    assert REACH.where(BACKFILL - 1, 5) is Where.NOWHERE

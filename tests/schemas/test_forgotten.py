@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.forgotten import Forgotten, Thing, property_identity
+from schemas.forgotten import Forgotten, Thing, next_event, property_identity
+from schemas.lanes import BACKFILL
 
 MARKS = st.builds(
     Forgotten,
@@ -34,3 +35,13 @@ def test_any_bytes_are_a_mark_or_none(value: bytes) -> None:
 
 def test_identities_say_nothing_in_clear() -> None:
     assert b"peter" not in property_identity(b'["w","peter@example.com","vip"]')
+
+
+def test_a_mark_tells_the_lane_of_its_event() -> None:
+    """Offsets of two topics are not compared: a mark says which of them its event was in."""
+    for partition in (3, BACKFILL + 3):
+        mark = Forgotten(Thing.PROPERTY, bytes(16), 1, next_event(partition, 41), 0)
+        read = Forgotten.unpacked(mark.packed())
+        assert read is not None
+        assert read.next_place(3) == (partition, 42)
+    assert next_event(3, 41) == 42  # as before there was a second lane

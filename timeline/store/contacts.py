@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, select
 
+from schemas import lanes
 from timeline.store import closeness
 from timeline.store.results import Closeness, Contact, DayCount, Entry, Membership, Page, Property
 from timeline.store.tables import contacts, interactions, moves, properties, workspaces
@@ -111,7 +112,7 @@ class Contacts:
                 row.since_ms,
                 row.changed_at_ms,
                 row.message_id,
-                f"{row.source_partition}:{row.source_offset}",
+                lanes.place(row.source_partition, row.source_offset),
             )
             for row in rows
         ]

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 from sqlalchemy import Column, Connection, Row, Select, func, select
 
+from schemas import lanes
 from timeline.store.results import Delivery, Rejection, RejectionCount, Wanted
 from timeline.store.tables import contacts, interactions, rejections
 
@@ -193,4 +194,4 @@ def _parts(cursor: str) -> tuple[int, int]:
 
 
 def _source(row: Row[*tuple[Any, ...]]) -> str | None:
-    return None if row.source_offset is None else f"{row.source_partition}:{row.source_offset}"
+    return None if row.source_offset is None else lanes.place(row.source_partition, row.source_offset)
