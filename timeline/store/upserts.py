@@ -25,10 +25,10 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Row], key: N
     return _run(connection, rows, *_inserting_new(connection.dialect, table, tuple(rows[0]), key))
 
 
-def upsert(connection: Connection, table: Table, rows: Sequence[Row], key: Names) -> None:
-    """Insert rows, in place of those that are there under their keys."""
+def upsert(connection: Connection, table: Table, rows: Sequence[Row], key: Names, kept: Names = ()) -> None:
+    """Insert rows, in place of those that are there under their keys, of which some columns may be kept."""
     if rows:
-        _run(connection, rows, *_upserting(connection.dialect, table, tuple(rows[0]), key))
+        _run(connection, rows, *_upserting(connection.dialect, table, tuple(rows[0]), key, kept))
 
 
 def add(connection: Connection, table: Table, rows: Sequence[Row], *, counts: Names, newest: Names = ()) -> None:
@@ -64,9 +64,9 @@ def _inserting_new(dialect: Dialect, table: Table, columns: Names, key: Names) -
 
 
 @lru_cache(64)
-def _upserting(dialect: Dialect, table: Table, columns: Names, key: Names) -> tuple[str, Names | None]:
+def _upserting(dialect: Dialect, table: Table, columns: Names, key: Names, kept: Names) -> tuple[str, Names | None]:
     statement = _insert(dialect, table)
-    changed = {name: statement.excluded[name] for name in columns if name not in key}
+    changed = {name: statement.excluded[name] for name in columns if name not in {*key, *kept}}
     return _compiled(statement.on_conflict_do_update(index_elements=key, set_=changed), dialect, columns)
 
 

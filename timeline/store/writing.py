@@ -60,6 +60,12 @@ class Writer:
             # 5. How far this reaches.
             _write_reach(connection, batch, now_ms)
 
+    def survey(self, ends: Mapping[Place, tuple[int, str]], now_ms: int) -> None:
+        """Keep where partitions end and the ids of their topics, also of those of which nothing was read yet."""
+        rows = [_offset(place, 0, end, topic_id, now_ms) for place, (end, topic_id) in sorted(ends.items())]
+        with translated(), self._engine.begin() as connection:
+            upsert(connection, offsets, rows, ("topic", "partition"), kept=("next_offset", "topic_id"))
+
     def note(self, said: str, now_ms: int) -> None:
         """Keep what the reader has to say."""
         with translated(), self._engine.begin() as connection:
@@ -113,14 +119,12 @@ def _write_rejections(connection: Connection, batch: Batch) -> None:
 
 def _write_reach(connection: Connection, batch: Batch, now_ms: int) -> None:
     rows = [
-        {
-            "topic": topic,
-            "partition": partition,
-            "next_offset": reach.upto,
-            "end_offset": max(reach.end, reach.upto),
-            "topic_id": reach.topic_id,
-            "read_at_ms": now_ms,
-        }
-        for (topic, partition), reach in sorted(batch.reach.items())
+        _offset(place, reach.upto, max(reach.end, reach.upto), reach.topic_id, now_ms)
+        for place, reach in sorted(batch.reach.items())
     ]
     upsert(connection, offsets, rows, ("topic", "partition"))
+
+
+def _offset(place: Place, upto: int, end: int, topic_id: str, now_ms: int) -> Mapping[str, Any]:
+    values = *place, upto, end, topic_id, now_ms
+    return dict(zip(("topic", "partition", "next_offset", "end_offset", "topic_id", "read_at_ms"), values, strict=True))
