@@ -89,6 +89,7 @@ class Source:
         self._topics = topics
         self._consumer = Consumer({**config, **_CONFIG})
         self._admin = AdminClient({**config})
+        self._at: dict[Place, int] = {}  # the next record of each partition that is read
 
     def close(self) -> None:
         """Leave Kafka."""
@@ -111,6 +112,7 @@ class Source:
         """Read these partitions, each from an offset; those of before no more."""
         places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
         _answer(lambda: self._consumer.assign(places))
+        self._at = dict(offsets)
 
     def take(self, most: int, wait_s: float) -> Iterator[Record]:
         """Yield what there is, at most so many records, after waiting for so many no longer than this."""
@@ -124,15 +126,25 @@ class Source:
         if error is None:
             value, key = message.value(), message.key()
             headers = () if value is not None else _headers(message)
+            self._at[place] = cast("int", offset) + 1
             return Record(place, cast("int", offset), key, value, headers, message.timestamp()[1])
         if error.fatal() or error.code() in _HOPELESS:
             raise KafkaDown(error.str())
         if offset is None or offset < 0:
             return None
         if error.code() == _UNREADABLE:
-            self._consumer.seek(TopicPartition(*place, offset + 1))
-            return Record(place, offset, is_unreadable=True)
+            return self._pass_over(place, offset)
         return Record(place, offset, is_end=True) if error.code() == _END else None
+
+    def _pass_over(self, place: Place, offset: int) -> Record:
+        """Go on after a record that cannot be decompressed.
+
+        The driver names the first offset of the record's batch, each time: they are passed over one after the other.
+        """
+        offset = max(offset, self._at.get(place, 0))
+        self._at[place] = offset + 1
+        self._consumer.seek(TopicPartition(*place, offset + 1))
+        return Record(place, offset, is_unreadable=True)
 
     def _offsets(self, places: Iterable[Place], which: OffsetSpec) -> dict[Place, int]:
         asked = {TopicPartition(*place): which for place in places}
@@ -159,6 +171,6 @@ def _answer(ask: Callable[[], T]) -> T:
 def _headers(message: Message) -> Sequence[tuple[str, bytes]]:
     try:
         found = cast("list[tuple[str, bytes | None]]", message.headers() or [])
-        return [(name, value) for name, value in found if isinstance(value, bytes)]
+        return tuple((name, value) for name, value in found if isinstance(value, bytes))
     except (SystemError, UnicodeDecodeError):  # names that are not UTF-8: somebody else's
         return ()
