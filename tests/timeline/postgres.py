@@ -1,6 +1,7 @@
 """A PostgreSQL of the tests' own: Debian's package, without a port, in a temporary folder."""
 
 import os
+import pwd
 import shutil
 import subprocess
 import tempfile
@@ -16,6 +17,8 @@ _USER = "postgres" if os.getuid() == 0 else None
 
 def programs() -> Path | None:
     """Return the folder of PostgreSQL's programs; None: it is not installed."""
+    if _USER and not any(user.pw_name == _USER for user in pwd.getpwall()):
+        return None
     folders = [*Path("/usr/lib/postgresql").glob("*/bin"), *filter(None, [_on_path()])]
     return next((folder for folder in sorted(folders, reverse=True) if (folder / "initdb").exists()), None)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.timeline import postgres
 from tests.timeline.rows import (
     HOUR_MS,
     INTERACTIONS,
@@ -21,18 +22,42 @@ from tests.timeline.rows import (
 from timeline import store
 from timeline.store import Store
 from timeline.store.batches import Batch, Change
+from timeline.store.database import writing_engine
 from timeline.store.keys import contact_key
 from timeline.store.results import Flow, Membership, Wanted, WorkspaceTotals
+from timeline.store.tables import TABLES, VERSION, schema_version
 from timeline.store.writing import Moved, Writer
 
 PETER = "peter@example.com"
 KEY = contact_key("demo", PETER)
 
 
-@pytest.fixture
-def there(tmp_path: Path) -> Iterator[Store]:
-    with store.opened(f"sqlite:///{tmp_path}/new/timeline.db") as opened:
+@pytest.fixture(scope="module")
+def server() -> Iterator[str | None]:
+    """URL of a database of PostgreSQL; None where it is not installed."""
+    found = postgres.programs()
+    if found is None:
+        yield None
+        return
+    with postgres.running(found) as url:
+        yield url.format("postgres")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def there(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """Yield an empty store."""
+    url = f"sqlite:///{tmp_path}/new/timeline.db"
+    if request.param == "postgresql" and (url := request.getfixturevalue("server")) is None:
+        pytest.skip("no PostgreSQL is installed")
+    with store.opened(url) as opened:
         yield opened
+    if request.param == "postgresql":
+        engine = writing_engine(opened.url)
+        with engine.begin() as connection:
+            names = ", ".join(name for name in TABLES.tables if name != schema_version.name)
+            connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY")  # quicker than making them anew
+            connection.execute(schema_version.update().values(version=VERSION))
+        engine.dispose()
 
 
 @pytest.fixture
@@ -308,7 +333,7 @@ def test_a_store_of_a_newer_version_is_left_alone(there: Store) -> None:
         connection.exec_driver_sql("UPDATE schema_version SET version = 99")
     writer.close()
     with pytest.raises(store.StoreDown, match="version 99"):
-        store.opened(str(there.url))
+        store.opened(there.url.render_as_string(hide_password=False))
 
 
 @pytest.mark.parametrize("url", ["timeline.db", "mysql://localhost/timeline", "sqlite://", "sqlite:///:memory:"])
