@@ -13,9 +13,10 @@ from typing import Any, Final
 import msgspec
 
 from schemas import avro
+from schemas.forgotten import HEADER_FORGOTTEN, Forgotten
 from schemas.topics import Topics
 from timeline.source import Record
-from timeline.store.batches import Batch, Change
+from timeline.store.batches import Batch, Change, Mark
 from timeline.store.keys import contact_key, property_key
 
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
@@ -133,12 +134,14 @@ class Records:
 
 
 def _mark(batch: Batch, record: Record) -> None:
-    """Add that a dead letter was sent again, where a tombstone says so; others mark what the other topics tell."""
+    """Add what a tombstone marks: a dead letter that was sent again, or what was forgotten."""
     headers: Sequence[tuple[str, bytes]] = record.headers
     for name, value in headers:
         with suppress(ValueError):
             if name == _RESENT:
                 batch.resent.append((record.place[1], int(value)))
+            elif name == HEADER_FORGOTTEN and (said := Forgotten.unpacked(value)) is not None:
+                batch.marks.append(Mark(record.place[1], said, record.written_ms))
 
 
 def _clean(text: Any) -> Any:

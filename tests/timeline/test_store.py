@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from datetime import UTC, timedelta, timezone
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from schemas.forgotten import Forgotten, Thing, property_identity
 from tests.timeline import postgres
 from tests.timeline.rows import (
     HOUR_MS,
@@ -21,7 +23,7 @@ from tests.timeline.rows import (
 )
 from timeline import store
 from timeline.store import Store
-from timeline.store.batches import Batch, Change
+from timeline.store.batches import Batch, Change, Mark
 from timeline.store.database import writing_engine
 from timeline.store.keys import contact_key
 from timeline.store.results import Flow, Membership, Wanted, WorkspaceTotals
@@ -202,6 +204,32 @@ def test_what_is_forgotten_leaves_nothing(there: Store, writer: Writer) -> None:
     audience = there.audiences.get("demo", "vip")
     assert audience is not None
     assert audience.members == 0
+
+
+def test_marks_tell_what_was_forgotten_after_the_tombstones_are_gone(there: Store, writer: Writer) -> None:
+    """What came back behind the tombstone, or of a later event, stays; nothing of the contact does otherwise."""
+    ids = [UUID(int=number) for number in range(2)]
+    batch = Batch()
+    interact(batch, PETER, interaction_id=str(ids[0]), record_partition=1, record_offset=5)
+    interact(batch, PETER, ago=1, interaction_id=str(ids[1]), record_partition=1, record_offset=9)
+    member(batch, PETER, True, HOUR_MS)  # of the event 1:2
+    writer.write(reaching(batch, 0, 3), 1)
+    vip = property_identity(f"demo {PETER} vip".encode())
+
+    def mark(offset: int, *marks: Forgotten) -> None:
+        told = Batch()
+        told.marks += [Mark(1, said, 10_000_001) for said in marks]
+        writer.write(reaching(told, offset, offset + 1, REJECTED), 1)
+
+    mark(
+        0, *(Forgotten(Thing.INTERACTION, each.bytes, 9, 0, 0) for each in ids), Forgotten(Thing.PROPERTY, vip, 0, 2, 0)
+    )
+    assert [entry.interaction_id for entry in there.contacts.timeline(KEY).entries] == [str(ids[1])]
+    assert len(there.contacts.properties(KEY)) == 1
+    mark(1, Forgotten(Thing.INTERACTION, ids[1].bytes, 10, 0, 0), Forgotten(Thing.PROPERTY, vip, 0, 3, 0))
+    assert there.contacts.get(KEY) is None
+    assert there.contacts.properties(KEY) == []
+    assert there.audiences.all()[0].members == 0
 
 
 def test_what_comes_back_after_it_was_forgotten_is_there(there: Store, writer: Writer) -> None:

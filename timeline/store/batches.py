@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from schemas.forgotten import Forgotten
+
 Row = Mapping[str, Any]
 Place = tuple[str, int]
 
@@ -37,6 +39,14 @@ class Reach(NamedTuple):
     topic_id: str
 
 
+class Mark(NamedTuple):
+    """A mark of `daymark forget`: its partition, what it says, and when it was written, in epoch ms."""
+
+    partition: int
+    said: Forgotten
+    written_ms: int
+
+
 class Batch:
     """Rows to be written in one transaction.
 
@@ -47,6 +57,7 @@ class Batch:
         changes: of properties, in order.
         rejections: dead letters.
         resent: places of dead letters that were sent again.
+        marks: of what was forgotten; they outlive the tombstones.
         reach: of each partition.
     """
 
@@ -57,6 +68,7 @@ class Batch:
         self.changes: list[Change] = []
         self.rejections: list[Row] = []
         self.resent: list[tuple[int, int]] = []
+        self.marks: list[Mark] = []
         self.reach: dict[Place, Reach] = {}
 
     def interaction(self, row: Row, email: str) -> None:

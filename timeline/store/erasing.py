@@ -2,9 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, literal, or_, select
 
+from schemas.forgotten import Thing
+from timeline.store.batches import Change, Mark
+from timeline.store.keys import marked_key
 from timeline.store.tables import (
     audience_hours,
     audiences,
@@ -43,6 +47,28 @@ def forget(connection: Connection, forgotten: Mapping[str, int]) -> set[str]:
     for key, at_ms in since.items():
         removed(connection, "interactions", and_(known.contact_key == key, known.emitted_at_ms < at_ms - _UNSEEN_MS))
     return set(since)
+
+
+def marked(connection: Connection, marks: Iterable[Mark]) -> tuple[dict[str, int], list[Change]]:
+    """Return what marks tell to forget and the store still has: interactions, as `forget` takes them, and properties.
+
+    A reader that was away while compaction removed the tombstones finds only the marks. What lies behind the tombstone,
+    or came of a later event, has come back since, and stays.
+    """
+    ids, changes = {}, []
+    for partition, said, written_ms in marks:
+        if said.thing is Thing.INTERACTION:
+            identity = str(UUID(bytes=said.identity))
+            known = interactions.c
+            is_before = and_(known.record_partition == partition, known.record_offset < said.tombstone)
+            if connection.scalar(select(known.seq).where(known.interaction_id == identity, is_before)) is not None:
+                ids[identity] = written_ms
+        else:
+            key, held = marked_key(said.identity), properties.c
+            is_before = and_(held.source_partition == partition, held.source_offset < said.next_event)
+            if connection.scalar(select(held.name).where(held.property_key == key, is_before)) is not None:
+                changes.append(Change(key))
+    return ids, changes
 
 
 def removed(connection: Connection, name: str, which: ColumnElement[bool]) -> None:

@@ -2,6 +2,8 @@
 
 from hashlib import blake2b
 
+from schemas.forgotten import property_identity
+
 _BYTES = 10  # of a billion keys, two are the same with a chance of 4 in 10 million
 
 
@@ -11,5 +13,13 @@ def contact_key(workspace: str, email: str) -> str:
 
 
 def property_key(record_key: bytes) -> str:
-    """Return what stands for a property: 20 hex digits, of the key of its records in contact.traits."""
-    return blake2b(record_key, digest_size=_BYTES).hexdigest()
+    """Return what stands for a property: 20 hex digits, of the key of its records in contact.traits.
+
+    They are the first of its identity in the marks of `daymark forget`, which are all that is left of the key there.
+    """
+    return marked_key(property_identity(record_key))
+
+
+def marked_key(identity: bytes) -> str:
+    """Return what stands for a property that a mark names by its identity."""
+    return identity[:_BYTES].hex()

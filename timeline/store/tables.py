@@ -114,7 +114,9 @@ interactions: Final = Table(
 properties: Final = Table(
     "properties",
     TABLES,
-    Column("property_key", _KEY, primary_key=True, doc="20 hex digits of BLAKE2b (10 bytes) of the record's key."),
+    Column(
+        "property_key", _KEY, primary_key=True, doc="The first 20 hex digits of BLAKE2b (16 bytes) of the record's key."
+    ),
     _contact_key(),
     _text("workspace", "The workspace."),
     _text("name", "The property's name."),

@@ -55,7 +55,8 @@ class Writer:
             # 3. Properties, which are folded with what is there.
             bare = write_changes(connection, batch.changes)
             # 4. What was forgotten, and contacts of whom nothing is left.
-            bare |= erasing.forget(connection, batch.forgotten)
+            ids, erased = erasing.marked(connection, batch.marks)
+            bare |= write_changes(connection, erased) | erasing.forget(connection, {**ids, **batch.forgotten})
             erasing.remove_bare_contacts(connection, bare)
             # 5. How far this reaches.
             _write_reach(connection, batch, now_ms)
