@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,3 +84,10 @@ def test_certificates_stand_strict_checks(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     subprocess.run(["sh", script], check=True, capture_output=True, timeout=60)
     assert {name: (tmp_path / "secrets" / name).read_bytes() for name in made} == made
+
+
+def test_the_image_gets_every_package() -> None:
+    """A package that .dockerignore does not name would be missing, and only its own commands would notice."""
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
+    named = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    assert [package for package in build["packages"] if f"!{package}" not in named] == []
