@@ -108,6 +108,10 @@ $(DEPLOY): locks/deploy.txt $(READY)
 check-deploy: $(DEPLOY) ## Render deploy/ with Helm and validate it against Kubernetes' schemas.
 	@$(BIN)/python -m pytest -m deploy tests/deploy
 
+.PHONY: chart-apiserver
+chart-apiserver: $(DEPLOY) ## Create the chart's objects on a real Kubernetes API server, built from its Go module (once, some minutes; needs Go).
+	@$(BIN)/python -m tests.deploy.on_apiserver
+
 .PHONY: kustomize
 kustomize: $(DEPLOY) ## Write deploy/kustomize/base from the chart.
 	@$(BIN)/python -m tests.deploy.chart > deploy/kustomize/base/daymark.yaml
