@@ -1,8 +1,11 @@
 """Traces: which requests have spans, what the spans say, and that nothing of it is loaded unless it is asked for."""
 
+import os
 import subprocess
 import sys
-from typing import Any
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
 
 import pytest
 from click.testing import CliRunner
@@ -14,6 +17,7 @@ from opentelemetry.trace import StatusCode
 
 from daymark import tracing
 from daymark.commands import ingest
+from tests.flows import wait_until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SAMPLED = f"00-{TRACE}-b7ad6b7169203331-01".encode()
@@ -97,6 +101,42 @@ def test_a_batch_that_fails_is_an_error_and_stays_one() -> None:
     with pytest.raises(OSError, match="away"), recorded.traces.batch([SAMPLED]):
         raise OSError("away")
     assert recorded.spans["process segment.events"].status.status_code is StatusCode.ERROR
+
+
+class Collector(BaseHTTPRequestHandler):
+    """Takes what is exported, and keeps the paths."""
+
+    paths: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.paths.append(self.path)
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+def test_spans_are_exported_as_the_standard_variables_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the collector that they name, at the latest at the end; the sampler is theirs, too."""
+    for name in [name for name in os.environ if name.startswith("OTEL_")]:
+        monkeypatch.delenv(name)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as collector:
+        threading.Thread(target=collector.serve_forever, daemon=True).start()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
+        for sampler in ("always_off", "parentbased_always_on"):
+            monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+            traces = tracing.begun("otlp", "test")
+            assert traces is not None
+            span = traces.begin(b"/v1/i", None)
+            if span is not None:
+                span.end(200)
+            traces.close()
+        wait_until(lambda: bool(Collector.paths), "the span is exported")
+        assert (sampler, Collector.paths) == ("parentbased_always_on", ["/v1/traces"])
+        collector.shutdown()
 
 
 def test_nothing_is_loaded_unless_asked_for() -> None:
