@@ -50,7 +50,7 @@ COPY --from=build /opt/daymark /opt/daymark
 # The base image has the standard library without bytecode, and a read-only container would compile it at every start.
 RUN cd /opt/daymark/bin && for command in ingest process topics tail audit; do ./python -c "import daymark.commands.$command"; done
 
-# Inside a container the loopback address reaches nobody: listen on all of its own.
+# Inside a container the loopback address is unreachable from outside: listen on all interfaces.
 ENV PATH=/opt/daymark/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -61,7 +61,7 @@ EXPOSE 8080 8081
 # A volume that is mounted here, for the locks of workers' slots, begins with this owner.
 RUN install -d -o 10001 -g 10001 /run/daymark
 
-# A number, so that Kubernetes' runAsNonRoot can tell. It needs no writable file but a lock
+# A number, so that Kubernetes' runAsNonRoot can check it. It needs no writable file but a lock
 # in /run/daymark or /tmp.
 USER 10001:10001
 

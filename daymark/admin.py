@@ -1,4 +1,4 @@
-"""A worker's admin port: the pages of `ingest.http.admin` on ingest's HTTP server, in a thread of its own.
+"""A worker's admin port: the pages of `ingest.http.admin` on ingest's HTTP server, in a separate thread.
 
 One implementation for both parts, while `processor` knows nothing of HTTP (decision 22). The thread touches no client
 of Kafka or Redis: health is answered whatever a batch waits for.

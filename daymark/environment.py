@@ -1,4 +1,4 @@
-"""Which environment variables are settings, and their text: files read, Kubernetes' service links left out.
+"""Which environment variables are settings, and their text: files read, Kubernetes' without service links.
 
 Decides nothing about values: `settings` does.
 """
@@ -39,7 +39,7 @@ def given(environ: Mapping[str, str], faults: list[str]) -> Iterator[tuple[str, 
     """Yield the settings of an environment, name without prefix and text; NAME_FILE gives NAME a file's content.
 
     Args:
-        environ: all variables; those without the prefix, and service links, are left out.
+        environ: all variables; those without the prefix, and service links, are skipped.
         faults: gets a line for each file that cannot be read, and each setting that is given twice or is empty.
     """
     links = service_links(environ)

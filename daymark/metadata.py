@@ -1,4 +1,4 @@
-"""A cluster's metadata, for interactive commands: an answer or a clear error, soon."""
+"""A cluster's metadata, for interactive commands: an answer or a clear error within seconds."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -10,10 +10,10 @@ from confluent_kafka.admin import ClusterMetadata  # type: ignore[attr-defined] 
 
 from ingest.trouble import Trouble
 
-ANSWER_S: Final = 8.0  # for so long a cluster is given, if it is not to be waited for
-NEWS_S: Final = 2.0  # within that, the news of a new topic has long got around
+ANSWER_S: Final = 8.0  # how long a cluster may take that need not be waited for
+NEWS_S: Final = 2.0  # by then every broker knows of a new topic
 
-_ONCE_S = 1.0  # of one question: Ctrl-C is not heard meanwhile
+_ONCE_S = 1.0  # of one query, during which Ctrl-C has no effect
 _AGAIN_S = 0.1
 
 
@@ -24,13 +24,13 @@ class Client(Protocol):
         """Ask for the cluster's topics."""
 
     def poll(self, timeout: float = -1) -> Any:
-        """Serve what librdkafka has to say."""
+        """Serve librdkafka's callbacks."""
 
 
 class Heard:
     """What librdkafka reported about a client's brokers: a call itself only fails or times out.
 
-    It is a client's `error_cb`, and is told when the client is polled.
+    It is a client's `error_cb`, and is called when the client is polled.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """`--workers N`: a pre-fork supervisor, which restarts workers that die.
 
 The parent creates no client: it forks before any thread exists, and waits for signals. A worker whose parent was killed
-shuts down as on SIGTERM: otherwise it would hold the slot or the port of its successor.
+shuts down as on SIGTERM: otherwise it would keep its successor's slot or port.
 """
 
 import os
@@ -15,7 +15,7 @@ import structlog
 
 from daymark.backoff import Backoff
 
-BAD_SETTINGS: Final = 2  # a worker that exits so would exit so again
+BAD_SETTINGS: Final = 2  # a worker that exits with it would do so again
 INTERRUPTED: Final = 130
 
 _SIGNALS: Final = {signal.SIGTERM, signal.SIGINT}
@@ -29,7 +29,7 @@ def supervise(workers: int, run: Callable[[int], int], release: Callable[[], Non
 
     Args:
         workers: how many.
-        run: the life of one, given its number from 0; returns its exit code. It runs in a process of its own.
+        run: the life of one, given its number from 0; returns its exit code. It runs in a separate process.
         release: closes what the parent holds only to start a dead worker again, such as sockets. Called on the signal.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -44,7 +44,7 @@ def supervise(workers: int, run: Callable[[int], int], release: Callable[[], Non
 
 
 def _heard() -> int | None:
-    """Return the signal that came; None when none did for a moment."""
+    """Return the signal that arrived; None if none did for a moment."""
     info = signal.sigtimedwait(_SIGNALS, _LOOK_EVERY_S)
     return None if info is None else info.si_signo
 

@@ -1,4 +1,4 @@
-"""Transactions of commands that write: each has a producer of its own, and so an epoch of its own.
+"""Transactions of commands that write: each has its own producer, and so its own epoch.
 
 A late request of an earlier transaction cannot affect one of another epoch (docs/late-requests.md).
 """
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaException, Producer
 
-# Readers of committed records stand still behind an open transaction: this long, where a command was killed.
+# Readers of committed records wait at an open transaction for this long after a command was killed.
 _TRANSACTION_MS: Final = 10_000
 CALL_S: Final = 30.0
 _ABORT_S: Final = 5.0
@@ -17,7 +17,7 @@ _FENCED: Final = {"_FENCED", "INVALID_PRODUCER_EPOCH", "PRODUCER_FENCED"}
 
 
 def opened(config: Mapping[str, Any], transactional_id: str) -> Producer:
-    """Return a producer; what a killed or concurrent run has left open under the same id is ended.
+    """Return a producer, after ending the open transaction of a killed or concurrent run under the same id.
 
     Args:
         config: librdkafka's options of the connection.
@@ -37,14 +37,14 @@ def transaction(producer: Producer) -> Iterator[None]:
     """Commit what is produced within, or abort it when Kafka fails or the user interrupts.
 
     Raises:
-        KafkaException: it was not committed, or nobody knows.
+        KafkaException: it was not committed, or the outcome is unknown.
     """
     try:
         producer.begin_transaction()
         yield
         producer.commit_transaction(CALL_S)
     except (KafkaException, KeyboardInterrupt):
-        with suppress(KafkaException):  # fenced: the one that fenced us has ended it
+        with suppress(KafkaException):  # fenced: whoever fenced us has ended it
             producer.abort_transaction(_ABORT_S)
         raise
 

@@ -30,7 +30,7 @@ from schemas import avro, zones
 from schemas.workspace import Workspaces
 
 _LOOK_S = 0.1
-_STORE_EVERY_S = 2.0  # between two looks whether the store answers
+_STORE_EVERY_S = 2.0  # between two checks whether the store answers
 
 log = structlog.get_logger()
 
@@ -41,8 +41,8 @@ def serve(settings: Settings, address: Address, arm: Callable[[Worker], None], i
     Args:
         settings: of this process.
         address: where health and metrics are served.
-        arm: told the worker before it runs, so that signals reach it.
-        is_told: whether it is to shut down: nothing that has not started is waited for then.
+        arm: called with the worker before it runs, so that signals reach it.
+        is_told: whether it was asked to shut down: then nothing that has not started is waited for.
 
     Raises:
         ClickException: it cannot start, or cannot continue.
@@ -98,7 +98,7 @@ def _announce(settings: Settings, admin: str, claims: Claims) -> None:
 
 
 def _sleep(seconds: float, is_told: Callable[[], bool]) -> None:
-    """Wait, but only until the worker is told to shut down."""
+    """Wait, but only until the worker is asked to shut down."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 and not is_told():
         time.sleep(min(left, _LOOK_S))
@@ -152,7 +152,7 @@ def _claims(settings: Settings) -> Claims:
 
 
 def _meet(settings: Settings, claims: Claims, told: witness.Witness) -> None:
-    """Look at the store, once. One that does not answer is met with the first claim."""
+    """Check the store once. If it does not answer, the first claim deals with that."""
     claims.introduce(told.kafka, told.last, settings.claims_moved_from)
     try:
         claims.meet()

@@ -85,7 +85,7 @@ ACCEPTED: Final = json_response(200, {"success": True})
 
 
 def refused(refusal: Refusal, *headers: Header) -> Response:
-    """Return the response that a refusal is, with headers of its own."""
+    """Return the response for a refusal, with its additional headers."""
     return _REFUSED[refusal.code].bearing(*headers) if headers else _REFUSED[refusal.code]
 
 

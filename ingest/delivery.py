@@ -66,7 +66,7 @@ class Delivery(Protocol):
             records: key and value of each.
             headers: of each record.
             deadline: on the event loop's clock, in seconds; after it the outcome is LATE.
-            done: is told what came of it, once, now or later.
+            done: called with the outcome, once, now or later.
         """
 
     def reject(self, workspace: str, values: Sequence[bytes]) -> None:

@@ -101,7 +101,7 @@ class Intake(Request, kw_only=True, eq=False):
     def _may_be_long(self, length: int, *, awaits_word: bool) -> bool:
         """Look at the length of a long body; false when the request is refused."""
         if self._inflater is None and length > self._limit:
-            if awaits_word:  # it is told before it sends anything
+            if awaits_word:  # it is refused before it sends anything
                 return self._refuse_read(response.REQUEST_TOO_LARGE, b"")
             self._limit = min(self._limit, SAMPLE_BYTES)
             return True

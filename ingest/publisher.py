@@ -61,7 +61,7 @@ class _Waiter(msgspec.Struct, eq=False, gc=False):
     messages: int
     size: int
     deadline: float
-    done: Done | None  # who waits; None when told
+    done: Done | None  # the waiting caller; None once it has been called
     told: Callable[["_Waiter", KafkaError | None], None]
 
     def delivered(self, error: KafkaError | None, _message: Message) -> None:
@@ -78,7 +78,7 @@ class Publisher:
         topics: where to publish.
         metrics: what to count in.
         most_messages: that may be queued.
-        limits: asks for the topics' `max.message.bytes`, in a thread of its own.
+        limits: queries the topics' `max.message.bytes`, in a separate thread.
 
     Raises:
         BadOptions: the client's options are not librdkafka's.
@@ -231,7 +231,7 @@ class Publisher:
         self._answer()
 
     def _answer(self) -> int:
-        """Take what librdkafka has to tell, answer in bulk those who waited for it, and return how much it was."""
+        """Serve librdkafka's callbacks, answer the waiting requests in bulk, and return the number of callbacks."""
         told = self._producer.poll(0)
         for producer in [*self._retired]:
             told += producer.poll(0)

@@ -148,7 +148,7 @@ async def serve(
 class _Stop:
     """What the signals requested: to shut down, and whether at once. Must be created within the event loop.
 
-    `tell` is called when that is asked for, so that no answer of the same moment lacks `Connection: close`.
+    `tell` is called when a shutdown is requested, so that no answer of the same moment lacks `Connection: close`.
     """
 
     def __init__(self, tell: Callable[[], None]) -> None:

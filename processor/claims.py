@@ -245,7 +245,7 @@ class Claims:
         """Return the holders and clocks of these topics under the keys of versions up to 0.1.
 
         For one lifetime after the first start of a later one: then all of them have expired. They knew no
-        installations: where there is one, the owners tell whose they are, by the mark of the topic's incarnation.
+        installations: if there is one, owners identify it by the mark of the topic's incarnation.
         """
         made_s = self._identity.made_s if self._identity else 0
         if self._clock() - made_s > max(self._lifetimes_s):

@@ -20,7 +20,7 @@ from processor.links import Command, Links, Replies
 from processor.slots import SLOTS, Node, address, holders, members
 from processor.store_errors import ERRORS
 
-# No try of a question begins later: with the time-outs of the last one, a store that is away is known to be within 6 s.
+# No try of a question begins later: with the time-outs of the last one, an unavailable store is noticed within 6 s.
 _BUDGET_S: Final = 3.8
 _LOOK_S: Final = 1.0  # what nodes are given to say who holds the slots
 # Redirections followed in one try. A slot that is half-way takes four: TRYAGAIN, ASK, NOSCRIPT, the answer.

@@ -1,4 +1,4 @@
-"""What a consumer's driver reports beside records: errors that pass are logged, others are faults for whoever reads."""
+"""What a consumer's driver reports besides records: transient errors are logged, others raised as faults."""
 
 from collections.abc import Mapping
 
@@ -7,15 +7,15 @@ from processor.troubles import DriverError, Troubles
 
 
 class Heard:
-    """The reports to one consumer."""
+    """The reports of one consumer's driver."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
-        """Begin with none; `names` are what `describe` tells a person."""
+        """Begin with none; `names` are those that `describe` shows."""
         self._names, self._troubles = names, Troubles("consumer")
         self.fault: Fault | None = None
 
     def check(self) -> None:
-        """Raise the fault that a callback met, if there is one: the driver loses a whole batch when a callback raises.
+        """Raise the fault that a callback received, if any: the driver loses a whole batch when a callback raises.
 
         Raises:
             SessionLost, Fatal: the consumer cannot continue.
@@ -24,7 +24,7 @@ class Heard:
             raise self.fault
 
     def meet(self, error: DriverError) -> None:
-        """Take an error that came in place of a record.
+        """Take an error that arrived in place of a record.
 
         Raises:
             SessionLost, Fatal: the consumer cannot continue.
@@ -35,7 +35,7 @@ class Heard:
         self._troubles.note(error)
 
     def on_error(self, error: DriverError) -> None:
-        """Take an error that the driver tells its callback. Never raises."""
+        """Take an error that the driver passes to its callback. Never raises."""
         self._troubles.note(error)
         fault = classify(error.name())
         if fault is not Retriable and not isinstance(self.fault, Fatal):

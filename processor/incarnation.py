@@ -1,4 +1,4 @@
-"""What tells a topic from one of the same name made before or after it: the mark of the owners of claims."""
+"""The mark of a topic's incarnation, which distinguishes it from earlier and later topics of the same name."""
 
 from typing import Any, Final
 

@@ -71,7 +71,7 @@ class Lane:
         Args:
             config: the member's own; its group is only asked for offsets.
             topic: the events of a backfill.
-            mark: tells the topic's incarnation now, None while there is no such topic or nobody answers.
+            mark: returns the topic's current incarnation, None while there is no such topic or nobody answers.
             consumer: makes the driver's consumer from its settings.
             clock: seconds, monotonic.
         """

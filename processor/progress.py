@@ -26,7 +26,7 @@ class Progress:
 
         Args:
             topic: that is read.
-            lag: is told how far.
+            lag: is updated.
             base: added to the number of each partition (`schemas.lanes`); 0: of segment.events.
         """
         self._topic, self._lag, self._base = topic, lag, base

@@ -12,7 +12,7 @@ from schemas.rejections import Rejection
 class Record(msgspec.Struct, frozen=True, gc=False):
     """A raw record. `received_at_ms` is ingest's header, None without one; `appended_ms` is the record's own time.
 
-    `partition` is a number of `schemas.lanes`: it tells segment.backfill from segment.events.
+    `partition` is a number of `schemas.lanes`: it distinguishes segment.backfill from segment.events.
     `refusal` says why the record cannot be read at all, whatever its value: it is rejected for that. `trace` is the
     traceparent of its request, which what it becomes carries, too.
     """
@@ -98,7 +98,7 @@ def owner(incarnation: bytes, record: Record) -> bytes:
     """Return a record's owner mark.
 
     Args:
-        incarnation: 4 bytes that tell the topic from one of the same name made before or after it.
+        incarnation: 4 bytes that distinguish the topic from earlier and later ones of the same name.
         record: its partition and offset are the rest of the mark, 2 and 6 bytes.
     """
     return incarnation + (record.partition << 48 | record.offset).to_bytes(8, "big")

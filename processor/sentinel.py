@@ -57,7 +57,7 @@ class Identity(NamedTuple):
         """
         found = _IDENTITY.fullmatch(packed.decode(errors="replace"))
         if found is None:
-            raise Fatal("Redis has another application's value under one of Daymark's keys: use a database of its own")
+            raise Fatal("Redis has another application's value under one of Daymark's keys: use a separate database")
         return cls(found[1], found[2], int(found[3]))
 
     def claimed_for(self, kafka: str | None, moved_from: str | None) -> Self:
@@ -75,7 +75,7 @@ class Identity(NamedTuple):
         raise Fatal(
             f"Redis holds the claims of topics on another Kafka cluster ({self.kafka}; this one is {kafka}), and two "
             "installations would claim each other's days. If both are in use, give one a DAYMARK_TOPIC_PREFIX or a "
-            f"Redis database of its own; if the topics were moved here, set DAYMARK_CLAIMS_MOVED_FROM={self.kafka}"
+            f"separate Redis database; if the topics were moved here, set DAYMARK_CLAIMS_MOVED_FROM={self.kafka}"
         )
 
 

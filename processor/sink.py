@@ -37,7 +37,7 @@ _ONCE_S = 5.0  # how long one call may wait before checking whether to continue
 _LEAST_S = 0.1  # the time-out of a call at the very end of the budget
 _READY_S = 10.0  # how long a producer may take until it is ready
 _TOO_LARGE = "MSG_SIZE_TOO_LARGE"
-_FAILED = "_STATE"  # somebody else was told why
+_FAILED = "_STATE"  # reported elsewhere
 _REFUSED = {"TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED"}
 
 log = structlog.get_logger()

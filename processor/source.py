@@ -47,7 +47,7 @@ class Source:
             config: the consumer's, with group and assignor.
             topic: the raw events.
             most: records of a batch, those of the lane not included.
-            incarnation: tells the topic's mark now, None while there is no such topic or nobody answers.
+            incarnation: returns the topic's current mark, None while there is no such topic or nobody answers.
             consumer: makes the driver's consumer from its settings.
             lane: reads a backfill beside; closed with this source.
         """

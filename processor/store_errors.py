@@ -14,7 +14,7 @@ from redis import sentinel
 
 from processor.errors import ClaimsAway, ClaimsFull, Fatal
 
-# What a call of the driver may raise. A cluster's exceptions are no RedisError, nor are three of its own mistakes.
+# What a call of the driver may raise. Neither a cluster's exceptions nor three of its own bugs are a RedisError.
 ERRORS: Final = (
     redis.RedisError,
     driver.RedisClusterException,
@@ -94,7 +94,7 @@ _REFUSED_WORDS: Final = {
     "Unknown Redis command": f"{_VERSION}, with none of its commands renamed or disabled",
     "syntax error": _VERSION,  # SET … NX GET before Redis 7
     "NOPROTO": _VERSION,
-    "WRONGTYPE": "another application writes to this database under Daymark's keys: use a database of its own",
+    "WRONGTYPE": "another application writes to this database under Daymark's keys: use a separate database",
     "DB index is out of range": _DATABASE,
     "invalid DB index": _DATABASE,
     "SELECT is not allowed in cluster mode": _CLUSTER,

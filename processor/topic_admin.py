@@ -81,7 +81,7 @@ class TopicAdmin:
         return batch_bytes(found.values()) if found else None
 
     def mark(self) -> bytes | None:
-        """Return four bytes that tell one incarnation of the raw topic from another; None while nobody can tell."""
+        """Return four bytes that identify the incarnation of the raw topic; None while nobody answers."""
         return self._mark(self._topics.events)
 
     def backfill_mark(self) -> bytes | None:

@@ -13,7 +13,7 @@ class TopicMark:
     """The mark of one topic, for one session."""
 
     def __init__(self, ask: Callable[[], bytes | None]) -> None:
-        """Begin without one; `ask` tells it now, None while there is no such topic or nobody answers."""
+        """Begin without one; `ask` returns it, None while there is no such topic or nobody answers."""
         self._ask = ask
         self.value: bytes | None = None
         self.asked_at = -_ASK_EVERY_S

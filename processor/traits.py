@@ -77,7 +77,7 @@ class Updates:
     """The changes of a batch that may be fresh, and how many are not."""
 
     def __init__(self, newest_ms: Callable[[Property], int]) -> None:
-        """Begin a batch; `newest_ms` tells the newest timestamp of a property that is committed, as far as known."""
+        """Begin a batch; `newest_ms` returns the newest committed timestamp of a property, if known."""
         self._newest_ms, self._seen_ms = newest_ms, dict[Property, int]()
         self.updates: list[Update] = []
         self.stale = 0

@@ -42,7 +42,7 @@ class Pace:
         return True
 
 
-# Clients come and go while Kafka is away, each with the same complaints.
+# Clients come and go while Kafka is unavailable, each with the same complaints.
 _OF_THE_PROCESS: Final = Pace()
 
 

@@ -77,7 +77,7 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def read(body: bytes, workspace: Workspace, *, type_required: bool, published: bool) -> Identify | Rejection | None:
-    """Return the identify that an event is, or why it is none; None: the tolerant path must tell."""
+    """Return the identify in an event, or why there is none; None: the tolerant path must decide."""
     if workspace.format is not None or not (body.isascii() or _is_utf8(body)):
         return None
     try:
@@ -90,7 +90,7 @@ def read(body: bytes, workspace: Workspace, *, type_required: bool, published: b
 
 
 def describe(body: bytes, workspace: Workspace) -> Description | None:
-    """Return what an event that was read says of the visit; None: the tolerant path must tell."""
+    """Return the description of the visit in an accepted event; None: the tolerant path must decide."""
     if workspace.format is not None:
         return None
     keys = Keys(body)
@@ -248,7 +248,7 @@ def _decoded(traits: msgspec.Raw | UnsetType) -> dict[str, Any] | None:
 
 
 def _unreadable(body: bytes, error: Exception) -> Rejection | None:
-    """Return why what the typed decode cannot read is refused; None: the tolerant path must tell."""
+    """Return why an event that the typed decode cannot read is rejected; None: the tolerant path must decide."""
     # An escape may be half a character, which msgspec refuses and JSON does not.
     if isinstance(error, msgspec.ValidationError) or b"\\u" in body:
         return None

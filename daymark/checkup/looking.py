@@ -18,7 +18,7 @@ from schemas import avro
 
 
 def look(found: Settings) -> list[Finding]:
-    """Return what is right and what is wrong. Changes nothing; blocks for some seconds where a part is away."""
+    """Return all findings. Changes nothing; blocks for some seconds if a part is unavailable."""
     return [*_versions(), *_workspaces(found), *_registry(found), *_kafka(found), *store.look(found)]
 
 

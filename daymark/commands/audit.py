@@ -1,6 +1,6 @@
 """`daymark audit`: compares the output topics with what the raw events require (contract, sections 4 to 7).
 
-Reads options, wires, shows. What must be is told by segment.events alone, up to what the group has committed.
+Reads options, wires, shows. The expected results follow from segment.events alone, up to the group's offsets.
 """
 
 import json

@@ -28,7 +28,7 @@ from schemas.workspace import WorkspaceFaults, Workspaces
 
 _PREFIX = "daymark_"
 _RANDOM_BYTES = 32
-_SHOWN = 12  # hexadecimal digits of a digest: enough to tell any two keys apart
+_SHOWN = 12  # hexadecimal digits of a digest: enough to distinguish any two keys
 _FEWEST = 6  # that name a key to revoke
 
 _in_file = click.option(

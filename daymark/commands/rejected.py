@@ -231,7 +231,7 @@ def _around(places: _Places, bounds: Bounds) -> Bounds:
 
 @contextmanager
 def _sender(shelf: _Shelf) -> Iterator[Sender]:
-    """Open what sends, with a reader of its own for the marks that are made meanwhile."""
+    """Open what sends, with a separate reader for marks written in the meantime."""
     found, topic, positions = shelf.found, shelf.found.topics.rejected, dict(shelf.ends)
     config = command_config(found)
     consumer = Consumer({**config, **reading.CONFIG, "group.id": found.group})

@@ -153,7 +153,7 @@ def _conclude(planned: Plan, *, execute: bool) -> None:
 
 @contextmanager
 def _held(found: Settings, group: str) -> Iterator[bool]:
-    """Stop the workers of a running `daymark up` on this Kafka, if there is one; tell whether they stand still."""
+    """Stop the workers of a running `daymark up` on this Kafka, if there is one; return whether they have stopped."""
     ups = [up for up in settings.running_ups() if up.at.kafka == found.kafka and group == found.group]
     if not ups:
         yield False

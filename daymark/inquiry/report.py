@@ -23,7 +23,7 @@ def as_json(question: Question, group: str, answer: Answer) -> dict[str, Any]:
 def as_lines(question: Question, group: str, answer: Answer) -> Iterator[str]:
     """Yield lines for a person, the oldest event first."""
     if answer.older:
-        yield f"{answer.older:,} older events are left out (--last shows more)."
+        yield f"{answer.older:,} older events are not shown (--last shows more)."
     for fate in answer.events:
         yield from map(printable, _event(fate, group))
     for refused in answer.refused:

@@ -2,7 +2,7 @@
 
 Owns: one child at a time, its pid file and its output file. Does not: decide when to start it again.
 Invariant: on Linux a child dies with the thread that started it (so start from one that stays); anywhere its pid file
-tells the next owner of the folder what was left.
+shows the next owner of the folder what was left running.
 """
 
 import os

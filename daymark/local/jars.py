@@ -41,7 +41,7 @@ class Jar(NamedTuple):
 
 
 Download = Callable[[Jar, Path], Path]
-"""Fetches a jar to somewhere below a folder of its own and returns where; raises OSError or RuntimeError."""
+"""Fetches a jar into its own folder and returns its path; raises OSError or RuntimeError."""
 
 
 def pinned() -> tuple[Jar, ...]:

@@ -1,6 +1,6 @@
 """Becomes a program that dies with its parent: `python -I -S leash.py PARENT_PID PROGRAM ARGUMENT…`.
 
-A small program of its own because the kernel's switch must be thrown inside the child, and Python code between fork and
+A separate small program because the kernel's switch must be thrown inside the child, and Python code between fork and
 exec is unsafe in a parent that has threads. Elsewhere than on Linux it does nothing: pid files find what is left.
 """
 

@@ -53,7 +53,7 @@ def _fingerprint(kit: Kit) -> str:
 
 
 def _make_archive(kit: Kit, archive: Path) -> None:
-    """Start and stop a node of its own that notes the classes it loads; leave an empty file where that fails."""
+    """Start and stop a separate node that records the classes it loads; leave an empty file if that fails."""
     click.echo("Preparing Java for Kafka (once, about 15 s)", err=True)
     with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
         new = Path(scratch) / archive.name

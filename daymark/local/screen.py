@@ -32,7 +32,7 @@ class Screen:
             self._status.stop()
 
     def _stay(self, text: str, *, err: bool) -> None:
-        # The line is away meanwhile: while it is there, rich sends stdout to its own console.
+        # The line is removed meanwhile: while it is shown, rich sends stdout to its own console.
         self.end()
         click.echo(text, err=err)
         if self._status is not None:

@@ -13,7 +13,7 @@ import msgspec
 
 Header = tuple[bytes, bytes]
 
-RETRY_AFTER_SECONDS: Final = 5  # SDKs wait as told, and their shutdown waits with them
+RETRY_AFTER_SECONDS: Final = 5  # SDKs wait this long, and so does their shutdown
 JSON: Final[Header] = (b"content-type", b"application/json")
 
 

@@ -20,7 +20,7 @@ class Turn(msgspec.Struct, eq=False):
         flush: called when the answer may be sent.
         began: when its first byte came, on the loop's clock.
         last: no other request is taken on this connection.
-        awaits_word: the client sends the body only when told to.
+        awaits_word: the client sends the body only after 100 Continue.
         without_body: the answer's head alone is wanted.
         is_whole: there is no more of it to come.
         received: bytes of the body.

@@ -23,7 +23,7 @@ def test_an_identity_reads_what_it_wrote() -> None:
 @pytest.mark.parametrize("value", [b"", b"1 x y z", b"\xff\xfe", b"2 0123456789abcdef k 1"])
 def test_a_foreign_value_is_refused(value: bytes) -> None:
     """Another application's key, or a later version's."""
-    with pytest.raises(Fatal, match="database of its own"):
+    with pytest.raises(Fatal, match="separate database"):
         Identity.unpacked(value)
 
 

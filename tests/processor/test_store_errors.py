@@ -68,7 +68,7 @@ def test_every_exception_of_the_driver_is_caught() -> None:
         ("CROSSSLOT Keys in request don't hash to the same slot", Fatal, r"redis\+cluster"),
         ("MOVED 3999 127.0.0.1:6381", Fatal, r"redis\+cluster"),
         ("ASK 3999 127.0.0.1:6381", Fatal, r"redis\+cluster"),
-        ("WRONGTYPE Operation against a key holding the wrong kind of value", Fatal, "database of its own"),
+        ("WRONGTYPE Operation against a key holding the wrong kind of value", Fatal, "separate database"),
     ],
 )
 def test_a_reply(reply: str, kind: type[Exception], words: str) -> None:
