@@ -29,7 +29,7 @@ PARTS = pytest.StashKey[parts.Parts]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Learn which parts this run gets; xdist's workers are told by the process that leads them."""
+    """Find the parts of this run; xdist's workers get them from their controller."""
     worker: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker is None:
         # A shell without job control lets what it runs in the background ignore SIGINT, and so would all that we start.

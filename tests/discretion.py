@@ -17,7 +17,7 @@ _SECRET_NAMES = re.compile(r"PASSWORD|CLAIM_KEY|_KEY$|SECRET|TOKEN")
 _CONSOLE = re.compile(r"\[(?:debug|info|warning|error|critical) *\]")
 _DRIVER = re.compile(r"^%\d\|\d+\.\d+\|")  # librdkafka's own lines on stderr
 _FAULT = re.compile(r"^(?:Error: |daymark: )")  # what a command says when it ends badly
-_LEAST = 8  # characters of a secret that can be told from a word
+_LEAST = 8  # characters of a secret that can be distinguished from a word
 
 
 def leaks(said: str, environment: Mapping[str, str] | None = None) -> list[str]:

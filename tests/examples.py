@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[1] / "schemas" / "examples"
 
 
 class Example(msgspec.Struct, frozen=True):
-    """One event: its bytes, its receipt in epoch milliseconds, and the outcome that its file tells."""
+    """One event: its bytes, its receipt in epoch milliseconds, and the outcome that its file states."""
 
     name: str
     body: bytes

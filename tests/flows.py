@@ -1,4 +1,4 @@
-"""What tests of the whole road do again and again: send raw events, run workers, read what was committed."""
+"""The steps of end-to-end tests: send raw events, run workers, read what was committed."""
 
 import json
 import os
@@ -124,7 +124,7 @@ class Road:
 
     @contextmanager
     def worker(self, slot: str = "0", **settings: str) -> Iterator["Process"]:
-        """Run a worker, a process of its own; stopped by SIGTERM in the end, when it still runs."""
+        """Run a worker in a separate process; it is stopped by SIGTERM in the end if it still runs."""
         process = self.start("process", DAYMARK_SLOT=f"{self.topics.prefix}{slot}", **settings)
         try:
             yield process

@@ -1,6 +1,6 @@
 """The Kafka and the Valkey that all tests of a run share: given, in containers, or embedded (HOUSE.md, Tests).
 
-Owns: which of the three it is, and starting them once a run, when the first test asks. A process of its own
+Owns: which of the three it is, and starting them once a run, when the first test asks. A separate process
 (`parts_server.py`) holds them, so that they outlive the xdist worker that asked first and end with the run.
 """
 

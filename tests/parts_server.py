@@ -1,6 +1,6 @@
 """Holds the shared Kafka and Valkey of a test run: `parts_server.py KIND FOLDER PID`.
 
-Starts them, writes their addresses to FOLDER, and ends them when it is told to or when process PID is gone.
+Starts them, writes their addresses to FOLDER, and ends them on request or when process PID is gone.
 """
 
 import json

@@ -120,7 +120,7 @@ class ValkeyCluster:
         return next(shard.primary for shard in self.shards() if shard.primary != holder)
 
     def demote(self, primary: int) -> int:
-        """Let a replica of a primary take over in good order; return the replica's number."""
+        """Fail over from a primary to one of its replicas, without loss; return the replica's number."""
         replica = self.replica_of(primary, primary)
         self.ask(replica, "CLUSTER", "FAILOVER")
         self.wait(lambda: self.is_primary(replica), "the replica has taken over")

@@ -56,7 +56,7 @@ class Contender(NamedTuple):
     """One of those that are compared.
 
     `command` is made from the work, the group and a folder of the run's own; `result` says where the outcome is, by
-    which part of a record it is told, and what it must be.
+    which part of a record it receives, and what it must be.
     """
 
     name: str

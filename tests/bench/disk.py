@@ -1,7 +1,7 @@
 """PART=disk: the bytes that a record takes in Kafka's log, topic by topic, and a property's clock in the store.
 
 Sizes of one replica, as its segments lie on the disk. What compression saves depends on how many records share a batch,
-so events come through ingest, singly and in batches. It needs a Kafka and a Valkey of its own.
+so events come through ingest, singly and in batches. It needs its own Kafka and Valkey.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ def run(options: Options) -> list[Row]:
     """Measure each once: sizes differ little from run to run."""
     with ground.opened() as here:
         if here.logs is None:
-            raise ValueError("sizes are read in the folder of a Kafka of its own: unset DAYMARK_TEST_KAFKA")
+            raise ValueError("sizes are read in the folder of the embedded Kafka: unset DAYMARK_TEST_KAFKA")
         return [*_events(here, here.logs, options), *_results(here, here.logs, options), *_clocks(here, options)]
 
 

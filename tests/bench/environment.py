@@ -54,7 +54,7 @@ def compiled(options: Options) -> list[str] | None:
     """Return the command of the Go contender; None, and said, where it cannot be built."""
     go = shutil.which("go") or _GO
     if not Path(go).exists():
-        options.note("there is no Go: the compiled contender is left out")
+        options.note("there is no Go: the compiled contender is skipped")
         return None
     folder = _folder("go", b"".join(file.read_bytes() for file in _GO_SOURCES))
 
@@ -75,13 +75,13 @@ def _installed(folder: Path, install: Callable[[], None], name: str, options: Op
     folder.parent.mkdir(parents=True, exist_ok=True)
     with jars.locked(folder.with_suffix(".lock")):
         if not ready.exists():
-            options.say(f"installing {name} in a folder of its own (once)")
+            options.say(f"installing {name} in a separate folder (once)")
             shutil.rmtree(folder, ignore_errors=True)
             try:
                 install()
             except (LocalFault, OSError, subprocess.SubprocessError) as fault:
                 shutil.rmtree(folder, ignore_errors=True)
-                options.note(f"{name} cannot be installed and is left out: {fault}")
+                options.note(f"{name} cannot be installed and is skipped: {fault}")
                 return False
             ready.touch()
     return True

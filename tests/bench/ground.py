@@ -1,7 +1,7 @@
-"""What a part of the benchmark stands on: an embedded Kafka and Valkey of its own, or addresses that were given.
+"""The Kafka and Valkey of a part of the benchmark: embedded ones of its own, or given addresses.
 
 Given are DAYMARK_TEST_KAFKA and DAYMARK_TEST_REDIS, both or none. On given parts topics and groups bear a prefix of
-their own and are removed afterwards; claims stay until they expire, and the CPU of broker and store is not told.
+their own and are removed afterwards; claims stay until they expire, and the CPU of broker and store is not reported.
 """
 
 import os

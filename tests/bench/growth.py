@@ -1,7 +1,7 @@
 """PART=growth: what an event costs a worker with more contacts, more repeats, more or fewer partitions.
 
 Of contacts every event is the first of its contact's day, on as many days as make enough events; of repeats and of
-partitions the contacts come as often as is said. What a claim takes of the store is told with each.
+partitions the contacts come as often as is said. The memory of a claim in the store is reported with each.
 """
 
 from collections.abc import Iterator

@@ -111,7 +111,7 @@ class Rig:
 
 
 def run(options: Options) -> list[Row]:
-    """Measure each case, run by run in turn; what is broken is left out here, refusals have cases of their own."""
+    """Measure the cases in turn, run by run; broken requests are excluded here, rejections are separate cases."""
     own = [event.body for event in events(Plan(_DISTINCT, FIRST_DAY, now_ms=_NOW_MS))]
     bodies = [event.body for event in calls(options.mix(_DISTINCT)._replace(broken=0))]
     one_each, together = singles(bodies), batches(bodies)

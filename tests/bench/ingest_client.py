@@ -59,7 +59,7 @@ class Driven:
 
 
 class Client:
-    """A process of its own that sends loads."""
+    """A separate process that sends loads."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._pool = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn")))

@@ -1,7 +1,7 @@
 """PART=isolation: what a workspace waits while another floods the same ingest process.
 
 The quiet one sends single calls at a steady rate (open loop) while the loud one sends as fast as it can, from many
-connections. Times are told beside those without any flood.
+connections. Times are reported beside those without a flood.
 """
 
 import asyncio

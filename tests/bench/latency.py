@@ -53,7 +53,7 @@ class _Taken(NamedTuple):
 
 
 class _Way(NamedTuple):
-    """A road under test, its processes, the events that are still to be sent, and the ids that were told of before."""
+    """A pipeline under test, its processes, the events yet to be sent, and the ids reported before."""
 
     name: str
     road: Road

@@ -1,4 +1,4 @@
-"""How much is measured, and how what goes on is told."""
+"""How much is measured, and how progress is reported."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -1,6 +1,6 @@
 """The figures that docs/performance.md shows as a picture: an SVG written by hand, readable on light and dark pages.
 
-Bars with whiskers from the least to the most of the runs; each panel has an axis of its own, with its unit.
+Bars with whiskers from the least to the most of the runs; each panel has its own axis, with its unit.
 """
 
 from collections.abc import Callable, Iterator
@@ -55,7 +55,7 @@ _CHOICES = tuple(
 
 
 def drawn(report: Report) -> str:
-    """Return the plot of a report; panels whose part was not measured are left out."""
+    """Return the plot of a report; panels whose part was not measured are omitted."""
     panels = [*_chosen(report), *_ingest(report), *_latency(report), *_growth(report)]
     body, height = [], 8
     for panel in panels:

@@ -1,4 +1,4 @@
-"""`make bench` tells a wrong outcome from a right one, counts what it says it counts, and shows what it left."""
+"""`make bench` distinguishes wrong outcomes from right ones, counts correctly, and shows what it left behind."""
 
 import json
 import os

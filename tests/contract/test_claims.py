@@ -64,7 +64,7 @@ def cluster_url(valkey_server: Callable[..., Valkey]) -> str:
 
 
 def test_first_claim_succeeds_and_holds(claims: ClaimsPort) -> None:
-    """A free contact-day is claimed; from then on everybody, the owner too, is told its owner."""
+    """A free contact-day is claimed; from then on every caller, even the owner, gets its owner."""
     assert held(claims, DAYS) == [None] * 300
     assert held(claims, DAYS, OTHERS) == [MINE] * 300
     assert held(claims, DAYS) == [MINE] * 300
@@ -82,7 +82,7 @@ def test_nothing_to_claim(claims: ClaimsPort) -> None:
 
 
 def test_a_clock_moves_forward_only(claims: ClaimsPort) -> None:
-    """Each change is told the clock before it; an older one leaves it, of equal times the later record moves it."""
+    """Each change gets the clock before it; an older one leaves it, of equal times the later record moves it."""
     told = [
         (clock(5, offset=1), None),
         (clock(4, offset=2), clock(5, offset=1)),  # older: stale
@@ -101,7 +101,7 @@ def test_a_clock_moves_forward_only(claims: ClaimsPort) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_clocks_of_any_changes(claims: ClaimsPort, seed: int) -> None:
-    """Whatever comes in whatever order, the clock is the newest, and what is told agrees with the rule."""
+    """Whatever comes in whatever order, the clock is the newest, and every answer agrees with the rule."""
     draw = random.Random(seed)
     offsets, instants = [0, 1, 255, 256, 2**32 - 1, 2**32, 2**47], [-(2**40), -1, 0, 1, 2**31, 2**45]
     newest: Clock | None = None
@@ -124,7 +124,7 @@ def test_days_and_clocks_are_asked_together(claims: ClaimsPort) -> None:
 
 
 def test_a_clock_lives_as_long_as_set(redis_url: str) -> None:
-    """Its lifetime, a setting of its own, runs from its last change."""
+    """Its lifetime, a separate setting, starts anew with each change."""
     claims = Claims(redis_url, secrets.token_bytes(32), Lifetimes(8, 3))
     claims.claim({}, {PLAN: clock(5)})
     with redis.Redis.from_url(redis_url) as store:
@@ -184,7 +184,7 @@ def test_script_is_loaded_again_after_a_restart(valkey_server: Callable[..., Val
 
 
 def test_dead_store_is_away(valkey_server: Callable[..., Valkey]) -> None:
-    """A store that refuses connections is away, and back by itself."""
+    """A store that refuses connections is unavailable, and recovers by itself."""
     server = valkey_server()
     claims = Claims(server.url, None, LIFETIMES, sleep=lambda _: None)
     server.kill()
@@ -196,7 +196,7 @@ def test_dead_store_is_away(valkey_server: Callable[..., Valkey]) -> None:
 
 
 def test_silent_store_is_away() -> None:
-    """A store that takes the connection and says nothing is away within seconds."""
+    """A store that accepts the connection and does not answer is unavailable within seconds."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         claims = Claims(f"redis://127.0.0.1:{silent.getsockname()[1]}", None, LIFETIMES, sleep=lambda _: None)
         began = time.monotonic()

@@ -92,7 +92,7 @@ def test_any_host_of_the_url_that_lives_is_enough(cluster: ValkeyCluster) -> Non
 
 
 def test_a_worker_that_starts_meets_a_dead_host_and_a_failover(cluster: ValkeyCluster) -> None:
-    """The first host of the URL is dead and its replica serves in its stead: the others of the URL tell."""
+    """The first host of the URL is dead and its replica was promoted: the other hosts lead there."""
     secret = secrets.token_bytes(32)
     first = Claims(cluster.url, secret, LIFETIMES)
     held(first, days(300))
@@ -105,7 +105,7 @@ def test_a_worker_that_starts_meets_a_dead_host_and_a_failover(cluster: ValkeyCl
 
 
 def test_a_demoted_primary_sends_us_on(cluster: ValkeyCluster, claims: Claims) -> None:
-    """A failover in good order is followed within the same question."""
+    """A manual failover is followed within the same call."""
     held(claims, days(300))
     for primary in {shard.primary for shard in cluster.shards() if shard.replicas}:
         cluster.demote(primary)
@@ -143,7 +143,7 @@ def test_slots_moved_by_the_servers_themselves(cluster: ValkeyCluster, claims: C
 
 
 def test_a_frozen_shard_is_away_in_seconds(cluster: ValkeyCluster, claims: Claims) -> None:
-    """With its replica frozen, too, nobody fails over: the claims are away, and back with the shard."""
+    """With its replica frozen too, nobody fails over: the claims are unavailable until the shard is back."""
     held(claims, days(300))
     frozen = cluster.freeze_shard(0)
     began = time.monotonic()
@@ -194,7 +194,7 @@ def test_a_primary_that_fails_over_under_the_question(cluster: ValkeyCluster, cl
 
 
 def test_nothing_of_the_cluster_lives() -> None:
-    """A cluster of which nobody listens is away, at the start as later."""
+    """A cluster without a listening node is unavailable, at the start as later."""
     gone = Claims(f"redis+cluster://127.0.0.1:{ports.choose()},127.0.0.1:{ports.choose()}", None, LIFETIMES)
     with pytest.raises(ClaimsAway):
         held_once(gone, days(3))
@@ -218,7 +218,7 @@ def test_clocks_lie_on_all_nodes(claims: Claims) -> None:
 
 
 def test_the_policy_of_every_primary_counts(cluster: ValkeyCluster, claims: Claims) -> None:
-    """One primary that may evict is told."""
+    """One primary that may evict is reported."""
     assert claims.policy() == "noeviction"
     with cluster.client(cluster.holder(16383)) as node:
         node.config_set("maxmemory-policy", "allkeys-lru")

@@ -103,7 +103,7 @@ def test_a_store_that_was_left_long_ago(server: Valkey, make: Callable[..., Clai
 
 
 def test_an_older_replica(valkey_server: Start) -> None:
-    """A failover that lost acknowledged claims is told from one that lost none."""
+    """A failover that lost acknowledged claims is distinguished from one that lost none."""
     old, new = valkey_server(), valkey_server()
     follow(new, old)
     claims = Claims(old.url, b"secret", Lifetimes(8, 8))
@@ -134,7 +134,7 @@ def test_a_failover_that_lost_nothing(valkey_server: Start) -> None:
 
 
 def test_installations_keep_to_themselves(make: Callable[..., Claims]) -> None:
-    """Prefixes tell them apart; workers of one share their claims, of whatever group."""
+    """Prefixes separate them; workers of one installation share claims, whatever their group."""
     staging, production, same = make("staging."), make("production."), make("production.")
     assert claim(staging) == [None] * 50
     assert claim(production, THEIRS) == [None] * 50

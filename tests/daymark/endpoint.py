@@ -1,4 +1,4 @@
-"""A stand-in for Daymark's API: answers as the contract says, and misbehaves as it is told."""
+"""A stand-in for Daymark's API: answers as the contract says, and misbehaves on request."""
 
 import gzip
 import json

@@ -38,7 +38,7 @@ def lives(draw: st.DrawFn) -> Life:
 
 
 class Told(NamedTuple):
-    """What a call tells, read with nothing but JSON. `email` is None when it has none, `event` the call whole."""
+    """The content of a call, read as plain JSON. `email` is None when it has none, `event` the call whole."""
 
     email: str | None
     name: str

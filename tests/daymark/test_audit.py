@@ -1,4 +1,4 @@
-"""`daymark audit` as a command: bad use, missing topics, a Kafka that is away."""
+"""`daymark audit` as a command: bad use, missing topics, an unavailable Kafka."""
 
 import json
 import socket

@@ -70,7 +70,7 @@ def test_contact_days(facts: Sequence[DayFact], expected: list[Finding]) -> None
 
 
 def test_without_replays_what_is_there_twice_is_doubled() -> None:
-    """Two workers that both commit an event write the same bytes: only who knows of no replay can tell."""
+    """Two workers that both commit an event write the same bytes: visible only if no replay can explain it."""
     facts = [seen(0, 11), made(0, 11), made(0, 11, at=1)]
     assert said(judging.day(facts, replays=False)) == [Count.CONTACT_DAYS, Finding.DOUBLED]
     twice = [what(Kind.REJECTION), what(Kind.REJECTED), what(Kind.REJECTED)]

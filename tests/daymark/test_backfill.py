@@ -38,7 +38,7 @@ def judged(line: bytes | None, wanted: Wanted = ANY) -> Event | str | None:
 
 
 def test_lines_come_from_plain_and_compressed_files(tmp_path: Path) -> None:
-    """Compressed or not is told by the bytes, members follow each other, a mark at the head and line ends are none."""
+    """Compression is recognised by content, gzip members are joined; byte order mark and line ends are removed."""
     plain, packed = tmp_path / "a.gz", tmp_path / "b.json"
     plain.write_bytes(b"\xef\xbb\xbfone\r\n\ntwo")
     packed.write_bytes(gzip.compress(b"one\ntw") + gzip.compress(b"o\nthree\n"))

@@ -28,7 +28,7 @@ def moved(notices: list[Notice], code: int) -> set[int]:
 @given(lives())
 @settings(deadline=None)
 def test_members_are_those_who_entered_and_did_not_leave(plan: Life) -> None:
-    """Nobody leaves who is not in, nobody enters who is; a re-sync tells of all who are in, and of nobody else."""
+    """Only members leave, only others enter; a re-sync sends all members and nobody else."""
     by_hour = hours(plan)
     members = set(range(plan.members))
     assert moved(by_hour[0], ENTERED) == members

@@ -39,7 +39,7 @@ def test_a_corrupted_jar_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_failed_download_is_one_clear_error(tmp_path: Path) -> None:
-    """A network that is away is said in one line, with what to do."""
+    """A missing network is reported in one line, with advice."""
 
     def download(_jar: Jar, _scratch: Path) -> Path:
         raise ConnectionError("no route")

@@ -10,7 +10,7 @@ from daymark.local.supervision import Supervision, start
 
 
 class FakePart:
-    """Lives and dies as told."""
+    """Lives and dies on request."""
 
     def __init__(self, name: str) -> None:
         self.name = name

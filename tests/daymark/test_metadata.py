@@ -55,7 +55,7 @@ def test_what_will_never_be_is_not_waited_for() -> None:
 
 
 def test_what_a_broker_has_against_us_is_said() -> None:
-    """A call says that it failed; why is told to the client's error_cb, among complaints that explain nothing."""
+    """A call only says that it failed; the reason goes to the client's error_cb, among unhelpful messages."""
     heard = metadata.Heard()
     with pytest.raises(metadata.Unreachable, match=r"\(no such user\)"):
         metadata.ask(Hopeless(heard), "localhost:9092", 600, heard)

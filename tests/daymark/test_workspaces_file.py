@@ -125,7 +125,7 @@ def test_who_asks_for_the_alert_looks_at_the_file(path: Path, clock: Clock) -> N
 
 
 def test_bad_first_file_is_a_fault(path: Path) -> None:
-    """At the start every fault is told at once."""
+    """At the start all faults are reported at once."""
     write(path, '[workspaces.a]\ntime_zone = "Mars"\nkeys = ["x"]\n')
     with pytest.raises(SettingsFaults) as caught:
         WorkspacesFile(path)

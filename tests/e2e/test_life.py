@@ -32,7 +32,7 @@ def road(kafka: str, redis_url: str, topics: Topics, claim_key: bytes) -> Road:
 
 
 class Crew:
-    """Workers by their slots, each killed and replaced as told. Small batches: a kill meets one that is open."""
+    """Workers by their slots, each killed and replaced on request. Small batches: a kill meets one that is open."""
 
     def __init__(self, road: Road) -> None:
         self._road = road

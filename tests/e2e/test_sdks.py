@@ -77,7 +77,7 @@ SDKS = [
 
 @pytest.fixture(scope="module")
 def daymark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daymark]:
-    """Run `daymark up` in a folder of its own."""
+    """Run `daymark up` in its own folder."""
     folder = tmp_path_factory.mktemp("up")
     environ = {name: text for name, text in os.environ.items() if not name.startswith("DAYMARK_")}
     environ |= {"DAYMARK_HTTP": "127.0.0.1:0", "DAYMARK_ADMIN": "127.0.0.1:0", "PYTHONPATH": str(ROOT)}

@@ -24,7 +24,7 @@ PIDS = ["ingest/pid", "kafka/node-1/pid", "valkey/pid", "worker-1/pid"]
 
 
 class Up:
-    """A `daymark up` in a folder of its own."""
+    """A `daymark up` in its own folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

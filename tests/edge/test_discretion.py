@@ -1,4 +1,4 @@
-"""Keys and e-mails are in no log line, no metric and no error; the time of an answer tells nothing of a key."""
+"""Keys and e-mails are in no log line, no metric and no error; response times reveal nothing about a key."""
 
 import ast
 import base64

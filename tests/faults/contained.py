@@ -51,7 +51,7 @@ class Cluster:
         return ",".join(map(_address, self._nodes))
 
     def announce(self, ports_of: Ports) -> None:
-        """Say, for each node and listener, the port it listens on and the one that it tells its clients."""
+        """Say, for each node and listener, the port it listens on and the one that it advertises."""
         self._ports = ports_of
 
     def start(self) -> None:

@@ -1,6 +1,6 @@
 """Which member the coordinator assigns each partition to, dead members that never learned of it included.
 
-Asked from a process of its own, which may die: librdkafka aborts when an answer of the admin's comes too late
+Asked from a separate process, which may die: librdkafka aborts when an answer of the admin's comes too late
 (librdkafka issue 4605).
 """
 

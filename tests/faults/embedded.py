@@ -14,7 +14,7 @@ class Cluster(Kafka):
     """Nodes with two more listeners each, advertised at the ports of proxies."""
 
     def announce(self, ports_of: Ports) -> None:
-        """Say, for each node and listener, the port it listens on and the one that it tells its clients."""
+        """Say, for each node and listener, the port it listens on and the one that it advertises."""
         self._ports = ports_of
 
     def _format(self, nodes: Sequence[Node]) -> None:

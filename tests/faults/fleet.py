@@ -42,7 +42,7 @@ Start = Callable[[Mapping[str, str], Path], Life]
 
 
 class Program(Child):
-    """A program of its own."""
+    """A separate program."""
 
     @property
     def pid(self) -> int:
@@ -62,7 +62,7 @@ def program(*arguments: str) -> Start:
 class Member:
     """One process that is kept running: a worker or an ingest. `ends` counts how it has ended, by exit status.
 
-    To Kafka each of its lives is a client of its own, named `client`.
+    To Kafka each of its lives is a separate client, named `client`.
     """
 
     def __init__(self, name: str, start: Start, environ: Mapping[str, str], folder: Path) -> None:

@@ -145,7 +145,7 @@ def remove_topics(ground: Ground, topics: Topics) -> None:
 
 
 def leader(kafka: str, internal_topic: str, name: str) -> int | None:
-    """Return the node that coordinates a group or a transactional id; None while nobody can tell."""
+    """Return the node that coordinates a group or a transactional id; None while there is no answer."""
     found = AdminClient({"bootstrap.servers": kafka}).list_topics(internal_topic, timeout=5).topics[internal_topic]
     if not found.partitions:
         return None

@@ -1,6 +1,6 @@
 """What workers and ingest are given to do while they are hurt: events into the topic, and calls of an SDK to ingest.
 
-Both end when told; then everything that was begun is brought to its end. `Sender` keeps what was answered 200.
+Both stop on request, after finishing everything they began. `Sender` keeps what was answered 200.
 """
 
 import hashlib

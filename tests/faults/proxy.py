@@ -1,4 +1,4 @@
-"""A TCP proxy that cuts, delays and black-holes, from an event loop in a thread of its own.
+"""A TCP proxy that cuts, delays and black-holes, from an event loop in a separate thread.
 
 Knows nothing of what it carries, save where it is given traps: there it carries Kafka's frames (`conversation`).
 Invariant: what passes is in order and whole; bytes that a black hole has held are delivered when it is healed, as a
@@ -56,7 +56,7 @@ class Link:
         self._delay_s = seconds
 
     def hold(self) -> None:
-        """Let nothing through, and tell nobody."""
+        """Drop everything silently."""
         self._passing.clear()
 
     def heal(self) -> None:
@@ -163,7 +163,7 @@ class Proxy:
     def open_cluster(self, kafka: str, traps: Traps) -> list[Link]:
         """Return a link to each node of a Kafka on this machine, none for one that is elsewhere.
 
-        Clients that come over one of them are told the others' addresses instead of the nodes' own.
+        Clients of one of them get the addresses of the others instead of the nodes' own.
         """
         admin = AdminClient({"bootstrap.servers": kafka})
         nodes = [Address(node.host, node.port) for node in admin.describe_cluster().result(30).nodes]

@@ -122,7 +122,7 @@ class Watch:
         """Return how many records the group had still to commit, where there were any, when it was last looked at.
 
         Raises:
-            KafkaException: nobody can tell.
+            KafkaException: nobody answers.
         """
         ends = [self._consumer.get_watermark_offsets(place, 5, cached=False)[1] for place in self._places]
         lags = {

@@ -117,7 +117,7 @@ class Run:
             self._tally.most_behind = max(self._tally.most_behind, stream.sent - watch.committed)
             if now - said >= _SAY_EVERY_S:
                 said = now
-                # Where ingest adds events of its own, nobody has counted what is still to commit.
+                # If ingest adds events, the number that is yet to be committed is unknown.
                 behind = "" if options.ingests else f", {stream.sent - watch.committed:,} of them to commit"
                 done = f"{now - began:.0f} of {options.seconds:.0f} s"
                 self._say(f"{done}: {self._kills()} kills, {stream.sent:,} events{behind}")

@@ -18,7 +18,7 @@ def proxy() -> Iterator[Proxy]:
 
 @pytest.fixture
 def link(proxy: Proxy) -> Iterator[Link]:
-    """A link to a server that says again what it is told."""
+    """A link to an echo server."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=_echo, args=[server], daemon=True).start()
         yield proxy.open(*server.getsockname())
@@ -93,7 +93,7 @@ def _is_ended(connection: socket.socket) -> bool:
 
 
 def test_a_black_hole_gives_back_what_it_held(proxy: Proxy, link: Link) -> None:
-    """While it lasts nothing passes and nobody is told; afterwards all of it does, also of new connections."""
+    """While it lasts nothing passes and no connection is reset; then everything arrives, on new connections, too."""
     with _connect(link) as connection:
         proxy.tell(link.hold)
         connection.sendall(b"held")

@@ -1,4 +1,4 @@
-"""How `make scale` tells how long a partition stood still."""
+"""How `make scale` measures how long a partition stood still."""
 
 import pytest
 

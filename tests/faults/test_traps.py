@@ -107,7 +107,7 @@ def test_reset(road: Road) -> None:
 
 
 def test_hold(road: Road) -> None:
-    """Nothing more passes on that connection, and nobody is told; other connections go on."""
+    """Nothing more passes on that connection, silently; other connections continue."""
     trap = road.trap(Act.HOLD)
     with road.connect() as held, road.connect() as other:
         held.sendall(request(1) + request(2))
@@ -195,7 +195,7 @@ def _is_reset(connection: socket.socket) -> bool:
 
 
 def test_nodes_are_found_at_other_ports() -> None:
-    """In answers that tell addresses, and in no others; the length stays."""
+    """In responses with addresses, and in no others; the length stays the same."""
     told = b"..127.0.0.1" + (9092).to_bytes(4) + b".."
     moves = {Address("127.0.0.1", 9092): 1234}
     assert frames.moved(Api.METADATA, told, moves) == b"..127.0.0.1" + (1234).to_bytes(4) + b".."

@@ -18,7 +18,7 @@ class Act(StrEnum):
     """What is done to the request that is caught."""
 
     RESET = "reset"  # its connection is reset before it arrives; it arrives when released
-    HOLD = "hold"  # nothing more passes on its connection, and nobody is told; it arrives when released
+    HOLD = "hold"  # nothing more passes on its connection, silently; it arrives when released
     DELAY = "delay"  # it and what follows on its connection wait until released, then go on
     REPEAT = "repeat"  # it passes, and arrives once more when released
     REORDER = "reorder"  # the next request of its connection overtakes it

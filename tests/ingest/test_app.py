@@ -25,7 +25,7 @@ HEADERS = {b"authorization": b"Bearer " + KEY.encode()}
 
 
 class Api:
-    """The application with a fake delivery; one of its own for each call, unless calls are made at the same time."""
+    """The application with a fake delivery; a new one for each call, unless calls are concurrent."""
 
     def __init__(self, quota: Quota | None = None, **rules: Any) -> None:
         self.delivery, self.metrics = FakeDelivery(), Metrics()

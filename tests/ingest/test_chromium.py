@@ -43,7 +43,7 @@ PAGE = """<!doctype html><pre id="read"></pre><script>
 
 @pytest.fixture
 def site() -> Iterator[ThreadingHTTPServer]:
-    """Serve PAGE at an origin of its own."""
+    """Serve PAGE at a separate origin."""
 
     class Site(BaseHTTPRequestHandler):
         page = b""

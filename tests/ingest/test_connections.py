@@ -1,4 +1,4 @@
-"""Ten thousand open connections: each is served or refused in good order, and the server goes on."""
+"""Ten thousand open connections: each is served or refused properly, and the server keeps working."""
 
 import asyncio
 import json

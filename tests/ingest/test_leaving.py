@@ -32,7 +32,7 @@ def test_open_requests_are_finished(own_server: Server, number: signal.Signals) 
 
 
 def test_not_ready_while_leaving(own_server: Server) -> None:
-    """Once it is told to leave, /readyz says so and no connection is let in, while open requests are finished."""
+    """After SIGTERM /readyz reports it and no connection is accepted, while open requests are finished."""
     with wire.connect(own_server.http) as busy, wire.connect(own_server.admin) as health:
         busy.sendall(post(event(traits={"email": "late@example.com"})))
         _until_in_flight(own_server)

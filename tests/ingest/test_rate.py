@@ -1,4 +1,4 @@
-"""Token buckets: over any time a workspace gets its rate and what a bucket holds, and is told when to ask again."""
+"""Token buckets: over any time a workspace gets its rate and what a bucket holds, and learns when to retry."""
 
 import pytest
 from hypothesis import given
@@ -40,7 +40,7 @@ def test_a_bucket_holds_at_least_one_event() -> None:
 
 
 def test_a_batch_larger_than_the_bucket_goes_on_credit() -> None:
-    """It is not refused for ever; those behind it wait until it is paid for, and are told how long."""
+    """It is not refused for ever; later ones wait until it is paid for, and learn how long."""
     bucket = Bucket(10, 0)
     assert bucket.take(100, 0) == 0
     assert bucket.take(1, 0) == 9
@@ -60,7 +60,7 @@ def test_to_take_none_is_to_ask() -> None:
     st.floats(0.01, 1000), st.lists(st.tuples(st.integers(1, 50), st.floats(0, 2)), min_size=1, max_size=50)
 )  # fmt: skip
 def test_no_more_than_the_rate(per_second: float, asked: list[tuple[int, float]]) -> None:
-    """Over any time no more goes than a bucket, the rate, and one request on credit; waiting as told always helps."""
+    """Over any time no more goes than a bucket, the rate, and one request on credit; Retry-After always suffices."""
     bucket, now, gone = Bucket(per_second, 0), 0.0, 0
     for events, pause in asked:
         now += pause

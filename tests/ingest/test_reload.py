@@ -169,7 +169,7 @@ def test_a_bad_file_is_an_alert_in_every_process(start: Start, kafka: str, topic
 
 @contextmanager
 def _flow(address: wire.Address, key: str) -> Iterator[Counter[str]]:
-    """Send one event after the other meanwhile, each on a connection of its own; count the codes of the answers."""
+    """Send one event after the other meanwhile, each on a new connection; count the codes of the responses."""
     codes: Counter[str] = Counter()
     stop = threading.Event()
 

@@ -62,7 +62,7 @@ def test_a_request_over_the_limit(*, encoded: bool) -> None:
 
 
 def test_a_request_that_says_it_is_over_the_limit() -> None:
-    """So much of it is read as tells whose it is; nothing, where the client waits for a word before it sends."""
+    """Enough of it is read to know its workspace; nothing, if the client waits for 100 Continue."""
     api = Api()
     body = NOISE[: LIMIT + 1]
     length = {"content-length": str(len(body))}

@@ -228,7 +228,7 @@ def test_a_client_that_leaves_cancels_nothing(own_server: Server) -> None:
 
 
 def test_order_and_leaving(own_server: Server) -> None:
-    """What is behind a batch on its connection is answered behind it, also when the process is told to leave."""
+    """What is behind a batch on its connection is answered behind it, also after SIGTERM."""
 
     def begun() -> bool:
         names = ("daymark_ingest_bytes_in_flight", "daymark_ingest_request_seconds_count")

@@ -177,7 +177,7 @@ def test_accepts(server: Server, name: str) -> None:
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_refuses(server: Server, name: str) -> None:
-    """A refused request is told so with the status of the one table, and with a code and a message for people."""
+    """A refused request gets the status of the one table, a code, and a message for people."""
     code = name.partition(":")[0]
     expected = next(refusal for refusal in answers.TABLE if refusal.code == code)
     reply = wire.exchange(server.http, REFUSED[name])

@@ -1,4 +1,4 @@
-"""The complaint that is told is the one that helps, and it is told once."""
+"""The message that is reported is the helpful one, and it is reported once."""
 
 import pytest
 

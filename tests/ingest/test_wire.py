@@ -94,7 +94,7 @@ def test_client_that_leaves(server: Server, ending: str, sent: bytes) -> None:
 
 
 def test_expectation(server: Server) -> None:
-    """A client that asks first is told to go on, or is refused without having sent anything."""
+    """A client that sends `Expect` gets 100 Continue, or is refused before sending anything."""
     ask = (b"Expect: 100-continue", b"Content-Length: %d" % len(event()))
     with wire.connect(server.http) as link:
         link.sendall(post(b"", *ask))
@@ -109,7 +109,7 @@ def test_expectation(server: Server) -> None:
 
 
 def test_expectation_behind_another_request(server: Server) -> None:
-    """The word to go on comes after the answers to what was sent before."""
+    """100 Continue comes after the responses to earlier requests."""
     with wire.connect(server.http) as link:
         link.sendall(post(SLOW) + post(b"", b"Expect: 100-continue", b"Content-Length: %d" % len(event())))
         data = b""

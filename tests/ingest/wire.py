@@ -34,7 +34,7 @@ def event(**fields: object) -> bytes:
 
 
 def post(body: bytes = event(), *headers: bytes, path: bytes = b"/v1/identify", key: bool = True) -> bytes:
-    """Return a request whose length is told, unless the headers say how it goes."""
+    """Return a request with Content-Length, unless the headers frame it otherwise."""
     return request(b"POST", path, body, *headers, *((BASIC,) if key else ()))
 
 

@@ -168,7 +168,7 @@ def test_a_time_range_narrows_it(road: Road) -> None:
 
 
 def test_what_the_outputs_no_longer_keep_is_not_judged(road: Road) -> None:
-    """Rejections are deleted after 30 days: of older events nobody can tell what came of them."""
+    """Rejections are deleted after 30 days: what became of older events is unknown."""
     producer = Producer({"bootstrap.servers": road.kafka})
     for days, (contact, body) in ((31, visit(1)), (31, ("", b"nonsense")), (29, visit(2)), (29, ("", b"nonsense"))):
         at_ms = (time.time_ns() // 1_000_000) - days * 86_400_000

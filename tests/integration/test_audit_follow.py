@@ -51,7 +51,7 @@ def move(road: Road, *, back: bool) -> None:
 
 @pytest.mark.timeout(300)  # many processes, one after the other
 def test_what_goes_wrong_is_found_at_once(road: Road) -> None:
-    """Right, replayed, emitted again without a replay, doubled, lost: each is told once, and as what it is."""
+    """Right, replayed, emitted again without a replay, doubled, lost: each is reported once, and correctly."""
     road.send([*(visit(contact) for contact in range(10)), ("", b"nonsense")])
     with road.worker():
         road.wait_settled()

@@ -36,7 +36,7 @@ def _check(road: Road, contact_days: int) -> None:
 
 
 def test_redis_killed_and_back(road: Road, store: Valkey) -> None:
-    """While Redis is away nothing is committed and the worker keeps its partitions; with Redis back it goes on."""
+    """While Redis is down nothing is committed and the worker keeps its partitions; then the worker continues."""
     road.send(visit(contact) for contact in range(500))
     with road.worker() as worker:
         road.wait_settled()
@@ -53,7 +53,7 @@ def test_redis_killed_and_back(road: Road, store: Valkey) -> None:
 
 
 def test_partitions_that_come_during_an_outage_are_paused(road: Road, store: Valkey) -> None:
-    """A worker that gets its partitions while Redis is away waits with all of them."""
+    """A worker that gets its partitions while Redis is down pauses all of them."""
     store.kill()
     road.send(visit(contact) for contact in range(500))
     with road.worker("a") as first:

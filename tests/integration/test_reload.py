@@ -21,7 +21,7 @@ def road(kafka: str, redis_url: str, topics: Topics, claim_key: bytes) -> Road:
 
 
 class Flow:
-    """Events of one workspace, each of a contact of its own, late in the evening of UTC_DAY."""
+    """Events of one workspace, each of a different contact, late in the evening of UTC_DAY."""
 
     def __init__(self, road: Road) -> None:
         self._road, self.sent = road, 0

@@ -46,7 +46,7 @@ def test_two_installations_on_one_store(road: Road, store: Valkey, claim_key: by
 
 
 def test_a_store_emptied_while_a_worker_runs(road: Road, store: Valkey) -> None:
-    """The next batch tells it: log and metric."""
+    """The next batch reports it in log and metric."""
     road.send(visit(contact) for contact in range(50))
     with road.worker() as worker, redis.Redis.from_url(store.url) as client:
         road.wait_settled()
@@ -77,7 +77,7 @@ def test_a_store_emptied_while_no_worker_runs(road: Road, store: Valkey) -> None
 
 
 def test_claims_of_another_kafka_cluster(road: Road, store: Valkey) -> None:
-    """A worker that would take another cluster's days ends and names both, unless told that its topics moved."""
+    """A worker that would take another cluster's days ends and names both, unless a setting says that topics moved."""
     road.send(visit(contact) for contact in range(50))
     with road.worker():
         road.wait_settled()

@@ -91,7 +91,7 @@ def frozen(cluster: ValkeyCluster, load: Load) -> None:
 
 
 def demoted(cluster: ValkeyCluster, load: Load) -> None:
-    """Each primary in turn makes way for its replica, in good order, and lives on."""
+    """Each primary in turn is demoted by a manual failover, and keeps running."""
     for primary in {shard.primary for shard in cluster.shards()}:
         cluster.demote(primary)
         load.more(10)
@@ -163,7 +163,7 @@ def test_workers_outlive_it(
 
 
 def test_a_silent_shard_leaves_a_worker_reachable(road: Road, cluster: ValkeyCluster) -> None:
-    """It says that its claims are away, takes part in rebalances, and leaves in order at SIGTERM."""
+    """It reports that its claims are unavailable, takes part in rebalances, and leaves its group on SIGTERM."""
     with ExitStack() as stack:
         first = stack.enter_context(road.worker("a"))
         first.wait_for("partitions.assigned")

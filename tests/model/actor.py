@@ -1,4 +1,4 @@
-"""A worker on a thread that runs only when it is told to: one of all the threads runs at a time, so runs repeat."""
+"""A worker on a thread that runs only when asked to: one thread runs at a time, so runs are reproducible."""
 
 import threading
 from collections.abc import Callable

@@ -117,7 +117,7 @@ class Fleet:
         return life.actor.call is not None
 
     def crash(self, life: Life) -> None:
-        """End a process at the call that it was about to make. Nobody is told."""
+        """End a process silently at the call that it was about to make."""
         life.actor.crash()
         self._forget(life)
 

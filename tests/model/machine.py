@@ -32,7 +32,7 @@ _KAFKA: Final = ("open", "init", "next_batch", "fill", "wait", "rewind", "close 
 
 
 class Workers(RuleBasedStateMachine):
-    """Everything but a Redis that loses what it was told."""
+    """Everything but a Redis that loses data."""
 
     parts: ClassVar[Parts] = Parts()
     steps: ClassVar[int] = 0
@@ -152,7 +152,7 @@ class Workers(RuleBasedStateMachine):
 
     @rule(trouble=st.sampled_from([ClaimsAway, ClaimsFull]), times=st.integers(1, 4))
     def redis_is(self, trouble: type[ClaimsAway], times: int) -> None:
-        """Redis is away or full, the next times that it is asked."""
+        """Redis is unavailable or full for the next calls."""
         self.fleet.redis.troubles = [trouble("planned") for _ in range(times)]
 
     @rule(
@@ -244,7 +244,7 @@ class Workers(RuleBasedStateMachine):
 
 
 class WorkersOverALossyRedis(Workers):
-    """Redis loses what it was told: the ids stay the same, and nothing is lost."""
+    """Redis loses its data: the ids stay the same, and nothing is lost."""
 
     @rule(writes=st.integers(1, 12) | st.just(1 << 20))
     def redis_loses(self, writes: int) -> None:

@@ -150,14 +150,14 @@ def complaint(code: int) -> Callable[[FakeConsumer], None]:
 
 
 class FakeProducers:
-    """Makes producers; what all of them are told is one list. `send` hangs while `gate` is closed."""
+    """Makes producers; the calls of all of them are one list. `send` hangs while `gate` is closed."""
 
     def __init__(self) -> None:
         self.configs: list[Mapping[str, Any]] = []
         self.plans = Plans()
         self.calls: Calls = []
         self.waits: list[tuple[str, float]] = []  # how long each call of a transaction would wait
-        self.complaints: list[int] = []  # told at the next `poll`
+        self.complaints: list[int] = []  # reported at the next `poll`
         self.lines: list[tuple[str, int]] = []  # of the driver's log, facility and level: told at the next `poll`
         self.gate = threading.Event()
         self.gate.set()

@@ -1,4 +1,4 @@
-"""A topic takes less than a producer's batch: the next batches are smaller, whichever call of the driver tells."""
+"""A topic takes less than a producer's batch: the next batches are smaller, whichever call of the driver reports it."""
 
 from collections.abc import Callable
 from typing import Any

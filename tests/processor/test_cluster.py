@@ -26,7 +26,7 @@ VIEW = [[0, 8191, [b"a", 1]], [8192, 16383, [b"b", 1]]]
 
 
 class FakeLinks:
-    """Nodes that reply to scripts as they are told to, in turn, and else with the keys that they are asked for."""
+    """Nodes that reply to scripts with the given replies in turn, and otherwise with the requested keys."""
 
     def __init__(self, **troubles: list[Any]) -> None:
         self.troubles = troubles  # by host
@@ -122,7 +122,7 @@ def test_no_script_sends_it() -> None:
 
 @pytest.mark.parametrize("fault", [ClusterDownError("x"), ReadOnlyError("x"), redis.ConnectionError("x")])
 def test_what_was_answered_is_not_asked_again(fault: Exception) -> None:
-    """One node's fault is told, and the question asked again goes to that node's successor only."""
+    """One node's fault is reported, and the retry goes to that node's successor only."""
     cluster, links = made(a=[fault])
     question = asked({5: [0], 9000: [1]})
     with pytest.raises(type(fault)):

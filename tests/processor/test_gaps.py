@@ -1,4 +1,4 @@
-"""What Kafka deleted before it was committed is counted; a committed offset that no log has is told."""
+"""What Kafka deleted before it was committed is counted; a committed offset beyond the log is reported."""
 
 import pytest
 from confluent_kafka import KafkaError

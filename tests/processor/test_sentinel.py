@@ -31,7 +31,7 @@ def test_a_foreign_value_is_refused(value: bytes) -> None:
     ("before", "kafka", "moved_from", "after"),
     [
         ("a", "a", None, "a"),
-        ("-", "a", None, "a"),  # made by a worker that could not tell
+        ("-", "a", None, "a"),  # made by a worker that did not know it
         ("a", None, None, "a"),  # a Kafka without ids
         ("a", "b", "a", "b"),  # moved
         ("b", "b", "a", "b"),  # moved before
@@ -90,7 +90,7 @@ def test_a_lost_answer_is_no_loss() -> None:
 
 @pytest.mark.parametrize(("found", "happened"), [(None, "emptied"), (mark(1), "older")])
 def test_a_mark_that_went(found: bytes | None, happened: str) -> None:
-    """It is told once: the next call begins anew, also beside other tags."""
+    """It is reported once: the next call starts anew, even next to other tags."""
     marks = Marks(WEEK_S)
     for before in (None, mark(1)):
         marks.next()

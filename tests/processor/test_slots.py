@@ -40,7 +40,7 @@ def test_every_primary_has_its_share(primaries: int) -> None:
 
 
 def test_addresses_are_the_nodes_own_or_those_of_the_asked() -> None:
-    """A node without a name of its own, or with an unknown one, is at the host that was asked."""
+    """A node without a name, or with an unknown one, is at the host that was asked."""
     assert [address(host, 1, HERE) for host in (b"h", "h", b"", None, b"?", "::1")] == [
         Node(host, 1) for host in ("h", "h", "10.0.0.1", "10.0.0.1", "10.0.0.1", "::1")
     ]

@@ -39,7 +39,7 @@ def test_only_a_small_batch_waits_for_more(member: Member, there: int, *, waited
 
 
 def test_the_consumer_leaves_offsets_to_the_transaction(member: Member) -> None:
-    """It commits nothing by itself, reads what is committed, and is told of what it loses."""
+    """It commits nothing by itself, reads what is committed, and learns what it loses."""
     config = member.driver.config
     assert not config["enable.auto.commit"]
     assert not config["enable.auto.offset.store"]
@@ -111,13 +111,13 @@ def test_an_error_that_passes_is_said_and_skipped(member: Member) -> None:
 )
 @pytest.mark.parametrize("told", ["as a message", "to the callback"])
 def test_an_error_that_does_not_pass_is_raised(member: Member, code: int, fault: type[Exception], told: str) -> None:
-    """Also one that the driver tells its callback, which does not raise: it is raised to whoever reads."""
+    """Also one that the driver passes to its callback, which does not raise: it is raised to the reader."""
     with pytest.raises(fault, match="Kafka: "):
         member.play(came(0), *messages(0, 0), trouble(code) if told == "as a message" else complaint(code))
 
 
 def test_what_is_fatal_stays_fatal(member: Member) -> None:
-    """A lost session that is told after it does not hide it."""
+    """A lost session reported after it does not hide it."""
     with pytest.raises(Fatal):
         member.play(complaint(KafkaError.TOPIC_AUTHORIZATION_FAILED), complaint(KafkaError._MAX_POLL_EXCEEDED))
 

@@ -88,7 +88,7 @@ def test_a_reply(reply: str, kind: type[Exception], words: str) -> None:
     ],
 )
 def test_a_message_of_the_cluster_client(message: str, kind: type[Exception]) -> None:
-    """The whole cluster away is away; a server that is none is refused."""
+    """A whole cluster that is down is unavailable; a server that is no cluster is refused."""
     assert type(fault(redis.exceptions.RedisClusterException(message))) is kind
 
 

@@ -202,7 +202,7 @@ def test_damaged_values_are_read_or_unreadable(
 
 
 def test_a_newer_version_is_read_as_ours() -> None:
-    """What a later version added is left out, and its new symbols are the default's."""
+    """Fields of a later version are skipped, and its new symbols become the default."""
     newer = {**TRAIT.source, "fields": [dict(field) for field in TRAIT.source["fields"]]}
     newer["fields"].append({"name": "later", "type": "int", "default": 0})
     kind = next(field for field in newer["fields"] if field["name"] == "kind")
@@ -221,7 +221,7 @@ def test_an_older_version_is_read_as_ours() -> None:
 
 
 def test_another_schema_under_our_name_is_unreadable() -> None:
-    """A schema that ours cannot follow from is told, not guessed at."""
+    """An incompatible schema is reported, not guessed at."""
     other = {**FOREIGN, "name": "ContactTrait", "namespace": "daymark"}
     with pytest.raises(UnreadableValue, match="ContactTrait"):
         avro.decode(b"\x00\x00\x00\x00\x01\x02", lambda _id: other)

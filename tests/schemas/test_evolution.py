@@ -128,7 +128,7 @@ def test_the_newest_release_is_the_current_schema(name: str) -> None:
 
 
 def test_every_released_file_is_of_a_known_schema() -> None:
-    """No file is left out of the tests below."""
+    """The tests below cover every file."""
     assert RELEASED
     assert {path.stem.rpartition("-")[0] for path in RELEASED} == set(NAMES)
 

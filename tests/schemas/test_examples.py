@@ -1,4 +1,4 @@
-"""Every example file has the outcome that it tells."""
+"""Every example file has the outcome that it states."""
 
 from datetime import UTC, datetime
 from typing import Any

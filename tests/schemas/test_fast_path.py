@@ -137,7 +137,7 @@ def test_the_fast_path_is_taken_often() -> None:
     ],
 )
 def test_the_fast_path_tells_why_an_event_is_refused(more: bytes, reason: Reason) -> None:
-    """What senders get wrong most is told without the tolerant path, with its words."""
+    """The most frequent mistakes are rejected without the tolerant path, with the same message."""
     body = b"{%s}" % more
     found = fast_path(body, PLAIN)
     assert isinstance(found, Rejection)
@@ -206,7 +206,7 @@ def test_the_fast_path_answers_for_what_is_sent_most(event_in: bytes) -> None:
     ],
 )
 def test_the_fast_path_refuses_what_is_refused_most(event_in: bytes, reason: str) -> None:
-    """A refusal is told without the tolerant path, and is the one that it would tell."""
+    """An event is rejected without the tolerant path, for the same reason."""
     found = fast_path(event_in, PLAIN)
     assert isinstance(found, Rejection)
     assert found == reference(event_in, PLAIN, type_required=True)

@@ -144,7 +144,7 @@ def test_numbers_are_found_as_numbers(number: str, instant: int | None) -> None:
 
 
 def test_expressions_can_compare_and_calculate() -> None:
-    """Numbers are JMESPath's own: seconds and milliseconds can be told apart, and lists filtered by them."""
+    """Numbers are JMESPath's own: seconds and milliseconds can be distinguished, and lists filtered by them."""
     event = document('{"a":[{"n":1.5,"x":"no"},{"n":3,"x":"yes"}],"n":12345678901234567890}')
     form = compiled(url="a[?n > `2`].x | [0]", event="type(n)", email="to_string(a[0].n)")
     assert [form.find(field, event) for field in ("url", "event", "email")] == ["yes", "number", "1.5"]

@@ -85,7 +85,7 @@ def test_a_large_file_is_not_read_whole(monkeypatch: pytest.MonkeyPatch, more: s
 
 
 def test_odd_sections_are_read_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One workspace with a format of its own does not make a large file slow."""
+    """One workspace with a custom format does not make a large file slow."""
     read, sizes = tomllib.loads, list[int]()
 
     def measured(text: str) -> Any:

@@ -62,7 +62,7 @@ def faults(text: str) -> list[str]:
 
 
 def test_a_file_says_what_each_workspace_sets() -> None:
-    """What is left out has its default; UTC needs no zone."""
+    """Omitted settings have their defaults; UTC needs no zone."""
     found = workspace.parse(GOOD)
     zone = zones.find("Europe/Berlin")
     keys = (bytes.fromhex(A), bytes.fromhex(B))
@@ -83,7 +83,7 @@ def test_a_file_says_what_each_workspace_sets() -> None:
 
 
 def test_a_workspace_that_is_not_in_the_file_has_default_settings() -> None:
-    """The file tells them apart."""
+    """The file distinguishes them."""
     found = workspace.parse(GOOD)
     assert "acme" in found
     assert "gone" not in found

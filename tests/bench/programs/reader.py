@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 
 def main(kafka: str, topic: str, partitions: str, file: str) -> None:
-    """Read until told to stop, then to the end."""
+    """Read until asked to stop, then to the end."""
     stopping = False
 
     def stop(*_: object) -> None:
