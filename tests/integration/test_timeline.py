@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 from zlib import crc32
 
@@ -16,6 +17,8 @@ import pytest
 from confluent_kafka import Producer
 from sqlalchemy import create_engine, select, text
 
+from daymark import timeline_wiring
+from daymark.settings import load
 from schemas import avro
 from schemas.topics import Topics
 from tests.made import PARTITIONS
@@ -81,11 +84,15 @@ def fill(kafka: str, topics: Topics) -> None:
         (producer.abort_transaction if part == 5 else producer.commit_transaction)(60)
 
 
+def settings_of(kafka: str, topics: Topics, url: str) -> dict[str, str]:
+    return {"DAYMARK_KAFKA": kafka, "DAYMARK_TOPIC_PREFIX": topics.prefix, "DAYMARK_TIMELINE": url}
+
+
 @contextmanager
 def reader(kafka: str, topics: Topics, url: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run the reader in a process of its own, which ends with this block however it ends."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith("DAYMARK_")}
-    environment = {"DAYMARK_KAFKA": kafka, "DAYMARK_TOPIC_PREFIX": topics.prefix, "DAYMARK_TIMELINE": url}
+    environment = settings_of(kafka, topics, url)
     command = [sys.executable, "-m", "tests.timeline.small_batches"]
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(command, env=kept | environment, cwd=ROOT, stdout=log, stderr=log)
@@ -172,8 +179,15 @@ def test_a_kill_at_any_moment_and_a_wiped_store_end_with_the_same_content(
             process.wait()
         rows = sum(each.next_offset for each in killed.overview.reading())
     for there, url in ((killed, urls[0]), (whole, urls[1])):
-        with reader(kafka, topics, url, tmp_path):
+        stop = Event()  # quicker than another process, and ended as SIGTERM ends one
+        thread = Thread(target=timeline_wiring.read, args=[load(settings_of(kafka, topics, url)), stop])
+        thread.start()
+        try:
             wait(lambda there=there: _is_read(there), tmp_path)  # type: ignore[misc]
+        finally:
+            stop.set()
+            thread.join(PATIENCE_S)
+        assert not thread.is_alive()
     assert content(killed) == content(whole)
     (totals,) = whole.overview.totals()
     counts = {name: len(found) for name, found in content(whole).items()}
