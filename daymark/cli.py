@@ -31,7 +31,7 @@ COMMANDS: Final = {
     "replay": "Replay events by resetting the consumer group's offsets.",
     "backfill": "Send identify calls from Segment's archive, each once.",
     "claims": "Count the store's claims, and restore those that it lost.",
-    "timeline": "Keep a database of timelines, audiences and rejections.",
+    "timeline": "Serve pages of timelines, audiences and deliveries.",
     "forget": "Erase a contact's interactions and properties.",
     "doctor": "Check settings, Kafka, the group and the store; say what to do.",
     "size": "Estimate partitions, workers, disk and memory for a load.",

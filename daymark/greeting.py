@@ -26,7 +26,7 @@ def text(up: Described, now: datetime) -> str:
     }
     addresses = "".join(f"  {name:<9} {address}\n" for name, address in rows(up))
     return f"""
-Daymark is ready at {up.at.http}
+{f"See the timeline at {up.page}" + chr(10) if up.page else ""}Daymark is ready at {up.at.http}
 API key of the workspace {up.at.workspace}: {up.at.key}
 
 {addresses}

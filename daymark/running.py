@@ -30,12 +30,16 @@ class Running(NamedTuple):
 
 
 class Described(NamedTuple):
-    """A running `daymark up`: its data folder, its process, how it is reached, and each worker's health and metrics."""
+    """A running `daymark up`: its data folder, its process, how it is reached, and each worker's health and metrics.
+
+    `page` is where the timeline is served; None: its packages are not installed.
+    """
 
     folder: Path
     pid: int
     at: Running
     workers: tuple[str, ...]
+    page: str | None = None
 
     @property
     def workspaces(self) -> Path:
@@ -75,7 +79,9 @@ def describe(described: Described, environ: Mapping[str, str]) -> None:
     (described.folder / _HOLD).unlink(missing_ok=True)  # of a command that was killed
     new = described.folder / "up.new"
     new.unlink(missing_ok=True)
-    text = json.dumps({**described.at._asdict(), "pid": described.pid, "workers": described.workers})
+    text = json.dumps(
+        {**described.at._asdict(), "pid": described.pid, "workers": described.workers, "page": described.page}
+    )
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
         stream.write(text + "\n")
     new.replace(described.folder / _FILE)
@@ -119,7 +125,7 @@ def _described(folders: Any) -> Iterator[Described]:
             found = json.loads(file.read_bytes())
             os.kill(found["pid"], 0)
             at = Running(*(found[name] for name in Running._fields))
-            yield Described(folder.absolute(), found["pid"], at, tuple(found["workers"]))
+            yield Described(folder.absolute(), found["pid"], at, tuple(found["workers"]), found.get("page"))
 
 
 def _notes(environ: Mapping[str, str]) -> Path:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from daymark import redis_url, registries, setting_types, timeouts
 from daymark.registries import Registry, Site
-from daymark.setting_types import Address
+from daymark.setting_types import Address, Network
 from schemas.topics import Topics
 
 
@@ -225,6 +225,28 @@ class Settings:
         "database of `daymark timeline`: sqlite:///relative/path, sqlite:////absolute/path or "
         "postgresql://user:password@host/database",
         secret=True,
+    )
+    timeline_http: Address = _setting(
+        "TIMELINE_HTTP", setting_types.address, "127.0.0.1:8090", "host:port of the timeline's pages"
+    )
+    timeline_token: str | None = _setting(
+        "TIMELINE_TOKEN",
+        setting_types.text,
+        None,
+        "what is asked for at sign-in, 16 characters or more; needed, or a proxy, unless the pages are on loopback",
+        secret=True,
+    )
+    timeline_proxy_header: str | None = _setting(
+        "TIMELINE_PROXY_HEADER",
+        setting_types.text,
+        None,
+        "header by which a trusted proxy names a person whom it has signed in; with TIMELINE_PROXIES",
+    )
+    timeline_proxies: tuple[Network, ...] = _setting(
+        "TIMELINE_PROXIES",
+        setting_types.networks,
+        "",
+        "addresses of such proxies, comma-separated, such as 10.0.0.0/8; the header counts from nobody else",
     )
     topics: Topics = _setting("TOPIC_PREFIX", Topics, "", "prefix of every topic name")
     kafka_options: Mapping[str, str] = field(repr=False)

@@ -1,5 +1,6 @@
 """Parsers of settings: each function returns a value or raises ValueError with what was expected."""
 
+import ipaddress
 import re
 from collections.abc import Callable
 from ipaddress import IPv6Address
@@ -13,6 +14,9 @@ _HEADER_NAME = re.compile(r"(?!\*$)[a-z0-9!#$%&'*+.^_`|~-]+")  # * would be a wi
 _ORIGIN = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?/?"
 )
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Address(NamedTuple):
@@ -53,6 +57,14 @@ def database(text: str) -> str:
     if not text.startswith(("sqlite:///", "postgresql://", "postgres://")) or text == "sqlite:///":
         raise ValueError("not sqlite:///path or postgresql://user:password@host/database")
     return text
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """Return IP addresses or networks, comma-separated."""
+    try:
+        return tuple(ipaddress.ip_network(word) for word in _words(text))
+    except ValueError:
+        raise ValueError("not addresses like 10.1.2.3 or 10.0.0.0/8, comma-separated") from None
 
 
 def brokers(text: str) -> str:

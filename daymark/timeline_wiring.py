@@ -1,22 +1,105 @@
-"""The read model's reader, made of the settings."""
+"""`daymark timeline`, made of the settings: one process reads the topics, another serves the pages."""
 
+import signal
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event
+from typing import Any
 
 import click
+import structlog
 
-from daymark import registry
+from daymark import prefork, registry, settings
 from daymark.kafka import client_config
+from daymark.setting_types import Address
 from daymark.settings import Settings
+from daymark.showing.filling import filled
 from schemas.avro import Schema
 from timeline import store
 from timeline.reading import Kinds, Reader
 from timeline.records import Records
 from timeline.source import KafkaDown, Source
+from timeline.store import StoreDown, WrongURL
 from timeline.store.writing import Writer
+from timeline.web.app import make
+from timeline.web.safety import Guard, Unsafe
+from timeline.web.server import serve
+
+log = structlog.get_logger()
 
 ById = Callable[[int], Schema]
+
+
+def run(found: Settings, endpoints: Sequence[str], *, with_pages: bool) -> int:
+    """Read, and serve the pages, until SIGTERM or SIGINT; return the exit code.
+
+    Args:
+        found: the settings.
+        endpoints: the metrics of all parts; none: those of a running `daymark up`, as it is at each look.
+        with_pages: whether pages are served, too.
+
+    Raises:
+        UsageError: the store's address cannot be used, or the pages would be open to others.
+        ClickException: the database does not answer, or the port is taken.
+    """
+    try:
+        store.opened(found.timeline).close()  # also makes the tables, before two processes want them
+        guard = Guard(
+            found.timeline_http.host, found.timeline_token, found.timeline_proxy_header, found.timeline_proxies
+        )
+    except WrongURL as error:
+        raise click.UsageError(f"DAYMARK_TIMELINE: {error}") from None
+    except Unsafe as error:
+        raise click.UsageError(str(error)) from None
+    except StoreDown as error:
+        raise click.ClickException(f"the store: {error}") from None
+    if not with_pages:
+        return _reading(found)
+    listening = _bound(found.timeline_http)
+    click.echo(f"The timeline is at {Address(found.timeline_http.host, listening.getsockname()[1]).url}")
+    return prefork.supervise(
+        2,
+        lambda number: _serving(found, endpoints, guard, listening) if number else _reading(found),
+        listening.close,
+    )
+
+
+def _reading(found: Settings) -> int:
+    stop = Event()
+
+    def leave(*_: Any) -> None:
+        stop.set()
+
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, leave)
+    try:
+        read(found, stop)
+    except StoreDown as error:
+        log.error("store.failed", said=str(error))
+        return 1
+    return 0
+
+
+def _serving(found: Settings, endpoints: Sequence[str], guard: Guard, listening: socket.socket) -> int:
+    def urls() -> Sequence[str]:
+        return endpoints or [url for up in settings.running_ups() for url in (up.at.admin, *up.workers)]
+
+    with store.opened(found.timeline) as there, filled(found, urls) as sources:
+        serve(make(there, sources, guard), listening)
+    return 0
+
+
+def _bound(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        return socket.create_server(
+            (address.host, address.port), family=family, dualstack_ipv6=address.host == "::", backlog=128
+        )
+    except OSError as error:
+        raise click.ClickException(
+            f"{address} cannot be listened at: {error.strerror}; set DAYMARK_TIMELINE_HTTP to another address"
+        ) from None
 
 
 def read(found: Settings, stop: Event) -> None:

@@ -65,6 +65,8 @@ def _programs(up: Described) -> Iterator[tuple[str, str, str]]:
     yield "ingest", up.at.http, up.at.admin
     for number, url in enumerate(up.workers, start=1):
         yield f"worker-{number}", url, url
+    if up.page:
+        yield "timeline", up.page, up.page
 
 
 def _pid(folder: Path) -> int | None:

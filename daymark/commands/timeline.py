@@ -1,41 +1,31 @@
-"""`daymark timeline`: the output topics as tables (contract, section 8; docs/timeline.md)."""
+"""`daymark timeline`: the output topics as tables and as pages (contract, section 8; docs/timeline.md)."""
 
-import signal
-import threading
-from typing import Any
+import sys
 
 import click
 
-from daymark.settings import Settings, from_environment
+from daymark import logs
+from daymark.settings import from_environment
 
 
 @click.command()
-def command() -> None:
-    """Keep a database of timelines, audiences and rejections.
+@click.argument("endpoints", metavar="[HOST:PORT]...", nargs=-1)
+@click.option("--no-pages", is_flag=True, help="Keep the database up to date, and serve nothing.")
+def command(endpoints: tuple[str, ...], *, no_pages: bool) -> None:
+    """Serve pages of timelines, audiences and deliveries.
 
     Reads timeline.interactions, contact.traits and segment.rejected into SQLite or PostgreSQL (DAYMARK_TIMELINE), each
     record once, and goes on where it was after any crash. It joins no group, and moves nobody's offsets; a second
     process on the same database stands by.
+
+    The pages are at DAYMARK_TIMELINE_HTTP, http://127.0.0.1:8090. Elsewhere than on loopback they need
+    DAYMARK_TIMELINE_TOKEN, or a proxy that signs people in. Figures are read from the metrics at each HOST:PORT
+    (DAYMARK_ADMIN of each ingest and worker); without any, from those of a running `daymark up`.
     """
-    _read(from_environment())
-
-
-def _read(found: Settings) -> None:
-    stop = threading.Event()
-
-    def leave(*_: Any) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, leave)
-    signal.signal(signal.SIGINT, leave)
+    found = from_environment()
+    logs.configure(found.log_format, found.log_level)
     try:
         from daymark import timeline_wiring  # noqa: PLC0415  an extra
-        from timeline.store import StoreDown, WrongURL  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error.name} is not installed; install daymark[timeline]") from None
-    try:
-        timeline_wiring.read(found, stop)
-    except WrongURL as error:
-        raise click.UsageError(f"DAYMARK_TIMELINE: {error}") from None
-    except StoreDown as error:
-        raise click.ClickException(f"the store: {error}") from None
+    sys.exit(timeline_wiring.run(found, endpoints, with_pages=not no_pages))

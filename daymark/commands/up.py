@@ -3,6 +3,7 @@
 Invariant: whatever ends it, short of SIGKILL, ends all parts too, clients before servers; data stays.
 """
 
+import importlib.util
 import json
 import os
 import signal
@@ -98,6 +99,7 @@ def _run(options: Options, found: settings.Settings, screen: Screen) -> None:
     valkey = Valkey(folder / "valkey", preferred_port=chosen.choose("valkey"), log=folder / "logs" / "valkey.log")
     http, admin = _free(chosen, "http", found.http, screen), _free(chosen, "admin", found.admin, screen)
     workers = [chosen.choose(f"worker-{number}") for number in range(1, options.workers + 1)]
+    page = _free(chosen, "timeline", found.timeline_http, screen) if _has_pages() else None
     programs: list[Program] = []
     try:
         screen.now("Starting Kafka and Valkey …")
@@ -106,15 +108,31 @@ def _run(options: Options, found: settings.Settings, screen: Screen) -> None:
         key = home.key(folder)
         _make_topics(folder, environ)
         programs += [_ingest(options, environ, http, admin), *_workers(options, environ, workers)]
+        if page:
+            programs.append(
+                _timeline(
+                    options,
+                    environ,
+                    page,
+                    [str(Address(admin.reachable_host, admin.port)), *(f"{ports.LOOPBACK}:{port}" for port in workers)],
+                )
+            )
         screen.now("Starting ingest and workers …")
         start(programs)
         chosen.remember()
         at = Running(http.url, admin.url, kafka.bootstrap, valkey.url, *key)
-        up = Described(folder, os.getpid(), at, tuple(Address(ports.LOOPBACK, port).url for port in workers))
+        up = Described(
+            folder, os.getpid(), at, tuple(Address(ports.LOOPBACK, port).url for port in workers), page and page.url
+        )
         running.describe(up, os.environ)
         screen.show(json.dumps(at._asdict()) if options.as_line else greeting.text(up, datetime.now(UTC)))
         screen.now(f"Running: Kafka, Valkey, ingest, {_counted(options.workers)}. Ctrl-C stops them.")
-        _keep(Supervision([kafka, valkey, *programs], screen.say, time.monotonic), programs[1:], folder, screen)
+        _keep(
+            Supervision([kafka, valkey, *programs], screen.say, time.monotonic),
+            programs[1 : 1 + options.workers],
+            folder,
+            screen,
+        )
     finally:
         for signum in _ENDINGS:
             signal.signal(signum, signal.SIG_IGN)  # what follows takes its time, but not for ever
@@ -167,6 +185,17 @@ def _workers(options: Options, environ: Mapping[str, str], admins: Sequence[int]
         yield _program(
             options, Plan(f"worker-{number}", (*_DAYMARK, "process"), {**environ, **own}, (ports.LOOPBACK, port))
         )
+
+
+def _timeline(options: Options, environ: Mapping[str, str], at: Address, parts: Sequence[str]) -> Program:
+    own = {"DAYMARK_TIMELINE_HTTP": str(at), "DAYMARK_TIMELINE": f"sqlite:///{options.folder / 'timeline.db'}"}
+    command = (*_DAYMARK, "timeline", *parts)
+    return _program(options, Plan("timeline", command, {**environ, **own}, (at.reachable_host, at.port)))
+
+
+def _has_pages() -> bool:
+    """Whether the extra `timeline` is installed."""
+    return all(importlib.util.find_spec(name) for name in ("jinja2", "sqlalchemy", "starlette", "uvicorn"))
 
 
 def _program(options: Options, plan: Plan) -> Program:

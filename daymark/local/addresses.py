@@ -10,7 +10,7 @@ from typing import Final
 
 from daymark.local import ports
 
-USUAL: Final = {"kafka": 9092, "valkey": 6379, "http": 8080, "admin": 8081}
+USUAL: Final = {"kafka": 9092, "valkey": 6379, "http": 8080, "admin": 8081, "timeline": 8090}
 _FIRST_WORKER: Final = 8082
 
 

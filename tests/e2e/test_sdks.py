@@ -80,7 +80,9 @@ def daymark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daymark]:
     """Run `daymark up` in its own folder."""
     folder = tmp_path_factory.mktemp("up")
     environ = {name: text for name, text in os.environ.items() if not name.startswith("DAYMARK_")}
-    environ |= {"DAYMARK_HTTP": "127.0.0.1:0", "DAYMARK_ADMIN": "127.0.0.1:0", "PYTHONPATH": str(ROOT)}
+    environ |= {f"DAYMARK_{name}": "127.0.0.1:0" for name in ("HTTP", "ADMIN", "TIMELINE_HTTP")} | {
+        "PYTHONPATH": str(ROOT)
+    }
     command = [sys.executable, "-m", "daymark", "up", "--json"]
     with (folder / "errors").open("wb") as errors:
         process = subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=errors)

@@ -20,7 +20,7 @@ from daymark.local import ports, processes
 
 pytestmark = pytest.mark.timeout(300)
 DAYMARK = [sys.executable, "-m", "daymark"]
-PIDS = ["ingest/pid", "kafka/node-1/pid", "valkey/pid", "worker-1/pid"]
+PIDS = ["ingest/pid", "kafka/node-1/pid", "timeline/pid", "valkey/pid", "worker-1/pid"]
 
 
 class Up:
@@ -29,7 +29,7 @@ class Up:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environ = {name: text for name, text in os.environ.items() if not name.startswith("DAYMARK_")}
-        self.environ |= {"DAYMARK_HTTP": "127.0.0.1:0", "DAYMARK_ADMIN": "127.0.0.1:0"}
+        self.environ |= {f"DAYMARK_{name}": "127.0.0.1:0" for name in ("HTTP", "ADMIN", "TIMELINE_HTTP")}
         self.environ |= {"PYTHONPATH": os.pathsep.join(sys.path)}
         self.process: subprocess.Popen[str] | None = None
 
@@ -154,6 +154,7 @@ def test_it_says_in_one_line_how_it_is_reached(up: Up) -> None:
     folder = up.folder / ".daymark"
     described = json.loads((folder / "up.json").read_text())
     assert described.pop("workers")
+    assert described.pop("page").startswith("http://127.0.0.1:")
     assert described == {**running, "pid": up.process.pid}
     assert {(folder / name).stat().st_mode & 0o777 for name in ("key", "claim.key", "up.json")} == {0o600}
     assert (folder / ".gitignore").read_text() == "*\n"

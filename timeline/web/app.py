@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -48,6 +48,7 @@ def make(there: Store, sources: Sources, guard: Guard | None = None, look_every_
             *audiences.ROUTES,
             *deliveries.ROUTES,
             *events.ROUTES,
+            Route("/readyz", _readiness),
             Route("/login", _login, methods=["GET", "POST"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
@@ -72,6 +73,11 @@ async def _login(request: Request) -> Response:
             return answer
         is_wrong = True
     return page(request, "login.html", "Sign in", status=403 if is_wrong else 200, is_wrong=is_wrong)
+
+
+def _readiness(request: Request) -> Response:
+    ground(request).there.overview.state()  # a store that is away is answered 503
+    return PlainTextResponse("ok\n")
 
 
 def _refused(request: Request, error: Exception) -> Response:

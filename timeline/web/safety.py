@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE: Final = "daymark_timeline"
 SHORTEST_TOKEN: Final = 16  # characters: a guess at 1,000 a second takes longer than anybody waits
-_OPEN: Final = ("/login", "/static/")  # what the sign-in page itself needs
+_OPEN: Final = ("/login", "/static/", "/readyz")  # what the sign-in page itself needs, and probes
 _LOOPBACK_NAMES: Final = {"localhost", "127.0.0.1", "::1"}
 _METHODS: Final = {"GET", "HEAD", "POST"}
 

@@ -24,7 +24,7 @@ for (const form of document.querySelectorAll("form[data-seek]")) {
       const answer = await fetch(form.action, {
         method: "POST", body: new URLSearchParams(new FormData(form)), headers: { "x-fragment": "1" }, signal: asked.signal,
       });
-      if (answer.redirected) { location.reload(); return; }
+      if (!answer.ok || answer.redirected) { form.submit(); return; }
       into.innerHTML = await answer.text();
       localise(into);
       into.removeAttribute("aria-busy");
@@ -44,6 +44,7 @@ document.addEventListener("toggle", async (event) => {
   delete part.dataset.from;
   try {
     const answer = await fetch(from, { headers: { "x-fragment": "1" } });
+    if (!answer.ok || answer.redirected) { throw new Error(answer.statusText); }
     part.innerHTML = await answer.text();
     localise(part);
   } catch {
