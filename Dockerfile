@@ -48,7 +48,7 @@ LABEL org.opencontainers.image.title="Daymark" \
 RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/pip* /var/lib/apt/lists/* /var/cache/apt/*
 COPY --from=build /opt/daymark /opt/daymark
 # The base image has the standard library without bytecode, and a read-only container would compile it at every start.
-RUN cd /opt/daymark/bin && for command in ingest process topics tail audit; do ./python -c "import daymark.commands.$command"; done
+RUN cd /opt/daymark/bin && for command in ingest process topics tail audit; do ./python -c "import daymark.commands.$command"; done && ./python -c "import daymark.timeline_wiring"
 
 # Inside a container the loopback address is unreachable from outside: listen on all interfaces.
 ENV PATH=/opt/daymark/bin:$PATH \

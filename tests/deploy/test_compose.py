@@ -12,7 +12,7 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[2]
 STORE: Final = ("-f", "docker-compose.yml", "-f", "deploy/compose/store-failover.yaml")
-OURS: Final = {"topics", "ingest", "processor", "simulate", "backfill"}
+OURS: Final = {"topics", "ingest", "processor", "timeline", "simulate", "backfill"}
 MADE: Final = ROOT / "deploy" / "compose" / "secrets"  # by secrets.sh, and not in the repository
 
 
