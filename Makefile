@@ -146,6 +146,10 @@ format: $(READY) ## Format the code and fix what can be fixed automatically.
 docs: $(READY) ## Generate the tables and pictures of README and docs/ from the code.
 	@$(BIN)/python -m tests.docs
 
+.PHONY: screenshots
+screenshots: $(READY) ## Keep pictures of the timeline's pages in docs/pictures, as Chromium shows them.
+	@DAYMARK_SCREENSHOTS=docs/pictures $(BIN)/python -m pytest -q -n 0 tests/timeline/web/test_browser.py
+
 .PHONY: lock
 lock: $(READY) ## Lock the newest dependencies, with hashes and without registry addresses.
 	@$(BIN)/uv pip compile pyproject.toml --extra timeline $(LOCK) -o locks/run.txt

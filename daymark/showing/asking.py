@@ -1,9 +1,10 @@
 """What `why` and `rejected show` say of one contact's day and of one event, in the pages' words."""
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Final
 
 import click
@@ -22,7 +23,7 @@ from timeline.web.sources import Marked, Trace, Unavailable
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _MOST: Final = 500
 _PATIENCE_S: Final = 15.0
-_EARLY: Final = timedelta(days=1)  # a timestamp may be so far ahead of its event's receipt
+_DAY_MS: Final = 86_400_000
 
 Opening = Callable[[], AbstractContextManager[Opened]]
 
@@ -36,18 +37,21 @@ class Why:
         self._found, self._opening, self._workspaces, self._by_id = found, opening, workspaces, by_id
         self._lock = threading.Lock()
 
-    def ask(self, workspace: str, email: str, day: date) -> list[Trace]:
+    def ask(self, workspace: str, email: str, day: date, came_ms: int) -> list[Trace]:
         """Return the events of a contact-day and what became of each, the oldest first.
 
-        Events are searched from a day before it to the end of a claim's life after it: later ones are another matter.
+        Args:
+            workspace: the contact's.
+            email: the contact's.
+            day: in the workspace's time zone.
+            came_ms: when the first of them came: they are searched from a day before to the end of a claim's life
+                after, since later ones are another matter.
 
         Raises:
             Unavailable: Kafka cannot be read, or others are asking.
         """
-        zone = self._workspaces().get(workspace).zone or UTC
-        begin = datetime.combine(day, datetime.min.time(), zone)
-        until = begin + timedelta(days=self._found.claim_days + 1)
-        period = Period(_ms(begin - _EARLY), _ms(until) if until < datetime.now(UTC) else None)
+        until_ms = came_ms + (self._found.claim_days + 1) * _DAY_MS
+        period = Period(max(0, came_ms - _DAY_MS), until_ms if until_ms < time.time() * 1000 else None)
         if not self._lock.acquire(timeout=_PATIENCE_S):
             raise Unavailable("Others are asking, too. Try again in a moment.")
         try:
@@ -109,7 +113,3 @@ def _said(fate: Fate) -> str:
             return "What came of it was erased by `daymark forget`."
         case _:
             return "It was committed, but nothing that came of it was found: run `daymark audit`."
-
-
-def _ms(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)

@@ -77,7 +77,8 @@ def _why(request: Request) -> Response:
     traces: Sequence[Trace] = ()
     trouble = None
     try:
-        traces = ground(request).sources.why(contact.workspace, contact.email, day)
+        came_ms = _came(request, contact, day, zone)
+        traces = ground(request).sources.why(contact.workspace, contact.email, day, came_ms)
     except Unavailable as error:
         trouble = str(error)
     return page(
@@ -92,6 +93,14 @@ def _why(request: Request) -> Response:
         traces=traces,
         trouble=trouble,
     )
+
+
+def _came(request: Request, contact: Contact, day: date, zone: tzinfo | None) -> int:
+    """Return when the event came that won a day, or, of a day without an entry, when it began, in epoch ms."""
+    for entry in ground(request).there.contacts.timeline(contact.key, day + timedelta(days=1), 1).entries:
+        if entry.day == day:
+            return entry.emitted_at_ms if entry.received_at_ms is None else entry.received_at_ms
+    return int(datetime.combine(day, datetime.min.time(), zone or UTC).timestamp() * 1000)
 
 
 def _named(request: Request) -> Contact:

@@ -123,7 +123,8 @@ class Sources(NamedTuple):
         look: what the parts do now, since the call before.
         alerts: those that would fire now.
         doctor: what `daymark doctor` says.
-        why: the events of a contact (workspace, e-mail, day) and what became of each, the oldest first.
+        why: the events of a contact (workspace, e-mail, day) and what became of each, the oldest first; the last
+            argument says when the first of them came, in epoch milliseconds.
         newest: the newest events, at most so many, the newest first.
         event: the event at a partition:offset; None: there is none.
         mark: an event's bytes, the reason of its rejection and its workspace, with the fault marked.
@@ -133,7 +134,7 @@ class Sources(NamedTuple):
     look: Callable[[], Moment]
     alerts: Callable[[], Sequence[Alert]]
     doctor: Callable[[], Sequence[Finding]]
-    why: Callable[[str, str, date], Sequence[Trace]]
+    why: Callable[[str, str, date, int], Sequence[Trace]]
     newest: Callable[[int], Sequence[Event]]
     event: Callable[[str], Event | None]
     mark: Callable[[bytes, str, str | None], Marked]

@@ -211,7 +211,7 @@ class Made:
         at = int(datetime.now(UTC).timestamp() * 1000)
         return Moment(at, wave, outcomes, wave * 0.8, 24 + self.looks % 7, 0.3, 0.012, 0.05, "ok", parts)
 
-    def _why(self, _workspace: str, email: str, day: date) -> list[Trace]:
+    def _why(self, _workspace: str, _email: str, day: date, _came_ms: int) -> list[Trace]:
         at = int(datetime(day.year, day.month, day.day, 9, 30, 12, tzinfo=UTC).timestamp() * 1000)
         return [
             Trace("5:12", at + 900, "taken", f"it is the interaction of {day}", at, "msg-1", day, "5:12"),
