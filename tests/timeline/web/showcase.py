@@ -211,13 +211,12 @@ class Made:
         at = int(datetime.now(UTC).timestamp() * 1000)
         return Moment(at, wave, outcomes, wave * 0.8, 24 + self.looks % 7, 0.3, 0.012, 0.05, "ok", parts)
 
-    def _why(self, _workspace: str, _email: str, day: date, _came_ms: int) -> list[Trace]:
+    def _why(self, _workspace: str, email: str, day: date, _came_ms: int) -> list[Trace]:
         at = int(datetime(day.year, day.month, day.day, 9, 30, 12, tzinfo=UTC).timestamp() * 1000)
+        said = f"event 5:12 had already won the day. {SCRIPT if email == VILLAIN else ''}"
         return [
-            Trace("5:12", at + 900, "taken", f"it is the interaction of {day}", at, "msg-1", day, "5:12"),
-            Trace(
-                "5:90", at + 60_900, "duplicate", f"event 5:12 won {day} {SCRIPT}", at + 60_000, "msg-2", day, "5:12"
-            ),
+            Trace("5:12", at + 900, "taken", "It came first: it is the entry of the day.", at, "msg-1", day, "5:12"),
+            Trace("5:90", at + 60_900, "duplicate", said, at + 60_000, "msg-2", day, "5:12"),
         ]
 
 

@@ -29,6 +29,15 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
 WAIT_MS = 60_000
+# What is repeated is looked at three times, not sixty: axe is slow.
+REPEATS: Final = """for (const each of document.querySelectorAll(
+  ".entry:nth-of-type(n+3), .months section:nth-of-type(n+3), .feed tr:nth-child(n+12), .rows li:nth-child(n+4), rect"
+)) { each.remove(); }"""
+# Only colours differ in the dark.
+WHICH: Final = {
+    "light": {"resultTypes": ["violations"]},
+    "dark": {"resultTypes": ["violations"], "runOnly": {"type": "rule", "values": ["color-contrast"]}},
+}
 SCHEMES: Final = ("light", "dark")
 PETER = contact_key(WORKSPACE, "peter@example.com")
 PAGES = {
@@ -101,11 +110,12 @@ def test_no_page_complains_and_axe_finds_nothing(tab: Page, scheme: Literal["lig
     axe, found = Axe(), []
     for name, path in PAGES.items():
         tab.goto(path, wait_until="load")
-        for each in axe.run(tab).response["violations"]:
+        if scheme == "light" and name in {"overview", "deliveries"}:
+            _keep(tab, f"{name}-{scheme}")
+        tab.evaluate(REPEATS)
+        for each in axe.run(tab, options=WHICH[scheme]).response["violations"]:
             found += [(name, each["id"], node["html"][:200], node["failureSummary"]) for node in each["nodes"]]
         assert "Daymark" in tab.title()
-        if name in {"overview", "audience", "deliveries", "rejected"}:
-            _keep(tab, f"{name}-{scheme}")
     assert found == []
 
 

@@ -151,7 +151,8 @@ def test_a_day_tells_which_event_won_and_which_did_not(app: Starlette) -> None:
     assert "<html" not in answer.text
     text = Read(answer.text).text
     assert text.index("won") < text.index("duplicate")
-    assert "event 5:12 won" in text
+    assert "event 5:12 had already won the day" in text
+    assert showcase.SCRIPT in Read(ask(app, f"/contacts/{VILLAIN}/days/2026-11-25").text).text
 
 
 def test_a_search_is_sent_in_a_body_and_answered_with_keys(app: Starlette) -> None:
