@@ -108,15 +108,9 @@ def _run(options: Options, found: settings.Settings, screen: Screen) -> None:
         key = home.key(folder)
         _make_topics(folder, environ)
         programs += [_ingest(options, environ, http, admin), *_workers(options, environ, workers)]
-        if page:
-            programs.append(
-                _timeline(
-                    options,
-                    environ,
-                    page,
-                    [str(Address(admin.reachable_host, admin.port)), *(f"{ports.LOOPBACK}:{port}" for port in workers)],
-                )
-            )
+        programs += _timeline(
+            options, environ, page, (Address(admin.reachable_host, admin.port), *map(_local, workers))
+        )
         screen.now("Starting ingest and workers …")
         start(programs)
         chosen.remember()
@@ -187,10 +181,17 @@ def _workers(options: Options, environ: Mapping[str, str], admins: Sequence[int]
         )
 
 
-def _timeline(options: Options, environ: Mapping[str, str], at: Address, parts: Sequence[str]) -> Program:
-    own = {"DAYMARK_TIMELINE_HTTP": str(at), "DAYMARK_TIMELINE": f"sqlite:///{options.folder / 'timeline.db'}"}
-    command = (*_DAYMARK, "timeline", *parts)
-    return _program(options, Plan("timeline", command, {**environ, **own}, (at.reachable_host, at.port)))
+def _timeline(
+    options: Options, environ: Mapping[str, str], at: Address | None, parts: Sequence[Address]
+) -> Iterator[Program]:
+    if at:
+        own = {"DAYMARK_TIMELINE_HTTP": str(at), "DAYMARK_TIMELINE": f"sqlite:///{options.folder / 'timeline.db'}"}
+        command = (*_DAYMARK, "timeline", *map(str, parts))
+        yield _program(options, Plan("timeline", command, {**environ, **own}, (at.reachable_host, at.port)))
+
+
+def _local(port: int) -> Address:
+    return Address(ports.LOOPBACK, port)
 
 
 def _has_pages() -> bool:
