@@ -40,12 +40,14 @@ def described() -> dict[str, Any]:
             "those without DAYMARK_TOPIC_PREFIX. docs/contract.md is the specification; see also docs/readers.md.",
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
-        "channels": {topic.name: _channel(topic) for topic in TOPICS.all()},
+        "channels": {topic.name: _channel(topic) for topic in TOPICS.all(lane=True)},
         "operations": {
             f"{action} {name}": {"action": action, "channel": _ref("channels", name), "summary": summary}
             for action, name, summary in (
                 ("send", TOPICS.events, "Ingest writes each accepted event before it answers 200."),
                 ("receive", TOPICS.events, "The processor reads events as a consumer group."),
+                ("send", TOPICS.backfill, "`daymark backfill --lane` writes history, which waits for live events."),
+                ("receive", TOPICS.backfill, "The processor reads it where the lane is on; live events go first."),
                 ("send", TOPICS.interactions, "The processor writes one interaction per contact and day."),
                 ("send", TOPICS.traits, "The processor writes each change of a property that is its newest."),
                 ("send", TOPICS.rejected, "Ingest and the processor write what they reject."),
@@ -102,6 +104,7 @@ def _messages() -> dict[str, dict[str, Any]]:
     }
     return {
         TOPICS.events: {"event": event},
+        TOPICS.backfill: {"event": event},
         TOPICS.interactions: {
             "interaction": _avro("interaction", "TimelineInteraction", identity, trace),
             "interactionErased": _tombstone("interactionErased", "`daymark forget` erased it.", identity),

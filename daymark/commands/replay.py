@@ -114,6 +114,11 @@ def _check_fresh(found: Settings, starts: Sequence[Start], options: Mapping[str,
             f"`daymark up` starts its workers with its own key: stop it, delete {ups[0].claim_key}, start it, and run "
             "this without --fresh."
         )
+    if found.backfill_lane:
+        raise click.UsageError(
+            f"--fresh does not replay {found.topics.backfill}: readers that begin anew would lose the days that its "
+            "events won. Switch the lane off (DAYMARK_BACKFILL_LANE), replay, then backfill again without it."
+        )
     bounds = [name for name in ("workspace", "until_ms") if options[name] is not None]
     lifetimes = Lifetimes(found.claim_days, found.clock_days)
     fresh.check(Claims(found.redis, found.claim_key, lifetimes, found.topics.prefix), starts, bounds)
