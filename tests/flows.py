@@ -101,12 +101,13 @@ class Road:
     def rejections(self) -> list[dict[str, Any]]:
         return [record.fields for record in self.committed(self.topics.rejected)]
 
-    def lag(self) -> int:
-        """Return how many raw records the group has still to commit."""
+    def lag(self, topic: str | None = None) -> int:
+        """Return how many raw records the group has still to commit, of live ones unless another topic is named."""
+        topic = topic or self.topics.events
         consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": self.group})
         try:
-            partitions = list(consumer.list_topics(self.topics.events, 10).topics[self.topics.events].partitions)
-            found = consumer.committed([TopicPartition(self.topics.events, partition) for partition in partitions], 20)
+            partitions = list(consumer.list_topics(topic, 10).topics[topic].partitions)
+            found = consumer.committed([TopicPartition(topic, partition) for partition in partitions], 20)
             return sum(log_end(consumer, place) - max(place.offset, 0) for place in found)
         finally:
             consumer.close()

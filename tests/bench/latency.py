@@ -43,7 +43,7 @@ class _Call(NamedTuple):
     ids: tuple[bytes, ...]
 
 
-class _Taken(NamedTuple):
+class Taken(NamedTuple):
     """One run: events a second, each part's CPU µs an event, ms from the 200 to the commit, and from due to the 200."""
 
     rate: float
@@ -52,7 +52,7 @@ class _Taken(NamedTuple):
     answered_ms: Sequence[float] = ()
 
 
-class _Way(NamedTuple):
+class Way(NamedTuple):
     """A pipeline under test, its processes, the events yet to be sent, and the ids reported before."""
 
     name: str
@@ -65,11 +65,11 @@ class _Way(NamedTuple):
 
 def run(options: Options) -> list[Row]:
     """Measure, run by run and road by road in turn."""
-    taken: dict[tuple[str, str], list[_Taken]] = {}
+    taken: dict[tuple[str, str], list[Taken]] = {}
     with ExitStack() as stack:
         daymarks = stack.enter_context(base.unpacked(options.base))
         here = stack.enter_context(ground.opened())
-        ways = [_way(stack, here, *daymark, options) for daymark in daymarks.items()]
+        ways = [way_of(stack, here, *daymark, options) for daymark in daymarks.items()]
         for number in range(options.runs):
             for way in ways:
                 for case, one in _run(way, options):
@@ -79,29 +79,32 @@ def run(options: Options) -> list[Row]:
     return list(_rows(taken))
 
 
-def _run(way: _Way, options: Options) -> Iterator[tuple[str, _Taken]]:
-    able = _capacity(way, options.events // 2)
+def _run(way: Way, options: Options) -> Iterator[tuple[str, Taken]]:
+    able = capacity(way, options.events // 2)
     yield "capacity, in batches of 100", able
-    yield f"{_SLOW:.0f} events/s, singly", _steady(way, _SLOW, options.seconds, 1)
-    yield "half of capacity, in batches of 100", _steady(way, able.rate / 2, options.seconds, _BATCH)
+    yield f"{_SLOW:.0f} events/s, singly", steady(way, _SLOW, options.seconds, 1)
+    yield "half of capacity, in batches of 100", steady(way, able.rate / 2, options.seconds, _BATCH)
 
 
-def _way(stack: ExitStack, here: Ground, named: str, daymark: tuple[str, ...], options: Options) -> _Way:
-    road = here.road(f"l{len(daymark)}", PARTITIONS)
+def way_of(
+    stack: ExitStack, here: Ground, named: str, daymark: tuple[str, ...], options: Options, **settings: str
+) -> Way:
+    """Start a road, `settings` those of its worker, and warm it up."""
+    road = here.road(f"l{len(daymark)}", PARTITIONS, ("segment.backfill",))
     road.daymark = daymark
     receiver = ingest(stack, road)
-    worker = road.start("process")
+    worker = road.start("process", **settings)
     stack.callback(worker.end)
     worker.wait_for(r"partitions\.assigned")
     host, _, port = road.environment["DAYMARK_HTTP"].partition(":")
     mix = options.mix(_MOST)._replace(days=_MOST // _OF_A_DAY, broken=0)
     pids = {"ingest": receiver.pid, "worker": worker.pid, **here.pids, "sender": os.getpid()}
-    way = _Way(f"ingest and worker{named}", road, Line(host, int(port)), pids, mixed.calls(mix), set())
-    _capacity(way, 5000)  # everything is warm
+    way = Way(f"ingest and worker{named}", road, Line(host, int(port)), pids, mixed.calls(mix), set())
+    capacity(way, 5000)  # everything is warm
     return way
 
 
-def _rows(taken: dict[tuple[str, str], list[_Taken]]) -> Iterator[Row]:
+def _rows(taken: dict[tuple[str, str], list[Taken]]) -> Iterator[Row]:
     for (name, case), runs in taken.items():
         yield Row(PART, name, "rate", "events/s", tuple(run.rate for run in runs), case)
         if runs[0].committed_ms:
@@ -113,7 +116,8 @@ def _rows(taken: dict[tuple[str, str], list[_Taken]]) -> Iterator[Row]:
             yield Row(PART, name, f"{whose}'s", "µs an event", tuple(run.cpu_us[whose] for run in runs), case)
 
 
-def _capacity(way: _Way, events: int) -> _Taken:
+def capacity(way: Way, events: int) -> Taken:
+    """Send so many events as fast as they are answered, and wait until they are committed."""
     made = _calls(way, events, _BATCH)
     began, before = time.monotonic(), _cpu_s(way.pids)
     answered = asyncio.run(flat_out(way.line, [call.request for call in made], _CONNECTIONS))
@@ -123,10 +127,11 @@ def _capacity(way: _Way, events: int) -> _Taken:
     sent = len(made) * _BATCH
     spent = _cpu_us(before, _cpu_s(way.pids) | {"sender": sender_s}, sent)
     way.told.update(one for call in made for one in call.ids)
-    return _Taken(sent / (time.monotonic() - began), spent)
+    return Taken(sent / (time.monotonic() - began), spent)
 
 
-def _steady(way: _Way, rate: float, seconds: float, batch: int) -> _Taken:
+def steady(way: Way, rate: float, seconds: float, batch: int, *, is_alone: bool = True) -> Taken:
+    """Send at a steady rate for some seconds, in batches; `is_alone`: nothing else becomes an interaction meanwhile."""
     made = _calls(way, round(rate * seconds), batch)
     with ground.folder() as folder:
         file = Path(folder) / "came"
@@ -145,9 +150,9 @@ def _steady(way: _Way, rate: float, seconds: float, batch: int) -> _Taken:
             for one in call.ids:
                 if one not in way.told:
                     at[one] = min(answer.at, at.get(one, answer.at))  # whichever of its events was the first
-        came = dict(_came(file, at))
+        came = dict(_came(file, at, is_alone=is_alone))
     way.told.update(at)
-    return _Taken(
+    return Taken(
         (len(made) - 1) * batch / (answered[-1].due - answered[0].due),
         _cpu_us(before, after, len(made) * batch),
         [(came[one] - then) * 1e3 for one, then in at.items()],
@@ -163,7 +168,7 @@ def _cpu_us(before: Mapping[str, float], after: Mapping[str, float], events: int
     return {whose: (after[whose] - spent) / events * 1e6 for whose, spent in before.items()}
 
 
-def _calls(way: _Way, events: int, batch: int) -> list[_Call]:
+def _calls(way: Way, events: int, batch: int) -> list[_Call]:
     """Return requests of so many new events, made before anything is timed."""
     made = []
     for _ in range(max(2, events // batch)):
@@ -182,9 +187,9 @@ def _reader(road: Road, file: Path) -> Process:
     return reader
 
 
-def _came(file: Path, expected: Collection[bytes]) -> Iterator[tuple[bytes, float]]:
+def _came(file: Path, expected: Collection[bytes], *, is_alone: bool) -> Iterator[tuple[bytes, float]]:
     lines = file.read_bytes().splitlines()
-    found = [(line[-36:], float(line[:-37])) for line in lines]
+    found = [(line[-36:], float(line[:-37])) for line in lines if is_alone or line[-36:] in expected]
     if len(found) != len(expected) or {one for one, _ in found} != set(expected):
         raise Wrong(f"{len(found):,} interactions came of {len(expected):,} contact-days that were answered 200")
     yield from found

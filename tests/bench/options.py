@@ -7,7 +7,7 @@ from tests.bench.mixed import Mix
 
 PARTS = (
     *("processor", "ingest", "latency", "scaling", "growth", "start", "isolation", "store", "connections", "disk"),
-    "timeline",
+    *("timeline", "lane"),
 )
 MIXED = ("processor", "ingest", "latency", "scaling")  # parts that take the mixed load
 
