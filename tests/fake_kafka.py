@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from processor.errors import Aborted, SessionLost
 from processor.records import Output, Record
+from schemas.lanes import BACKFILL
 
 
 class Membership(NamedTuple):
@@ -110,9 +111,11 @@ class Commit(NamedTuple):
 class FakeKafka:
     """The raw records, the group with its committed offsets, and what was written."""
 
-    def __init__(self, partitions: int = 1) -> None:
-        self.records: dict[int, list[Record]] = {partition: [] for partition in range(partitions)}
-        self.group = Group(self.records)
+    def __init__(self, partitions: int = 1, *, lane: bool = False) -> None:
+        live = range(partitions)
+        slow = [BACKFILL + partition for partition in live] if lane else []
+        self.records: dict[int, list[Record]] = {partition: [] for partition in (*live, *slow)}
+        self.group = Group(live)
         self.committed: dict[int, int] = {}
         self.commits: list[Commit] = []
         self.on_their_way: list[Callable[[], object]] = []  # requests that nobody waits for any more

@@ -13,11 +13,12 @@ from processor.errors import Aborted, ClaimsAway, SessionLost
 from processor.ports import Claimed, Session
 from processor.records import Batch, Output, Record, first_offsets
 from processor.traits import Clock, Property
+from schemas import lanes
 from tests.fake_kafka import BLANK, FakeKafka, Membership
 from tests.fake_redis import FakeRedis
 from tests.turns import Answer, Faults, Turns, raise_fault, take_effect
 
-INCARNATION = b"fake"
+INCARNATION, LANE = b"fake", b"lane"
 
 
 class FakeSource:
@@ -34,7 +35,7 @@ class FakeSource:
 
     @property
     def assigned(self) -> frozenset[int]:
-        return frozenset(self._position)
+        return frozenset(map(lanes.own, self._position))
 
     @property
     def member(self) -> str | None:
@@ -91,19 +92,24 @@ class FakeSource:
         if self._member is None:
             self._member = group.join()
         if self._member in group.gone:
-            self._leave(set(self._position))
+            self._leave(set(self.assigned))
             self._member = None
         else:
             went, came = group.serve(self._member)
             self._leave(went)
             self._assignments += bool(came)
-            self._position |= dict.fromkeys(came)
+            self._position |= dict.fromkeys(self._of_both_lanes(came))
 
     def _leave(self, partitions: set[int]) -> None:
-        self._revoked |= partitions
+        gone = self._of_both_lanes(partitions)
+        self._revoked |= gone
         self._assignments += bool(partitions)
-        for partition in partitions:
+        for partition in gone:
             del self._position[partition]
+
+    def _of_both_lanes(self, partitions: set[int]) -> set[int]:
+        """The lane of a backfill has no members of its own: it goes where the live partitions go."""
+        return {number for number in self._kafka.records if lanes.own(number) in partitions}
 
     def _taken(self, cut: Sequence[int] | None) -> list[Record]:
         for partition, position in self._position.items():
@@ -137,7 +143,7 @@ class FakeSource:
         if membership == BLANK:
             self._go_to(first_offsets(records))
             return None
-        return Batch(records, membership, INCARNATION, self._assignments)
+        return Batch(records, membership, INCARNATION, self._assignments, LANE)
 
     def _go_to(self, offsets: Mapping[int, int]) -> None:
         self._position |= {partition: offset for partition, offset in offsets.items() if partition in self._position}

@@ -88,7 +88,7 @@ class Fleet:
     """At most one process a slot, and those that were replaced and live on: zombies."""
 
     def __init__(self, parts: Parts) -> None:
-        self.kafka, self.redis = FakeKafka(PARTITIONS), FakeRedis()
+        self.kafka, self.redis = FakeKafka(PARTITIONS, lane=True), FakeRedis()
         self.zombies: list[Life] = []
         self._parts = parts
         self._running: dict[str, Life] = {}

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from processor.errors import Aborted, ClaimsAway, ClaimsFull, KafkaAway, SessionLost
+from schemas.lanes import BACKFILL
 from tests.model.events import Event, events
 from tests.model.fleet import PARTITIONS, SLOTS, Fleet, Life, Parts
 from tests.model.promises import Promises
@@ -18,7 +19,8 @@ _partitions = st.integers(0, PARTITIONS - 1)
 _cuts = st.lists(_partitions, min_size=1, max_size=4)
 _calls = st.integers(1, 20)
 # Between which calls something happens: where the worker is, or before one of these. Aimed, since chance hardly hits.
-_raw = st.tuples(_partitions, events())  # a partition is a contact's, unless their number was changed
+_both_lanes = st.sampled_from([*range(PARTITIONS), *(BACKFILL + partition for partition in range(PARTITIONS))])
+_raw = st.tuples(_both_lanes, events())  # a partition is a contact's, unless their number was changed
 _raws = st.lists(_raw, max_size=8)
 _windows = st.sampled_from([None, "fill", "metadata", "claim", "produce", "offsets", "commit", "committed"])
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from processor.records import Output, Record
-from schemas import avro
+from schemas import avro, lanes
 from tests.fake_kafka import Commit, FakeKafka
 from tests.model.events import ContactDay, Event, Property
 from tests.model.fleet import TOPICS
@@ -23,9 +23,10 @@ class Place(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """What makes one change of a property newer than another: its timestamp, then its place."""
+    """What makes one change of a property newer than another: its timestamp, then that it is live, then its place."""
 
     timestamp: datetime
+    is_live: bool
     place: Place
 
 
@@ -52,7 +53,7 @@ class Promises:
         if event.flaw is None:
             self._of_day[event.contact_day].append(place)
             for of in event.properties:
-                self._of_property[of].append(Moment(event.moment, place))
+                self._of_property[of].append(_moment(event, place))
 
     def redis_lost_keys(self) -> None:
         """From now on a contact-day may be emitted by a second record, under the same id, and clocks begin anew."""
@@ -98,7 +99,7 @@ class Promises:
             self._rejections[place] += 1
             return
         assert event.flaw is None, f"{place} cannot be read, and became {fields}"
-        assert output.partition == place.partition
+        assert output.partition == lanes.own(place.partition)
         assert (fields["workspace"], fields["email"], fields["timestamp"]) == (*event.contact_day[:2], event.moment)
         if output.topic == TOPICS.interactions:
             assert str(fields["day"]) == event.contact_day.day
@@ -107,7 +108,7 @@ class Promises:
         else:
             of = Property(event.workspace, event.email, fields["name"])
             assert fields["value"] == event.properties[of]
-            self._take_change(of, Moment(event.moment, place))
+            self._take_change(of, _moment(event, place))
 
     def _check_interaction(self, day: ContactDay, place: Place) -> None:
         found = self._interactions[day]
@@ -120,7 +121,7 @@ class Promises:
             assert place == first, f"{day} was won by {place}, not by the first of its partition, {first}"
 
     def _take_change(self, of: Property, moment: Moment) -> None:
-        there = self._changes[of, moment.place.partition]
+        there = self._changes[of, lanes.own(moment.place.partition)]
         there.append(moment)
         assert there.count(moment) <= self._passes[moment.place], f"{of} was set by {moment.place} twice"
         if not self._redis_lost:
@@ -152,12 +153,16 @@ class Promises:
         newest = max((moment for moment in moments if self._is_behind(moment.place)), default=None)
         if newest is None or any(m > newest and not self._is_behind(m.place) for m in moments):
             return  # one that is newer still may have moved the clock, and is committed later
-        emitted = self._changes[of, newest.place.partition]
+        emitted = self._changes[of, lanes.own(newest.place.partition)]
         assert newest in emitted, f"{of}: its newest change, {newest}, is lost"
         assert self._redis_lost or emitted[-1] == newest, f"{of}: {emitted[-1]} came after the newest, {newest}"
 
     def _is_behind(self, place: Place) -> bool:
         return place.offset < self._kafka.committed.get(place.partition, 0)
+
+
+def _moment(event: Event, place: Place) -> Moment:
+    return Moment(event.moment, not lanes.is_backfill(place.partition), place)
 
 
 def _passed(commit: Commit) -> Iterator[Place]:

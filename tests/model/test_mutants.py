@@ -78,6 +78,16 @@ class KeepsWhatWasRevoked(FakeSource):
         return records
 
 
+class KeepsItsLane(FakeSource):
+    """What was revoked is read on in the lane of a backfill."""
+
+    def _leave(self, partitions: set[int]) -> None:
+        kept = {number: self._position[number] for number in self._of_both_lanes(partitions) - partitions}
+        super()._leave(partitions)
+        self._position |= kept
+        self._revoked -= kept.keys()
+
+
 class AsksNobodyWhetherItIsAMember(FakeSource):
     def _batch(self, records: list[Record]) -> Batch | None:
         return Batch(records, self.membership, b"fake", self._assignments)
@@ -147,6 +157,7 @@ MUTANTS = {
     "stale is judged by arrival": Parts(claims=NewestIsWhatComesLast),
     "no rewind": Parts(source=NeverGoesBack),
     "no filter by assignment": Parts(source=KeepsWhatWasRevoked),
+    "a lane of its own": Parts(source=KeepsItsLane),
     "blank membership": Parts(source=AsksNobodyWhetherItIsAMember),
     "membership at the commit": Parts(source=KnowsItsMembershipAtTheCommit, sink=CommitsAsOfNow),
     "remembered beyond the assignment": Parts(source=NoticesNoChangeOfItsPartitions),
