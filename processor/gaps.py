@@ -16,6 +16,9 @@ from processor.errors import SessionLost
 from schemas import lanes
 
 _AGAIN_S: Final = 5.0  # between two looks at a partition without records
+# How long the group's offsets are waited for. Without records only for a moment: offsets that are pending in a dead
+# worker's transaction have no answer, and meanwhile nothing is read of the other partitions.
+_WAIT_S, _MOMENT_S = 10.0, 0.5
 
 log = structlog.get_logger()
 
@@ -23,8 +26,8 @@ log = structlog.get_logger()
 class Offsets(Protocol):
     """Queries to the driver. Each raises SessionLost when no answer comes."""
 
-    def committed(self, partitions: Iterable[int]) -> Mapping[int, int]:
-        """Return the group's offsets; negative where it has none."""
+    def committed(self, partitions: Iterable[int], wait_s: float) -> Mapping[int, int]:
+        """Return the group's offsets within some seconds; negative where it has none."""
 
     def watermarks(self, partition: int, *, cached: bool) -> tuple[int, int]:
         """Return a partition's first offset and the one after its last; cached: of the last fetch, else negative."""
@@ -63,8 +66,9 @@ class Gaps:
             due, self._idle_at = set(self._unchecked), self._clock() + _AGAIN_S
         if not due:
             return True
+        wait_s = _WAIT_S if firsts else _MOMENT_S
         try:
-            for partition, committed in self._offsets.committed(due).items():
+            for partition, committed in self._offsets.committed(due, wait_s).items():
                 self._compare(partition, committed, firsts.get(partition))
         except SessionLost as error:
             log.warning("gaps.unknown", error=str(error))

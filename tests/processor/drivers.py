@@ -43,6 +43,7 @@ class FakeConsumer:
         self.script: list[Message | Callable[[FakeConsumer], None]] = []
         self.plans = Plans()
         self.calls: Calls = []
+        self.asks: list[float] = []  # for how long committed offsets were waited for
         self.waits: list[float] = []  # how long each call of `consume` would wait
         self.membership, self.member = "membership", "member"
         self.blank_soon = False  # the member id goes while the membership is asked for
@@ -88,7 +89,8 @@ class FakeConsumer:
         self.plans.meet("seek")
         self.calls.append(("seek", place.partition, place.offset))
 
-    def committed(self, places: list[TopicPartition], _timeout: float) -> list[Any]:
+    def committed(self, places: list[TopicPartition], timeout: float) -> list[Any]:
+        self.asks.append(timeout)
         self.plans.meet("committed")
         found = self.group_offsets
         return [

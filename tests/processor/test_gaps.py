@@ -70,6 +70,13 @@ def test_what_is_missing_of_a_partition_without_records(
     assert counted() == told
 
 
+def test_pending_offsets_of_an_idle_partition_keep_nobody_waiting(member: Member) -> None:
+    """A dead worker's transaction may hold them for minutes, and other partitions have events."""
+    stand(member, committed=5, low=0, high=5)
+    member.read(came(PARTITION))
+    assert member.driver.asks == [0.5]
+
+
 def test_a_cached_end_is_not_taken_for_the_end(member: Member) -> None:
     """The driver keeps the ends of an earlier assignment, and knows none before its first fetch."""
     stand(member, committed=90, low=0, high=100, cached=(0, 50))
