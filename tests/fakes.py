@@ -104,8 +104,8 @@ class FakeSource:
         gone = self._of_both_lanes(partitions)
         self._revoked |= gone
         self._assignments += bool(partitions)
-        for partition in gone:
-            del self._position[partition]
+        for partition in gone:  # a broken one may hold a partition in one lane only
+            self._position.pop(partition, None)
 
     def _of_both_lanes(self, partitions: set[int]) -> set[int]:
         """The lane of a backfill has no members of its own: it goes where the live partitions go."""

@@ -82,7 +82,8 @@ class KeepsItsLane(FakeSource):
     """What was revoked is read on in the lane of a backfill."""
 
     def _leave(self, partitions: set[int]) -> None:
-        kept = {number: self._position[number] for number in self._of_both_lanes(partitions) - partitions}
+        lane = self._of_both_lanes(partitions) - partitions
+        kept = {number: position for number, position in self._position.items() if number in lane}
         super()._leave(partitions)
         self._position |= kept
         self._revoked -= kept.keys()
