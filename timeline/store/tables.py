@@ -142,7 +142,7 @@ moves: Final = Table(
     Column("entered", Boolean, nullable=False, doc="true: entered; false: left."),
     Index("moves_by_contact", "contact_key", "at_ms"),
     sqlite_with_rowid=False,
-    comment="Each time that a contact entered or left an audience or journey; repeats of a sync are none.",
+    comment="Each time that a contact entered or left an audience or journey; repeated syncs do not count.",
 )
 
 audiences: Final = Table(
