@@ -135,7 +135,7 @@ def records(consumer: Consumer, topic: str, wanted: Bounds) -> Iterator[list[Mes
             raise click.ClickException(
                 f"{topic} cannot be read to its end (partition {partition} to {upto}); is there a hanging transaction?"
             )
-        yield [found for message in batch if (found := course.take(message)) is not None]
+        yield course.take_all(batch)
     consumer.unassign()
 
 
@@ -146,16 +146,23 @@ class _Course:
         self._consumer, self._topic = consumer, topic
         self.unfinished = {partition: upto for partition, (first, upto) in wanted.items() if first < upto}
         self._next = {partition: wanted[partition][0] for partition in self.unfinished}
+        self._sought: set[int] = set()  # in the current batch
         places = [TopicPartition(topic, partition, offset) for partition, offset in self._next.items()]
         consumer.assign(places)
         consumer.resume(places)  # the driver remembers that an earlier assignment was paused
+
+    def take_all(self, batch: list[Message]) -> list[Message]:
+        """Return what `take` returns of a batch."""
+        self._sought.clear()
+        return [found for message in batch if (found := self.take(message)) is not None]
 
     def take(self, message: Message) -> Message | None:
         """Return a message that is a record before its partition's end, or stands for one; update the position."""
         error, partition, offset = message.error(), message.partition(), message.offset()
         if error is not None and (error.fatal() or error.code() in _HOPELESS):
             raise KafkaException(error)
-        if partition not in self.unfinished or offset is None:
+        # After a seek the rest of the batch is of an earlier fetch, which may report the same error twice.
+        if partition not in self.unfinished or partition in self._sought or offset is None:
             return None
         if error is not None and error.code() == UNREADABLE:
             return self._pass_over(message, partition, max(offset, self._next[partition]))
@@ -184,6 +191,7 @@ class _Course:
         self._reach(partition, offset + 1)
         if partition in self.unfinished:
             self._consumer.seek(TopicPartition(self._topic, partition, offset + 1))
+            self._sought.add(partition)
         if not is_wanted:
             return None
         at = message.timestamp()
