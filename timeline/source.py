@@ -90,6 +90,7 @@ class Source:
         self._consumer = Consumer({**config, **_CONFIG})
         self._admin = AdminClient({**config})
         self._at: dict[Place, int] = {}  # the next record of each partition that is read
+        self._sought: set[Place] = set()  # in the current batch of messages
 
     def close(self) -> None:
         """Leave Kafka."""
@@ -116,6 +117,7 @@ class Source:
 
     def take(self, most: int, wait_s: float) -> Iterator[Record]:
         """Yield what there is, at most so many records, after waiting for so many no longer than this."""
+        self._sought.clear()
         for message in _answer(lambda: self._consumer.consume(most, wait_s)):
             if (record := self._record(message)) is not None:
                 yield record
@@ -123,13 +125,16 @@ class Source:
     def _record(self, message: Message) -> Record | None:
         error, offset = message.error(), message.offset()
         place = cast("str", message.topic()), cast("int", message.partition())
+        if error is not None and (error.fatal() or error.code() in _HOPELESS):
+            raise KafkaDown(error.str())
+        # After a seek the rest of the batch is of an earlier fetch, which may report the same error twice.
+        if place in self._sought:
+            return None
         if error is None:
             value, key = message.value(), message.key()
             headers = () if value is not None else _headers(message)
             self._at[place] = cast("int", offset) + 1
             return Record(place, cast("int", offset), key, value, headers, message.timestamp()[1])
-        if error.fatal() or error.code() in _HOPELESS:
-            raise KafkaDown(error.str())
         if offset is None or offset < 0:
             return None
         if error.code() == _UNREADABLE:
@@ -143,7 +148,8 @@ class Source:
         """
         offset = max(offset, self._at.get(place, 0))
         self._at[place] = offset + 1
-        self._consumer.seek(TopicPartition(*place, offset + 1))
+        _answer(lambda: self._consumer.seek(TopicPartition(*place, offset + 1)))
+        self._sought.add(place)
         return Record(place, offset, is_unreadable=True)
 
     def _offsets(self, places: Iterable[Place], which: OffsetSpec) -> dict[Place, int]:

@@ -176,6 +176,7 @@ def _pass_over(consumer: Consumer, message: Message, offset: int) -> int:
     """Continue after a record that cannot be decompressed, say so, and return where.
 
     The driver names the first offset of the record's batch, each time: they are passed over one after the other.
+    After a seek, `poll` drops what was fetched before it, which a batch of `consume` may still hold.
     """
     topic, partition = message.topic() or "", message.partition() or 0
     consumer.seek(TopicPartition(topic, partition, offset + 1))
