@@ -185,7 +185,10 @@ class Settings:
         "CLAIM_DAYS", setting_types.number(1, 3650), "8", "lifetime of a deduplication key, in days from the claim"
     )
     clock_days: int = _setting(
-        "CLOCK_DAYS", setting_types.number(1, 3650), "8", "lifetime of a property's clock, in days from its change"
+        "CLOCK_DAYS",
+        setting_types.number(1, 3650),
+        "8",
+        "lifetime of a property's clock, in days from the last change compared with it",
     )
     rejected_percent: int = _setting(
         "REJECTED_PERCENT",

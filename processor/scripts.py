@@ -5,32 +5,37 @@ from typing import Final
 from processor.store import Script
 
 # Keys of days, then of clocks, then of marks. A day key's SET … NX GET answers nil where the key was free and is now
-# ours; every other answer is what the key held before. Clocks have the rule of `traits.Clock.is_stale`: 8 bytes of
+# ours; every other answer is what the key held before. A clock is set before it is compared, and set again to what it
+# was if the change is stale: one command less where it is not. The rule is that of `traits.Clock.is_stale`: 8 bytes of
 # timestamp, 4 of incarnation, 2 of partition, 6 of offset. Numbers, since Lua compares text by its locale. A mark only
 # grows: a call that was given up may reach the server after a later one.
 CLAIM: Final = Script("""\
-local function is_stale(now, before)
-  local a_ms, a_topic, a_place, a_low = struct.unpack('>lI4I4I4', now)
-  local b_ms, b_topic, b_place, b_low = struct.unpack('>lI4I4I4', before)
-  if a_ms ~= b_ms then return a_ms < b_ms end
+local call, unpack = redis.call, struct.unpack
+local function is_earlier(now, before)
+  local a_topic, a_place, a_low = unpack('>I4I4I4', now, 9)
+  local b_topic, b_place, b_low = unpack('>I4I4I4', before, 9)
   local a_backfill, b_backfill = a_place >= 0x80000000, b_place >= 0x80000000
   if a_backfill ~= b_backfill then return a_backfill end
   if a_topic ~= b_topic then return false end
   return a_place < b_place or (a_place == b_place and a_low < b_low)
 end
-local answers, days, times = {}, tonumber(ARGV[3]), tonumber(ARGV[4])
+local answers, day_s, clock_s, days, times = {}, ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 for i = 1, days do
-  answers[i] = redis.call('SET', KEYS[i], ARGV[i + 4], 'NX', 'GET', 'EX', ARGV[1])
+  answers[i] = call('SET', KEYS[i], ARGV[i + 4], 'NX', 'GET', 'EX', day_s)
 end
 for i = days + 1, days + times do
-  local before, now = redis.call('GET', KEYS[i]), ARGV[i + 4]
-  if not before or not is_stale(now, before) then redis.call('SET', KEYS[i], now, 'EX', ARGV[2]) end
+  local key, now = KEYS[i], ARGV[i + 4]
+  local before = call('SET', key, now, 'GET', 'EX', clock_s)
+  if before then
+    local a_ms, b_ms = unpack('>l', now), unpack('>l', before)
+    if a_ms < b_ms or (a_ms == b_ms and is_earlier(now, before)) then call('SET', key, before, 'EX', clock_s) end
+  end
   answers[i] = before
 end
 for i = days + times + 1, #KEYS do
-  local before, now = redis.call('GET', KEYS[i]), ARGV[i + 4]
-  if not before or struct.unpack('>I6', before) < struct.unpack('>I6', now) then
-    redis.call('SET', KEYS[i], now, 'EX', ARGV[1])
+  local before, now = call('GET', KEYS[i]), ARGV[i + 4]
+  if not before or unpack('>I6', before) < unpack('>I6', now) then
+    call('SET', KEYS[i], now, 'EX', day_s)
   end
   answers[i] = before
 end

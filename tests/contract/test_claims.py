@@ -124,17 +124,19 @@ def test_days_and_clocks_are_asked_together(claims: ClaimsPort) -> None:
 
 
 def test_a_clock_lives_as_long_as_set(redis_url: str) -> None:
-    """Its lifetime, a separate setting, starts anew with each change."""
+    """Its lifetime, a separate setting, starts anew with each change that is compared with it, stale or not."""
     claims = Claims(redis_url, secrets.token_bytes(32), Lifetimes(8, 3))
     claims.claim({}, {PLAN: clock(5)})
     with redis.Redis.from_url(redis_url) as store:
         key = clock_key(claims._secret, PLAN)
         assert 3 * 86_400 - 5 <= store.ttl(key) <= 3 * 86_400
         store.expire(key, 100)
-        claims.claim({}, {PLAN: clock(4)})
-        assert store.ttl(key) <= 100
-        claims.claim({}, {PLAN: clock(6)})
-        assert store.ttl(key) > 100
+        assert claims.claim({}, {PLAN: clock(6)}).clocks == [clock(5)]
+        assert 3 * 86_400 - 5 <= store.ttl(key) <= 3 * 86_400
+        store.expire(key, 100)
+        assert claims.claim({}, {PLAN: clock(4)}).clocks == [clock(6)]
+        assert 3 * 86_400 - 5 <= store.ttl(key) <= 3 * 86_400
+        assert store.get(key) == clock(6).packed()
     claims.close()
 
 
