@@ -55,8 +55,8 @@ test-sdks: $(READY) ## Run published SDKs against Daymark; installs them in a ca
 	@$(BIN)/python -m pytest -m sdk
 
 .PHONY: faults
-faults: $(READY) ## Inject faults into every component under load, then audit; some minutes. CONTAINERS=1: components in containers.
-	@$(BIN)/python -m tests.faults --seconds 75 --every 1 --rate 500 $(if $(CONTAINERS),--containers)
+faults: $(READY) ## Inject faults into every component under load, then audit; some minutes. CONTAINERS=1: components in containers; FLOWS=1: the kernel drops single flows, too, as root.
+	@$(BIN)/python -m tests.faults --seconds 75 --every 1 --rate 500 $(if $(CONTAINERS),--containers) $(if $(FLOWS),--flows)
 	@$(BIN)/python -m tests.faults --seconds 30 --empty $(if $(CONTAINERS),--containers)
 
 .PHONY: storm

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from tests.faults import capacity, ground
 from tests.faults.breaks import BREAKS
+from tests.faults.flow import lacks
 from tests.faults.forkserver import ForkServer
 from tests.faults.ground import Ground
 from tests.faults.processes import MODES, Options
@@ -82,6 +83,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--containers", action="store_true", help="run Kafka and the store in containers")
     parser.add_argument("--storm", action="store_true", help="only kill a worker every second, in turn, and judge")
     parser.add_argument("--empty", action="store_true", help="let the store come back empty, and judge by ids alone")
+    parser.add_argument("--flows", action="store_true", help="have the kernel drop single flows, too; as root")
     parser.add_argument(
         "--break", dest="broken", choices=sorted(BREAKS), default="", help="break the protocol on purpose"
     )
@@ -92,6 +94,8 @@ def _arguments() -> argparse.Namespace:
         parser.error("give both of --kafka and --redis, or none")
     if arguments.kafka and arguments.containers:
         parser.error("either --containers or --kafka and --redis")
+    if arguments.flows and (lacking := lacks()):
+        parser.error(f"--flows: {lacking}")
     if not arguments.storm:
         arguments.rate = arguments.rate or _RATE
     return arguments
@@ -125,6 +129,7 @@ def _runs(arguments: argparse.Namespace) -> Iterator[Options]:
             storm=arguments.storm,
             empties=arguments.empty,
             broken=arguments.broken,
+            flows=arguments.flows,
         )
         number += 1
 

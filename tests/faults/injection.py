@@ -17,6 +17,7 @@ from confluent_kafka import KafkaException
 
 from tests.faults import ground
 from tests.faults.fleet import Fleet, Member
+from tests.faults.flow import Flow
 from tests.faults.frames import Api
 from tests.faults.ground import Ground
 from tests.faults.hurtable import Cluster, Store
@@ -64,6 +65,8 @@ class Injector:
         if fault.kind is Kind.RESET:
             self._reset_one(fault.target)
             return None
+        if fault.kind is Kind.FLOW:
+            return self._drop_flow(fault.target)
         if fault.kind.startswith("ingest"):
             self._signal(self._ingests.members[fault.target], fault.kind)
             return None
@@ -151,6 +154,15 @@ class Injector:
         links = self._where.trapped
         self._where.proxy.tell(links[number % len(links)].reset_one)
         self.done[Kind.RESET] += 1
+
+    def _drop_flow(self, number: int) -> Undo | None:
+        flows = [Flow(port, link.port) for link in self._where.trapped for port in self._where.proxy.ask(link.clients)]
+        if not flows:
+            return None
+        flow = flows[number % len(flows)]
+        flow.drop()
+        self.done[Kind.FLOW] += 1
+        return flow.heal
 
     def _strike_nodes(self, cluster: Cluster, fault: Fault) -> Undo:
         victims = [1, 2, 3] if fault.kind is Kind.ALL_NODES else [self._victim(fault)]

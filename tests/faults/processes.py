@@ -25,7 +25,7 @@ class Options(NamedTuple):
     `rate` is in events a second. `mode` is the membership: classic, static (a group instance id each) or consumer
     (KIP-848).
     `storm` kills workers in turn, one every `worker_every_s`, and does nothing else. `broken` names a deliberate fault
-    in the protocol.
+    in the protocol. `flows` has the kernel drop single flows, with time-outs so short that requests outlive them.
     """
 
     seed: int
@@ -40,6 +40,7 @@ class Options(NamedTuple):
     storm: bool = False
     empties: bool = False
     broken: str = ""
+    flows: bool = False
 
     @property
     def limit_s(self) -> float:
@@ -94,7 +95,7 @@ class Processes:
             "DAYMARK_KAFKA": where.kafka_of_workers,
             "DAYMARK_REDIS": where.redis_of_workers,
             "DAYMARK_SESSION_TIMEOUT_MS": str(round(options.session_s * 1000)),
-            "DAYMARK_TRANSACTION_TIMEOUT_MS": "10000",
+            "DAYMARK_TRANSACTION_TIMEOUT_MS": "6000" if options.flows else "10000",
             "DAYMARK_BATCH_RECORDS": "1000",
         }
         if options.mode == "static":

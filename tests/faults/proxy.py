@@ -10,7 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from confluent_kafka.admin import AdminClient
 
@@ -20,6 +20,7 @@ from tests.faults.frames import Address
 from tests.faults.traps import Traps
 
 _CHUNK_BYTES = 65536
+T = TypeVar("T")
 
 
 class Link:
@@ -45,6 +46,11 @@ class Link:
         self._refusing = True
         for writer in self._open:
             reset(writer)
+
+    def clients(self) -> list[int]:
+        """Return the ports that this link's clients are connected from."""
+        peers = [writer.get_extra_info("peername") for writer in self._open]
+        return sorted(port for _, port in filter(None, peers) if port != self.upstream[1])
 
     def reset_one(self) -> None:
         """Reset one connection; the others, and each new one, go on."""
@@ -178,11 +184,16 @@ class Proxy:
 
     def tell(self, change: Callable[[], None]) -> None:
         """Change a link's health: `tell(link.cut)`."""
+        self.ask(change)
 
-        async def make() -> None:
-            change()
+    def ask(self, question: Callable[[], T]) -> T:
+        """Ask a link: `ask(link.clients)`."""
 
-        self._call(make())
+        async def make() -> T:
+            return question()
+
+        answer: T = self._call(make())
+        return answer
 
     async def _end(self) -> None:
         for server in self._servers:

@@ -34,6 +34,7 @@ from tests.made import make
 _EVERY_S = 0.02
 _SAY_EVERY_S = 10.0
 _SETTLE_S = 180.0
+_KEEPS_UP_S = 0.25  # a fleet this close to the stream's end has nothing left of its start to catch up with
 _WORDS = re.compile(
     rb'"event": "((?:batch\.(?:aborted|dropped)|session\.lost|kafka\.away|claims\.away|worker\.(?:failed|crashed)'
     rb"|partitions\.lost))\""
@@ -75,6 +76,7 @@ class Run:
         coordinator = Coordinator(where.kafka, self._road.group, topics.events)
         # A storm begins when the workers keep up: until then the stream flows, and it must outlast the last kill.
         events = round(options.rate * (options.seconds + (_SETTLE_S if options.storm else 0)))
+        most = options.rate * _KEEPS_UP_S
         self._workers.start()
         self._ingests.start()
         stream = load.Stream(where.kafka, topics.events, options.rate, load.plan(options.seed, events, invalid=0.02))
@@ -83,7 +85,7 @@ class Run:
         )
         try:
             if options.storm:
-                self._wait(lambda: watch.moves and stream.sent - watch.committed < options.rate, "the workers keep up")
+                self._wait(lambda: watch.moves and stream.sent - watch.committed < most, "the workers keep up")
             self._strike_all(stream, watch)
             stream.end()
             sender.end()
@@ -95,6 +97,7 @@ class Run:
                 f"seed {options.seed}: {error}; records to commit, by partition: {watch.lags()}"
             )
         finally:
+            self._undo_all()
             sender.give_up()
             watch.end()
             coordinator.end()
@@ -122,15 +125,18 @@ class Run:
                 done = f"{now - began:.0f} of {options.seconds:.0f} s"
                 self._say(f"{done}: {self._kills()} kills, {stream.sent:,} events{behind}")
             time.sleep(_EVERY_S)
-        for _, undo in self._undos:
-            undo()
-        self._undos.clear()
+        self._undo_all()
         if self._where.cluster is not None:
             self._where.cluster.wait_ready()
         if self._where.valkey is not None:
             self._where.valkey.wait_ready()
         for member in self._injector.aims():
             aim_file(self._folder, member.name).unlink(missing_ok=True)
+
+    def _undo_all(self) -> None:
+        for _, undo in self._undos:
+            undo()
+        self._undos.clear()
 
     def _strike(self, fault: Fault, now: float) -> None:
         if fault.kind is Kind.AIMED_STOP:
@@ -259,6 +265,7 @@ class Run:
             away_s=options.away_s,
             empties=options.empties,
             catches=bool(where.trapped) and not options.empties,
+            flows=options.flows,
         )
 
 

@@ -1,8 +1,8 @@
 """Which faults befall a run, and when: a pure function of a seed.
 
-Four lanes go side by side: workers, ingest, single requests of workers, and the world (Kafka's nodes, the store, the
-network). In each, one fault
-follows the other; the first round of a lane has every kind that it knows, in a shuffled order, then chance decides.
+Lanes go side by side: workers, ingest, single requests of workers, single flows of theirs, and the world (Kafka's
+nodes, the store, the network). In each, one fault follows the other; the first round of a lane has every kind that it
+knows, in a shuffled order, then chance decides.
 Invariant: the same seed gives the same faults, and each is undone before the end.
 """
 
@@ -59,6 +59,7 @@ class Kind(StrEnum):
     BLACK_HOLE = "connections black-holed"
     REQUEST = "request of a transaction caught"
     RESET = "single connection reset"
+    FLOW = "single flow dropped by the kernel"
     INGEST_KILL = "ingest killed"
     INGEST_TERM = "ingest told to leave"
 
@@ -106,7 +107,8 @@ class Scope(NamedTuple):
 
     `session_s` is after how many seconds a silent worker is taken for dead; `worker_every_s` the mean pause between
     two faults of workers, `away_s` how long all of Kafka may be away; `empties` says that the store loses its data, and
-    nothing else befalls the world; `catches` that single requests of workers can be caught.
+    nothing else befalls the world; `catches` that single requests of workers can be caught, `flows` that the kernel may
+    drop what one of their connections sends.
     """
 
     workers: int = 4
@@ -119,11 +121,12 @@ class Scope(NamedTuple):
     away_s: float = 20.0
     empties: bool = False
     catches: bool = True
+    flows: bool = False
 
 
 def plan(seed: int, seconds: float, scope: Scope) -> list[Fault]:
     """Return the faults of a run, in the order of time."""
-    lanes = (_workers, _world, _ingest, _requests)
+    lanes = (_workers, _world, _ingest, _requests, _flows)
     return sorted(
         fault
         for number, lane in enumerate(lanes)
@@ -235,6 +238,16 @@ def _requests(chance: random.Random, scope: Scope) -> Iterator[Fault]:
         at_s += lasts_s
         if chance.random() < _RESETS:
             yield Fault(at_s, Kind.RESET, chance.randrange(100))
+
+
+def _flows(chance: random.Random, scope: Scope) -> Iterator[Fault]:
+    """Yield flows that are dropped until their senders give up, or nearly: what was under way arrives after that."""
+    at_s = 2.0
+    while scope.flows:
+        at_s += chance.uniform(0.5, 2)
+        lasts_s = chance.uniform(0.5, 10)
+        yield Fault(at_s, Kind.FLOW, chance.randrange(100), lasts_s)
+        at_s += lasts_s
 
 
 def _ingest(chance: random.Random, scope: Scope) -> Iterator[Fault]:

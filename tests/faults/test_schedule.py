@@ -24,13 +24,14 @@ def test_the_same_seed_gives_the_same_faults(seed: int) -> None:
 def test_one_run_of_make_faults_has_every_kind(seed: int) -> None:
     """In 200 s each kind of fault comes, each step is aimed at and each road is hurt in each way."""
     faults = plan(seed, 200, SCOPE)
-    assert {fault.kind for fault in faults} == set(Kind) - {Kind.STORE_EMPTY}
+    assert {fault.kind for fault in faults} == set(Kind) - {Kind.STORE_EMPTY, Kind.FLOW}
     assert {fault.step for fault in faults if fault.kind is Kind.AIMED_KILL} == set(STEPS)
     assert {(f.kind, f.target) for f in faults if f.kind in NETWORK} == {(k, n) for k in NETWORK for n in range(4)}
     caught = {(fault.step, fault.act) for fault in faults if fault.kind is Kind.REQUEST}
     assert {api for api, _ in caught} == {api.name for api in TRANSACTION}
     assert {act for _, act in caught} == set(Act)
     assert Kind.STORE_EMPTY in {fault.kind for fault in plan(seed, 20, SCOPE._replace(empties=True))}
+    assert Kind.FLOW in {fault.kind for fault in plan(seed, 60, SCOPE._replace(flows=True))}
 
 
 @given(SEEDS, st.floats(0, 200), st.booleans())
