@@ -75,6 +75,10 @@ kills: $(READY) ## Kill, scale, stop and upgrade docker-compose.yml under load, 
 protocol: $(READY) ## Search every state of the small model of claims and commits; minutes.
 	@$(BIN)/python -m tests.protocol
 
+.PHONY: world
+world: $(READY) ## Simulate clusters and their faults around the real workers for SECONDS (60); tell the story of what breaks. SEED=1.
+	@$(BIN)/python -m tests.world --seconds $(or $(filter-out 0,$(SECONDS)),60) --seed $(or $(SEED),1)
+
 .PHONY: soak
 soak: $(READY) ## Repeat the faults with new seeds for SECONDS (an hour), and print a tally.
 	@$(BIN)/python -m tests.faults --seconds 75 --every 1 --rate 500 --soak $(or $(filter-out 0,$(SECONDS)),3600)

@@ -100,6 +100,11 @@ _EVENTS = [
 ]
 
 
+def catalogue() -> list[Event]:
+    """Return all events that are drawn."""
+    return _EVENTS
+
+
 def events() -> SearchStrategy[Event]:
     """Draw events: few contacts, hours and values, so that most of them have to do with one another."""
     return st.sampled_from(_EVENTS)

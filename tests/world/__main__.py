@@ -1,0 +1,54 @@
+"""`make world`: simulate worlds for some seconds, and tell the story of the first that breaks a promise."""
+
+# ruff: noqa: E402  the clocks come first: what is loaded after them takes the world's
+from tests.world import kernel
+
+kernel.replace_clocks()
+
+import argparse
+import os
+import sys
+
+from rich.console import Console
+
+from tests.world.run import World, planned
+
+_CONSOLE = Console(width=160, highlight=False, markup=False)
+
+
+def main() -> int:
+    """Return 1 if a promise is broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.world", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60, help="of real time")
+    parser.add_argument("--seed", type=int, default=1, help="of the first world")
+    parser.add_argument("--worlds", type=int, default=1_000_000, help="at most so many")
+    parser.add_argument("--verbose", action="store_true", help="tell every request")
+    asked = parser.parse_args()
+    began, virtual_s = kernel.real_monotonic(), 0.0
+    for seed in range(asked.seed, asked.seed + asked.worlds):
+        plan = planned(seed)
+        outcome = World(plan, verbose=asked.verbose).run()
+        virtual_s += outcome.at_s
+        _CONSOLE.print(
+            f"{seed:6} {plan.mode:8} {'lossy' if plan.lossy else '':5} "
+            f"{outcome.commits:4} commits, {outcome.late} late, "
+            f"done after {outcome.done_after_s:.1f} s, {outcome.steps} steps, {outcome.digest:08x}: "
+            f"{outcome.broken or 'sound'}"
+        )
+        if outcome.broken or asked.verbose:
+            for line in outcome.story if asked.verbose else outcome.story[-60:]:
+                _CONSOLE.print(line)
+        if outcome.broken:
+            return 1
+        if kernel.real_monotonic() - began > asked.seconds:
+            break
+    _CONSOLE.print(f"{virtual_s / 60:.0f} virtual minutes in {kernel.real_monotonic() - began:.1f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    if os.environ.get("PYTHONHASHSEED") != "0":  # sets would have another order in each run
+        os.execve(
+            sys.executable, [sys.executable, "-m", "tests.world", *sys.argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"}
+        )
+    sys.exit(main())

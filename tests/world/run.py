@@ -1,0 +1,188 @@
+"""One world, from its seed to the judgement: events come, things go wrong, then nothing more does, and all is done.
+
+The seed alone decides: what is drawn is drawn from it, and one greenlet runs at a time.
+"""
+
+import logging
+import secrets
+import zlib
+from collections.abc import Sequence
+from functools import partial
+from random import Random
+from typing import Any, Final, NamedTuple
+
+import structlog
+
+from tests.model.events import Event, catalogue
+from tests.world import fleet as fleet_module
+from tests.world.cluster import Cluster
+from tests.world.faults import Fault, Faults, draw
+from tests.world.fleet import Fleet, Settings
+from tests.world.judge import Judge
+from tests.world.kernel import EPOCH_S, Kernel, rule_time
+from tests.world.network import Network
+from tests.world.store import StoreServer
+
+PARTITIONS: Final = 4
+SLOTS: Final = ("a", "b", "c")
+FAULTY_S: Final = 300.0  # of a world: events and faults
+WITHIN_S: Final = 120.0  # after which everything is committed, once nothing goes wrong any more
+_LOOK_EVERY_S: Final = 0.5
+_LOOK_AT_ALL_EVERY_S: Final = 30.0
+_SESSION_S: Final = 6.0
+
+
+class Plan(NamedTuple):
+    """What a world is: a seed, and the faults that may have been shortened."""
+
+    seed: int
+    faults: Sequence[Fault]
+    mode: str
+    lossy: bool
+
+
+class Outcome(NamedTuple):
+    """What came of a world. `broken`: the promise that does not hold, or the product's own error; "": none."""
+
+    broken: str
+    at_s: float
+    story: Sequence[str]
+    steps: int
+    commits: int
+    late: int
+    done_after_s: float
+    digest: int
+
+
+_MODES: Final = {
+    "static": (True, {"partition.assignment.strategy": "range"}),
+    "dynamic": (False, {"partition.assignment.strategy": "cooperative-sticky"}),
+    "consumer": (False, {"group.protocol": "consumer"}),
+}
+
+
+def planned(seed: int, every_s: float = 4.0) -> Plan:
+    """Return the world of a seed."""
+    random = Random(f"plan {seed}")
+    lossy = random.random() < 0.2
+    return Plan(seed, draw(seed, FAULTY_S, every_s, lossy=lossy), random.choice([*_MODES]), lossy)
+
+
+def settings_of(mode: str) -> Settings:
+    """Return how workers are set up."""
+    is_static, membership = _MODES[mode]
+    classic = {"session.timeout.ms": int(_SESSION_S * 1000), "heartbeat.interval.ms": int(_SESSION_S * 1000) // 15}
+    return Settings({**membership, **({} if mode == "consumer" else classic)}, is_static)
+
+
+class World:
+    """All of it."""
+
+    def __init__(self, plan: Plan, settings: Settings | None = None, *, verbose: bool = False) -> None:
+        self.plan, self.kernel = plan, Kernel()
+        self.story: list[str] = []
+        self._digest = 0
+        self.network = Network(self.kernel, plan.seed)
+        self.network.tell = partial(self._heard, verbose=verbose)
+        self.cluster = Cluster(self.network, PARTITIONS, modern=plan.mode == "consumer", session_s=_SESSION_S)
+        self.store = StoreServer(self.kernel)
+        self.fleet = Fleet(self.cluster, self.store, settings or settings_of(plan.mode))
+        self.judge = Judge(self.cluster)
+        self.faults = Faults(self.fleet, self.store, self.judge.promises.redis_lost_keys, self.tell)
+        self._random = Random(f"events {plan.seed}")
+
+    def tell(self, line: str) -> None:
+        """Add a line to the story."""
+        self.story.append(f"{self.kernel.now:9.3f} s  {line}")
+
+    def run(self) -> Outcome:
+        """Let it all happen."""
+        undo, leave = rule_time(self.kernel), fleet_module.enter(self.kernel)
+        before = structlog.get_config()
+        structlog.configure(
+            processors=[self._logged], wrapper_class=structlog.make_filtering_bound_logger(logging.INFO)
+        )
+        random = Random(f"secrets {self.plan.seed}")
+        real = secrets.token_bytes, secrets.token_hex
+        for name, draws in (
+            ("token_bytes", random.randbytes),
+            ("token_hex", lambda size: random.randbytes(size).hex()),
+        ):
+            setattr(secrets, name, draws)
+        broken, done_s = "", 0.0
+        try:
+            done_s = self._happen()
+        except AssertionError as error:
+            broken = str(error) or "a promise is broken"
+        finally:
+            secrets.token_bytes, secrets.token_hex = real
+            self._end()
+            structlog.configure(**before)
+            leave()
+            undo()
+        return Outcome(
+            broken,
+            self.kernel.now,
+            self.story,
+            self.kernel.steps,
+            len(self.cluster.transactions.decided),
+            self.network.late,
+            done_s,
+            self._digest,
+        )
+
+    def _happen(self) -> float:
+        kernel = self.kernel
+        for slot in SLOTS:
+            self.fleet.start(slot)
+        kernel.after(0.5, self._append)
+        self.faults.plan(self.plan.faults)
+        looked_s = 0.0
+        while kernel.now < FAULTY_S:
+            self._go_on(at_all=kernel.now - looked_s > _LOOK_AT_ALL_EVERY_S)
+            looked_s = kernel.now if kernel.now - looked_s > _LOOK_AT_ALL_EVERY_S else looked_s
+        self.tell("nothing more goes wrong")
+        self.faults.heal()
+        while not self.judge.is_done():
+            self._go_on()
+            late_s = kernel.now - FAULTY_S
+            assert late_s < WITHIN_S, (
+                f"{self.judge.lag()} records are not committed after {late_s:.0f} s without faults"
+            )
+        done_s = kernel.now - FAULTY_S
+        self._go_on(at_all=True)
+        self.judge.promises.check_end()
+        return done_s
+
+    def _go_on(self, *, at_all: bool = False) -> None:
+        self.kernel.run(self.kernel.now + _LOOK_EVERY_S)
+        crash = self.fleet.crash
+        assert crash is None, f"the worker crashed: {crash!r}"
+        self.judge.look(at_all=at_all)
+
+    def _append(self) -> None:
+        if self.kernel.now >= FAULTY_S:
+            return
+        for _ in range(self._random.choice([1, 1, 2, 5])):
+            event: Event = self._random.choice(catalogue())
+            partition = sum(f"{event.workspace}{event.email}".encode()) % PARTITIONS
+            raw = self.cluster.append(partition, event.body, event.workspace, int((EPOCH_S + self.kernel.now) * 1000))
+            self.judge.append(raw, event)
+        self.kernel.after(self._random.expovariate(1.0), self._append)
+
+    def _heard(self, line: str, *, verbose: bool) -> None:
+        self._digest = zlib.crc32(f"{self.kernel.now} {line}".encode(), self._digest)
+        if verbose:
+            self.tell(line)
+
+    def _logged(self, _logger: Any, _method: str, event: Any) -> Any:
+        process = self.kernel.process
+        if process is not None and not process.alive:
+            raise structlog.DropEvent
+        said = " ".join(f"{name}={value}" for name, value in event.items() if name not in {"event", "advice"})
+        self.tell(f"{process.name if process else '?'}: {event['event']} {said}")
+        raise structlog.DropEvent
+
+    def _end(self) -> None:
+        for life in self.fleet.lives():
+            self.kernel.kill(life.process)
