@@ -12,7 +12,8 @@ DEPLOY := $(VENV)/.deploy
 RUNS ?= 200000
 SECONDS ?= 0
 SOURCE ?=
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4
+# tests/conftest.py says how many are `auto`. Stealing work, no core is idle at the end while another has a queue of long tests.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal --durations 40 --durations-min 2
 
 .DEFAULT_GOAL := help
 

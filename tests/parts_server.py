@@ -22,7 +22,7 @@ from daymark.local.properties import Node, server_properties
 from daymark.local.valkey import Valkey
 from tests import images
 
-_READY_S = 120
+_READY_S = 300
 _POLL_S = 0.2
 
 

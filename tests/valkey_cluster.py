@@ -19,7 +19,7 @@ from tests.faults.embedded import Store
 
 SLOTS = 16384
 NODE_TIMEOUT_MS = 2000
-_SETTLE_S = 30.0
+_SETTLE_S = 60.0
 _SETTINGS = {
     "cluster-enabled": "yes",
     "cluster-node-timeout": str(NODE_TIMEOUT_MS),
@@ -75,7 +75,7 @@ class ValkeyCluster:
 
     def client(self, number: int) -> "redis.Redis":
         """Return a client of one node."""
-        return redis.Redis.from_url(self.nodes[number].url, socket_timeout=5, protocol=2)
+        return redis.Redis.from_url(self.nodes[number].url, socket_timeout=30, protocol=2)
 
     def ask(self, number: int, *command: Any) -> Any:
         """Give one node a command."""

@@ -26,7 +26,7 @@ def command(server: Valkey, *words: Any) -> Any:
 
 def wait_for(condition: Callable[[], bool]) -> None:
     """Wait until a condition holds."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -56,7 +56,7 @@ def cluster_url(valkey_server: Callable[..., Valkey]) -> str:
     server = valkey_server(settings={"cluster-enabled": "yes", "cluster-port": str(ports.choose())})
     with redis.Redis.from_url(server.url) as node:
         node.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while "cluster_state:ok" not in str(node.execute_command("CLUSTER", "INFO")):
             assert time.monotonic() < deadline
             time.sleep(0.02)

@@ -52,7 +52,7 @@ def held_once(claims: ClaimsPort, asked: list[ContactDay], owner: bytes = MINE) 
 
 def held(claims: ClaimsPort, asked: list[ContactDay], owner: bytes = MINE) -> list[bytes | None]:
     """Ask once; again only while the nodes call the cluster down, as they do when a busy machine delays their pings."""
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while True:
         try:
             return held_once(claims, asked, owner)
@@ -74,7 +74,7 @@ def a_slot(claims: Claims) -> int:
 
 def held_within(claims: ClaimsPort, asked: list[ContactDay], owner: bytes) -> list[bytes | None]:
     """Ask until there is an answer: the cluster fails over."""
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while True:
         try:
             return held_once(claims, asked, owner)

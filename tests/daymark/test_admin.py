@@ -103,7 +103,7 @@ def test_nothing_is_served_after_the_end() -> None:
 
 def _ask(place: str, method: str, target: str) -> tuple[int, bytes]:
     host, _, port = place.rpartition(":")
-    with closing(http.client.HTTPConnection(host.strip("[]"), int(port), timeout=10)) as connection:
+    with closing(http.client.HTTPConnection(host.strip("[]"), int(port), timeout=60)) as connection:
         connection.request(method, target)
         answer = connection.getresponse()
         return answer.status, answer.read()

@@ -36,7 +36,7 @@ def send(cluster: Kafka, values: list[bytes]) -> None:
         for value in values:
             producer.produce(TOPIC, value)
         producer.commit_transaction(60)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not _has_ended(cluster):
         assert time.monotonic() < deadline, "the transaction does not end"
 

@@ -65,10 +65,10 @@ def test_health_of_a_worker(road: Road) -> None:
         address = json.loads(worker.wait_for(r'\{.*"worker\.started".*\}'))["admin"]
         wait_until(lambda: worker.readiness() == 200, "the worker is ready")
         for path in ("livez", "readyz", "metrics"):
-            with urllib.request.urlopen(f"http://{address}/{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://{address}/{path}", timeout=60) as answer:
                 assert answer.status == 200
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"http://{address}/other", timeout=10)
+            urllib.request.urlopen(f"http://{address}/other", timeout=60)
 
 
 def _children(pid: int) -> list[int]:

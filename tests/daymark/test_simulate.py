@@ -238,7 +238,7 @@ def real(kafka: str, topics: Topics, tmp_path: Path) -> Iterator[tuple[str, str]
 
 
 def _wait_until_ready(url: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while True:
         try:
             urlopen(url, timeout=10).close()

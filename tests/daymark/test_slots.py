@@ -71,7 +71,7 @@ def test_the_slot_of_a_killed_worker_is_free(folder: Path) -> None:
         with pytest.raises(click.ClickException), held("mine"):
             pass
         worker.send_signal(signal.SIGKILL)
-        worker.wait(10)
+        worker.wait(60)
     with held("mine") as slot:
         assert slot == "mine"
 

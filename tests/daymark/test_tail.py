@@ -148,7 +148,7 @@ def test_what_commits_is_shown_and_what_does_not_is_not(kafka: str, topics: Topi
         assert {line["record"].get("description") for line in shown} == {"https://example.com", None}
         assert process.poll() is None
         process.send_signal(2)
-        assert process.wait(10) == 130
+        assert process.wait(60) == 130
         assert process.stderr is not None
         assert process.stderr.read() == "\n"  # after the terminal's ^C
 

@@ -40,7 +40,7 @@ def unmade(kafka: str) -> Iterator[Topics]:
     admin = AdminClient({"bootstrap.servers": kafka})
     for future in admin.delete_topics([topic.name for topic in mine.all()]).values():
         with suppress(KafkaException):  # not made
-            future.result(30)
+            future.result(60)
 
 
 def test_what_is_missing_is_created_as_the_contract_says(kafka: str, unmade: Topics) -> None:
@@ -58,7 +58,7 @@ def test_what_is_missing_is_created_as_the_contract_says(kafka: str, unmade: Top
 def test_unequal_partitions_are_said_and_nothing_is_created(kafka: str, unmade: Topics) -> None:
     """The topic that a broker made by itself is the usual trap."""
     admin = AdminClient({"bootstrap.servers": kafka})
-    admin.create_topics([NewTopic(unmade.events, 1)])[unmade.events].result(30)
+    admin.create_topics([NewTopic(unmade.events, 1)])[unmade.events].result(60)
     metadata.showing((unmade.events,), lambda: admin.list_topics(timeout=30), within_s=30)
     result = run(kafka, unmade, "--json")
     assert result.exit_code == 3
@@ -75,7 +75,7 @@ def test_a_topic_that_somebody_else_just_made_is_looked_at(kafka: str, unmade: T
     """What was not there when it was asked for may be there, and differ, when it is to be created."""
     admin = AdminClient({"bootstrap.servers": kafka})
     before = admin.list_topics(timeout=30)
-    admin.create_topics([NewTopic(unmade.events, 1)])[unmade.events].result(30)
+    admin.create_topics([NewTopic(unmade.events, 1)])[unmade.events].result(60)
     wanted = [want(topic, topic.partitions, 1) for topic in unmade.all()]
     assert [state.state for state in settle(admin, before, wanted)] == ["differs", "created", "created", "created"]
 

@@ -143,7 +143,7 @@ def test_several_threads_read_a_change_once(path: Path, clock: Clock) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
     assert [line["event"] for line in said] == ["workspaces.read"]
     assert "b" in file.current()
 
@@ -156,7 +156,7 @@ def test_a_large_file_is_read_elsewhere(path: Path, clock: Clock, monkeypatch: p
 
     def slow(text: str, pause: Callable[[], None], _read_secret: None) -> Workspaces:
         readers.append(threading.get_ident())
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return workspace.parse(text, pause)
 
     monkeypatch.setattr("daymark.workspaces_file.parse", slow)

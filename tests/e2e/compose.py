@@ -77,7 +77,7 @@ def docker(*words: str, ok: bool = True, environ: dict[str, str] | None = None) 
     return done.stdout
 
 
-def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = 180) -> None:
     deadline = time.monotonic() + deadline_s
     while not condition():
         assert time.monotonic() < deadline, f"in {deadline_s} s it did not come true that {what}"

@@ -21,7 +21,7 @@ from tests.e2e import final
 from tests.flows import Process, Road, twice, wait_until
 
 MEMBERS = int(os.environ.get("DAYMARK_LIFE_MEMBERS", "2000"))
-DEADLINE_S = 100 + MEMBERS / 50
+DEADLINE_S = 240 + MEMBERS / 50
 WORKERS, KILLS = 3, 4
 LIFE = ("--deltas", "30", "--resyncs", "1", "--replays", "1", "--out-of-order", "0.05", "--repeated", "0.05")
 

@@ -149,7 +149,7 @@ def run(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 def counts(daymark: Daymark) -> Counter[str]:
     """Return ingest's metrics, by name and labels as Prometheus writes them."""
-    with urllib.request.urlopen(f"{daymark.admin}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"{daymark.admin}/metrics", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
     return Counter(
         {name: int(float(text)) for name, _, text in (line.rpartition(" ") for line in lines if line[0] != "#")}

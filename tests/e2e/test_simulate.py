@@ -56,7 +56,7 @@ def api(road: Road, tmp_path: Path) -> Iterator[Api]:
 
 def _simulated(road: Road, *options: str, what: tuple[str, ...] = AUDIENCE, **environ: str) -> dict[str, Any]:
     process = road.start("simulate", *what, *options, "--workspace", "w", "--json", **environ)
-    assert process.wait(110) == 0, process.said
+    assert process.wait(240) == 0, process.said
     summary: dict[str, Any] = json.loads(process.said.splitlines()[-1])
     return summary
 

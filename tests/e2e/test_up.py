@@ -18,7 +18,7 @@ import pytest
 
 from daymark.local import ports, processes
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 DAYMARK = [sys.executable, "-m", "daymark"]
 PIDS = ["ingest/pid", "kafka/node-1/pid", "timeline/pid", "valkey/pid", "worker-1/pid"]
 
@@ -58,13 +58,13 @@ class Up:
         assert self.process is not None
         self.process.terminate()
         with self.process:
-            return self.process.wait(60)
+            return self.process.wait(120)
 
     def crash(self) -> None:
         assert self.process is not None
         self.process.kill()
         with self.process:
-            self.process.wait(60)
+            self.process.wait(120)
 
     def pids(self) -> dict[str, int]:
         """The processes that its pid files name and that run."""
@@ -90,9 +90,9 @@ def up(tmp_path: Path) -> Iterator[Up]:
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not condition():
-        assert time.monotonic() < deadline, "not in 120 s"
+        assert time.monotonic() < deadline, "not in 240 s"
         time.sleep(0.05)
 
 
@@ -116,7 +116,7 @@ def emails(up: Up, running: dict[str, Any], count: int) -> list[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=240,
     )
     return [json.loads(line)["record"]["email"] for line in shown.stdout.splitlines()]
 
@@ -234,7 +234,7 @@ def test_a_signal_while_it_starts_leaves_nothing(up: Up, signum: int) -> None:
     wait_until(lambda: "kafka/node-1/pid" in up.pids())
     left = up.pids()
     process.send_signal(signum)
-    assert process.wait(60) == 0
+    assert process.wait(120) == 0
     assert [pid for pid in left.values() if processes.birth(pid)] == []
 
 

@@ -86,7 +86,7 @@ def running(name: str, instances: Sequence[Instance], *, repeating: bool = True)
             yield proxy
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def _haproxy(proxy: Proxy, instances: Sequence[Instance], changed: Mapping[str, str]) -> list[str]:

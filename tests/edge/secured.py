@@ -71,10 +71,10 @@ class SecuredKafka:
         info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
         upsertion = UserScramCredentialUpsertion(user, info, PASSWORD.encode())
         for made in self._admin.alter_user_scram_credentials([upsertion]).values():
-            made.result(30)
+            made.result(60)
         acls = [_acl(user, right) for right in rights]
         for granted in self._admin.create_acls(acls).values() if acls else ():
-            granted.result(30)
+            granted.result(60)
 
 
 @contextmanager

@@ -177,7 +177,7 @@ def test_nobody_there(proxied: tuple[Proxy, Server]) -> None:
     """The proxy's own answer is one that senders understand: 503, JSON, with Retry-After."""
     proxy, server = proxied
     server.process.kill()
-    server.process.wait(10)
+    server.process.wait(60)
     with closing(_connection(proxy)) as link:
         answer = _ask(link, event())
     assert (answer.status, answer.headers["content-type"], answer.headers["retry-after"]) == (

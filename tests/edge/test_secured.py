@@ -206,7 +206,7 @@ def test_an_audit(parts: Secured) -> None:
         audit.end()
 
 
-@pytest.mark.timeout(300)  # many processes, one after the other
+@pytest.mark.timeout(600)  # many processes, one after the other
 def test_what_an_operator_does(parts: Secured) -> None:
     """Each command does its work with the rights of that table."""
     ingest, worker = parts.start("ingest", "ingest"), parts.start("process", "process")

@@ -26,7 +26,7 @@ def _run(options: Options, kafka: str, redis_url: str, forkserver: ForkServer, f
         return Run(options, where, forkserver, folder, lambda _: None).make()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_nothing_lost_nothing_doubled(kafka: str, redis_url: str, forkserver: ForkServer, tmp_path: Path) -> None:
     """Workers are killed and stopped, at their steps and at random; the audit finds nothing."""
     tally = _run(SMALL._replace(broken="nothing"), kafka, redis_url, forkserver, tmp_path)
@@ -37,7 +37,7 @@ def test_nothing_lost_nothing_doubled(kafka: str, redis_url: str, forkserver: Fo
     assert tally.acknowledged > 0
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_broken_protocol_is_found(kafka: str, redis_url: str, forkserver: ForkServer, tmp_path: Path) -> None:
     """Without the owner in its claim a worker that is killed before its commit loses what it had claimed."""
     tally = _run(SMALL._replace(broken="no-owner", ingests=0), kafka, redis_url, forkserver, tmp_path)

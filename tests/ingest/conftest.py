@@ -43,7 +43,7 @@ def logged(process: subprocess.Popen[str], event: str) -> dict[str, Any]:
         said: dict[str, Any] = json.loads(line)
         if said["event"] == event:
             return said
-    raise AssertionError(f"the server ended with {process.wait(10)}")
+    raise AssertionError(f"the server ended with {process.wait(60)}")
 
 
 def address(text: str) -> wire.Address:

@@ -21,7 +21,7 @@ from ingest.metrics import Metrics
 from ingest.publisher import Publisher
 from schemas.topics import BATCH_BYTES, LEAST_BATCH_BYTES, MESSAGE_LIMIT, Topics
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 def test_the_smallest_limit_counts() -> None:
@@ -58,7 +58,7 @@ def limit(kafka: str, topic: str, size: int) -> None:
     admin = AdminClient({"bootstrap.servers": kafka})
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     for future in admin.incremental_alter_configs([resource]).values():
-        future.result(30)
+        future.result(60)
     until = time.monotonic() + PATIENCE_S
     while limits.read(admin, (topic,)).get(topic) != size:  # a broker hears of it a moment later
         assert time.monotonic() < until

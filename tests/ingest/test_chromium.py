@@ -62,7 +62,7 @@ def site() -> Iterator[ThreadingHTTPServer]:
         thread.start()
         yield serving
         serving.shutdown()
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")

@@ -240,7 +240,7 @@ def test_order_and_leaving(own_server: Server) -> None:
         own_server.process.send_signal(signal.SIGTERM)
         first, second = wire.answers(link)
     assert (first.json["accepted"], second.json) == (MOST, {"success": True})
-    assert own_server.process.wait(20) == 0
+    assert own_server.process.wait(60) == 0
 
 
 async def _until(condition: Callable[[], bool]) -> None:

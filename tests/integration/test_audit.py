@@ -69,7 +69,7 @@ def same(fields: dict[str, Any]) -> dict[str, Any]:
 
 def test_what_workers_commit_is_right_until_it_is_tampered_with(road: Road) -> None:
     """A sync with repeats, retries and invalid calls, one worker killed; then each topic gets a record too many."""
-    assert road.start("simulate", *AUDIENCE, "--to", "topic", "--workspace", "w").wait(110) == 0
+    assert road.start("simulate", *AUDIENCE, "--to", "topic", "--workspace", "w").wait(240) == 0
     with road.worker("a"):
         doomed = road.start("process", DAYMARK_SLOT=f"{road.topics.prefix}b")
         doomed.wait_for("partitions.assigned")

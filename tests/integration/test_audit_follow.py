@@ -19,7 +19,7 @@ def road(kafka: str, redis_url: str, topics: Topics, claim_key: bytes) -> Road:
 def figures(process: Process) -> dict[str, float]:
     """Return what is not 0 of the findings, by finding, and the other figures by name."""
     address = json.loads(process.wait_for(r'\{.*"audit\.started".*\}'))["metrics"]
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=60) as answer:
         lines = [line for line in answer.read().decode().splitlines() if line.startswith("daymark_audit_")]
     found = {}
     for name, _, figure in (line.rpartition(" ") for line in lines):
@@ -49,7 +49,7 @@ def move(road: Road, *, back: bool) -> None:
     consumer.close()
 
 
-@pytest.mark.timeout(300)  # many processes, one after the other
+@pytest.mark.timeout(600)  # many processes, one after the other
 def test_what_goes_wrong_is_found_at_once(road: Road) -> None:
     """Right, replayed, emitted again without a replay, doubled, lost: each is reported once, and correctly."""
     road.send([*(visit(contact) for contact in range(10)), ("", b"nonsense")])

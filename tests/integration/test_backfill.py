@@ -66,7 +66,7 @@ def expected(events: int = EVENTS) -> Counter[bytes]:
     return Counter({f"contact-{number}@example.org".encode(): 1 for number in range(events)})
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_backfill_killed_at_random_ends_as_one_that_was_not(road: Road, folder: Path) -> None:
     """SIGKILL, SIGTERM, again, later with a file more: each event is there once, the counts are one run's."""
     for number in (signal.SIGKILL, signal.SIGTERM):

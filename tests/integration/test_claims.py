@@ -80,7 +80,7 @@ def killed_after_a_batch(road: Road, monkeypatch: pytest.MonkeyPatch) -> int:
     return batches[0]
 
 
-@pytest.mark.timeout(300)  # many processes, one after the other
+@pytest.mark.timeout(600)  # many processes, one after the other
 def test_claims_that_the_store_lost_are_rebuilt(road: Road, valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
     """Emptied, rebuilt by a run that is killed and another, and the next sync finds every day taken.
 
@@ -116,7 +116,7 @@ def test_claims_that_the_store_lost_are_rebuilt(road: Road, valkey: Valkey, monk
     assert len(road.committed(road.topics.traits)) == 2 * CONTACTS  # the late ones are stale
 
 
-@pytest.mark.timeout(300)  # many processes, one after the other
+@pytest.mark.timeout(600)  # many processes, one after the other
 def test_a_claim_of_a_worker_is_left_alone(road: Road, valkey: Valkey) -> None:
     """Also where it is another event's, claimed since the loss; and a wrong secret is refused before it writes."""
     road.send(sync("first", 12))

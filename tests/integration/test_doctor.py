@@ -80,7 +80,7 @@ def test_much_that_is_wrong(kafka: str, valkey_server: Callable[..., Valkey], to
         hanging.abort_transaction(30)
 
     admin = AdminClient({"bootstrap.servers": kafka})
-    admin.delete_topics([topics.rejected])[topics.rejected].result(30)
+    admin.delete_topics([topics.rejected])[topics.rejected].result(60)
     shown = run(road, DAYMARK_SESSION_TIMEOUT_MS="1800000", DAYMARK_REDIS="redis://127.0.0.1:1")
     assert shown.exit_code == 3
     assert "`daymark topics` creates it" in shown.stdout

@@ -58,7 +58,7 @@ def live(road: Road, topic: str) -> Counter[bytes]:
     return Counter(key for key, value in last.items() if EMAIL.encode() in value)
 
 
-@pytest.mark.timeout(300)  # many processes, one after the other
+@pytest.mark.timeout(600)  # many processes, one after the other
 def test_a_contact_is_forgotten(road: Road) -> None:
     """A plan writes nothing; once done it stays so: late repeats, a second run; a replay is found, a new day is new."""
     road.send([*(visit(contact, day) for contact in range(3) for day in (1, 2)), vip(1), vip(2)])

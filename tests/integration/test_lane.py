@@ -51,7 +51,7 @@ def committed(road: Road, least: int) -> bool:
     return len(road.interactions()) >= least
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_old_events_beside_newer_ones(road: Road, tmp_path: Path) -> None:
     """Whatever order they come in, and whoever is killed: each day once, and each property's newest value last."""
     made = run(road, topics.command, "--partitions", "4", "--replication", "1", "--json")

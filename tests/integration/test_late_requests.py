@@ -202,7 +202,7 @@ def test_partitions_that_are_added_late_are_refused(scene: Scene, api: Api) -> N
     assert scene.counts() == (0, 0)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_an_end_without_an_answer_is_given_up_before_it_is_repeated(scene: Scene) -> None:
     """Nothing passes on its connection any more: a new session follows before the driver's own time-out."""
     late = Trap(Api.END_TXN, Act.HOLD)

@@ -169,7 +169,7 @@ def three_nodes(cluster: Kafka, redis_url: str) -> Road:
     return Road(cluster.bootstrap, redis_url, topics, secrets.token_bytes(16))
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_nodes_killed_under_load(cluster: Kafka, three_nodes: Road) -> None:
     """Each of three nodes is killed and revived in turn, leaders and coordinators among them, while events flow."""
     road = three_nodes
@@ -182,7 +182,7 @@ def test_nodes_killed_under_load(cluster: Kafka, three_nodes: Road) -> None:
     _check(road, 900)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_kafka_gone_and_back(kafka_cluster: Callable[..., Kafka], redis_url: str) -> None:
     """A worker outlives a Kafka that dies whole, and goes on by itself when it is back."""
     cluster = kafka_cluster(nodes=1)

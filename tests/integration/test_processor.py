@@ -270,7 +270,7 @@ def test_group_of_another_assignor_is_said(road: Road) -> None:
 def test_topics_that_do_not_match_are_said(road: Road) -> None:
     """More raw partitions than the interactions have: the worker says so and exits 1."""
     admin = AdminClient({"bootstrap.servers": road.kafka})
-    admin.create_partitions([NewPartitions(road.topics.events, 6)])[road.topics.events].result(20)
+    admin.create_partitions([NewPartitions(road.topics.events, 6)])[road.topics.events].result(60)
     worker = road.start("process")
     assert worker.wait() == 1
     assert f"{road.topics.interactions} has 4 partitions" in worker.said
@@ -302,12 +302,12 @@ def _handles_sigterm(pid: int) -> bool:
 
 def _make_again(road: Road) -> None:
     admin = AdminClient({"bootstrap.servers": road.kafka})
-    admin.delete_topics([road.topics.events])[road.topics.events].result(20)
+    admin.delete_topics([road.topics.events])[road.topics.events].result(60)
     new = next(topic for topic in road.topics.all() if topic.name == road.topics.events)
 
     def made() -> bool:
         try:
-            admin.create_topics([NewTopic(new.name, 4, config=dict(new.settings))])[new.name].result(20)
+            admin.create_topics([NewTopic(new.name, 4, config=dict(new.settings))])[new.name].result(60)
         except KafkaException:
             return False
         return True

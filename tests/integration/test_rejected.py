@@ -44,7 +44,7 @@ def resent(found: dict[str, Any]) -> dict[str, int]:
     return {name: sum(reasons.values()) for name, reasons in found["letters"].items() if reasons}
 
 
-@pytest.mark.timeout(300)  # many processes, one after the other
+@pytest.mark.timeout(600)  # many processes, one after the other
 def test_what_a_wrong_format_rejected_is_sent_again_once(road: Road, tmp_path: Path) -> None:
     """Counted, listed and shown; a plan sends nothing; after the fix each comes once, however often it is run."""
     file = tmp_path / "workspaces.toml"

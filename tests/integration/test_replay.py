@@ -47,10 +47,10 @@ def notes(road: Road) -> set[str | None]:
         consumer.close()
 
 
-@pytest.mark.timeout(300)  # many processes, one after the other
+@pytest.mark.timeout(600)  # many processes, one after the other
 def test_a_replay_of_everything_leaves_the_newest_records_as_they_were(road: Road) -> None:
     """Byte for byte, though begun twice: refused while workers run, it waits, is killed, and is run again."""
-    assert road.start("simulate", *AUDIENCE, "--to", "topic", "--workspace", "w").wait(110) == 0
+    assert road.start("simulate", *AUDIENCE, "--to", "topic", "--workspace", "w").wait(240) == 0
     with road.worker():
         road.wait_settled()
         before, noted = newest(road), notes(road)
@@ -77,7 +77,7 @@ def test_a_replay_of_everything_leaves_the_newest_records_as_they_were(road: Roa
     watched = road.start("replay", "--from", "earliest", "--execute")
     watched.wait_for("is rewound")
     with road.worker("2"):
-        assert watched.wait(100) == 0
+        assert watched.wait(240) == 0
         assert "Contact-days" in watched.said
     assert newest(road) == before
     emitted = len(road.committed(road.topics.interactions))
@@ -131,7 +131,7 @@ def test_a_fresh_replay_judges_everything_by_the_rules_of_now(road: Road, tmp_pa
     watched.wait_for("is rewound")
     assert {note or "" for note in notes(road)} == {""}
     with road.worker("1"):
-        assert watched.wait(100) == 0, watched.said
+        assert watched.wait(240) == 0, watched.said
     shown = {record.key: record.fields for record in road.committed(road.topics.interactions)}
     assert sorted((str(each["day"]), each["event"]) for each in shown.values()) == [
         ("2020-05-01", "late"),  # of the old rules: from then on it was not emitted

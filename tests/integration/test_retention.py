@@ -21,7 +21,7 @@ def delete(road: Road, partition: int, before: int) -> None:
     place = TopicPartition(road.topics.events, partition, before)
     admin = AdminClient({"bootstrap.servers": road.kafka})
     for future in admin.delete_records([place]).values():
-        future.result(30)
+        future.result(60)
 
 
 def skipped(worker: Process) -> float:
@@ -70,7 +70,7 @@ def test_a_committed_offset_beyond_the_end(road: Road) -> None:
     admin = AdminClient({"bootstrap.servers": road.kafka})
     moved = ConsumerGroupTopicPartitions(road.group, [TopicPartition(road.topics.events, partition, 1_000)])
     for future in admin.alter_consumer_group_offsets([moved]).values():
-        future.result(30)
+        future.result(60)
     with road.worker() as worker:
         worker.wait_for("offset.beyond_end")
         road.send([("one", visit(2)[1])])

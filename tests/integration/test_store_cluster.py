@@ -23,7 +23,7 @@ from tests.valkey_cluster import ValkeyCluster
 _EVERY_S, _AT_ONCE = 0.1, 25  # 300 events a second
 SLOTS = sorted(slot(tag) for tag in TAGS)
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture

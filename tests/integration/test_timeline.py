@@ -27,7 +27,7 @@ from timeline import store
 from timeline.store.tables import TABLES
 
 CONTACTS, INTERACTIONS, CHANGES, REJECTIONS = 100, 3_000, 1_000, 60
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 ROOT = Path(__file__).parents[2]
 
 

@@ -32,7 +32,7 @@ def limit(road: Road, topic: str, size: int) -> None:
     admin = AdminClient({"bootstrap.servers": road.kafka})
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     for future in admin.incremental_alter_configs([resource]).values():
-        future.result(30)
+        future.result(60)
 
 
 def aborted(figures: dict[str, float]) -> float:

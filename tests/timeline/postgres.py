@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=", "max_connections=40")
-_START_S = 60
+_START_S = 120
 # It refuses to run as root.
 _USER = "postgres" if os.getuid() == 0 else None
 
