@@ -16,6 +16,7 @@ from ingest.http.response import Refusal
 from ingest.routes import Call
 from schemas import avro, credentials, entry
 from schemas.rejections import Reason, Rejection
+from schemas.segment import FUTURE_MS
 from schemas.workspace import Workspace
 
 _UNREAD = {Reason.MALFORMED_JSON, Reason.NOT_AN_OBJECT, Reason.TOO_LARGE}  # nobody knows where its fields begin and end
@@ -84,10 +85,14 @@ def admit(events: Events, start: int, stop: int, received_at_ms: int, workspace:
     Returns:
         Why the whole request is refused, if it is.
     """
-    admit, type_required, publish = entry.admit, events.type_required, events.records.append
-    some = events.events[start:stop]
+    known, is_plain, publish = entry.known, workspace.format is None, events.records.append
+    latest_ms, some = received_at_ms + FUTURE_MS, events.events[start:stop]
     for index, event in enumerate(_merged(events, some) if events.defaults else some, start):
-        found = admit(event, received_at_ms, workspace, type_required=type_required)
+        key = known(event, latest_ms) if is_plain else None
+        if key is not None:  # of nearly every event: `entry.admit` once for each would be another call
+            publish((key, event))
+            continue
+        found = entry.judge(event, received_at_ms, workspace, type_required=events.type_required)
         if isinstance(found, Rejection):
             events.rejected.append((index, found))
             events.refused.append(event)

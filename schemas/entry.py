@@ -15,9 +15,9 @@ from msgspec import UNSET
 
 from schemas import contact, credentials, segment, timestamps, tolerant
 from schemas.identify import Identify
-from schemas.keys import BACKSLASH
+from schemas.keys import folded
 from schemas.rejections import Rejection
-from schemas.segment import BRACKET, DEPTH_LIMIT, EVENT_LIMIT_BYTES, FUTURE_MS
+from schemas.segment import DEPTH_LIMIT, EVENT_LIMIT_BYTES, FUTURE_MS
 from schemas.workspace import PLAIN, Workspace
 
 Admitted = tuple[bytes, bytes]
@@ -43,7 +43,7 @@ _FIELDS: Final[dict[str, tuple[Any, Any]]] = {
 }
 _MORE: Final = (
     *("_metadata", "anonymousId", "channel", "event", "groupId", "integrations", "messageId", "page", "projectId"),
-    *("receivedAt", "sentAt", "url", "userId", "version"),
+    *("receivedAt", "rudderId", "sentAt", "url", "userId", "version"),
 )
 
 
@@ -58,9 +58,6 @@ _decode = _decoder((), exhaustive=False)
 _decode_usual = _decoder(_MORE, exhaustive=True)  # refuses others: they could be another spelling of the key
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 _API_KEY: Final = credentials.KEY.encode()
-_LOWER: Final = bytes(range(256)).lower()
-_SKIPPED: Final = b"_- \t\r\n"  # separators of a key's words, and what JSON allows between a key and its colon
-_KELVIN: Final = "\u212a"  # the one other character that is an ASCII letter in lower case
 
 
 def admit(
@@ -76,30 +73,24 @@ def admit(
         workspace: whose event it is.
         type_required: whether an event without `type` is refused.
     """
-    if workspace.format is None and (email := _contact(body, received_at_ms + FUTURE_MS)) is not None:
-        return email.encode(), body
-    found = segment.read(body, received_at_ms, workspace, type_required=type_required)
-    if isinstance(found, Identify) and found.bears_key:
-        body = credentials.without_key(body)
-        found = segment.read(body, received_at_ms, workspace, type_required=type_required)
-    return (found.email.encode(), body) if isinstance(found, Identify) else found
+    key = known(body, received_at_ms + FUTURE_MS) if workspace.format is None else None
+    return judge(body, received_at_ms, workspace, type_required=type_required) if key is None else (key, body)
 
 
-def _contact(body: bytes, latest_ms: int) -> str | None:
-    """Return whose event it is, if it is taken as it is; None: it has to be read.
+def known(body: bytes, latest_ms: int) -> bytes | None:
+    """Return the contact of an event of a workspace without a format that is taken as it is; None: ask `judge`.
 
     Args:
         body: as for `admit`.
         latest_ms: that its timestamp may be.
     """
-    brackets = body.count(b"{") + (body.count(b"[") if BRACKET in body else 0)  # to find is quicker than to count
-    if (
-        brackets > DEPTH_LIMIT or len(body) > EVENT_LIMIT_BYTES or BACKSLASH in body
-    ):  # an escape hides what a key spells
+    # To leave brackets out is twice as quick as to count them: it goes from one to the next, not from byte to byte.
+    brackets = 2 * len(body) - len(body.replace(b"{", b"")) - len(body.replace(b"[", b""))
+    if brackets > DEPTH_LIMIT or len(body) > EVENT_LIMIT_BYTES:
         return None
     try:
-        if not body.isascii() and _KELVIN in body.decode():  # msgspec does not look into what it skips
-            return None
+        if not body.isascii():
+            body.decode()  # msgspec does not look into what it skips
         event = _decode_usual(body)
     except msgspec.ValidationError:
         event = _unusual(body)
@@ -112,13 +103,25 @@ def _contact(body: bytes, latest_ms: int) -> str | None:
     if timestamp_ms is None or timestamp_ms > latest_ms:
         return None
     email = contact.normalise(traits.email) if traits is not None and type(traits.email) is str else None
-    return _elsewhere(event, body) if email is None else email
+    if email is None:
+        email = _elsewhere(event, body)
+    return None if email is None else email.encode()
+
+
+def judge(body: bytes, received_at_ms: int, workspace: Workspace, *, type_required: bool) -> Admitted | Rejection:
+    """Return what `admit` does, by the reader alone: of events that `known` says nothing of."""
+    found = segment.read(body, received_at_ms, workspace, type_required=type_required)
+    if isinstance(found, Identify) and found.bears_key:
+        body = credentials.without_key(body)
+        found = segment.read(body, received_at_ms, workspace, type_required=type_required)
+    return (found.email.encode(), body) if isinstance(found, Identify) else found
 
 
 def _unusual(body: bytes) -> Any:
     """Return the fields of an event that has others than the usual ones; None: an API key may be among them."""
+    bare = folded(body)
     try:
-        return None if _API_KEY in _folded(body) else _decode(body)
+        return _decode(body) if bare and _API_KEY not in bare else None
     except (msgspec.DecodeError, RecursionError):
         return None
 
@@ -126,15 +129,21 @@ def _unusual(body: bytes) -> Any:
 def _original(event: Any, body: bytes) -> int | None:
     """Return the instant that replaces a timestamp that is absent or null."""
     said, stand_in = event.timestamp, event.originalTimestamp
-    is_alone = (said is UNSET or said is None) and _folded(body).count(b'"timestamp":') == (said is None)
-    return timestamps.parse(stand_in) if is_alone and type(stand_in) is str else None
+    if type(stand_in) is not str or not (said is UNSET or said is None):
+        return None
+    bare = folded(body)
+    return timestamps.parse(stand_in) if bare and bare.count(b'"timestamp":') == (said is None) else None
 
 
 def _elsewhere(event: Any, body: bytes) -> str | None:
     """Return the first address of the three places, under any spelling of its key; None: there is none."""
-    holders = (event.traits, None if event.context is None else event.context.traits, event)
-    said = [holder.email for holder in holders if holder is not None and holder.email is not UNSET]
-    if _folded(body).count(b'"email":') != len(said):
+    traits, context = event.traits, event.context
+    more = None if context is None else context.traits
+    said = [each.email for each in (traits, more, event) if each is not None and each.email is not UNSET]
+    bare = folded(body)
+    if not bare:
+        return None
+    if bare.count(b'"email":') != len(said):
         return _spelled(body)
     for each in said:
         email = contact.normalise(each) if type(each) is str else None
@@ -150,7 +159,3 @@ def _spelled(body: bytes) -> str | None:
     except (msgspec.DecodeError, RecursionError):
         return None
     return found if isinstance(found, str) else None
-
-
-def _folded(body: bytes) -> bytes:
-    return body.translate(_LOWER, _SKIPPED)

@@ -34,13 +34,13 @@ class Keys(msgspec.Struct, gc=False):
             quoted: the key squashed, in quotes and with its colon: b'"messageid":'. Since a quote within a text is
                 escaped, this is no part of any text.
         """
-        folded = self._folded
-        if folded is None:
-            folded = self._folded = _folded(self.body)
-        return folded.count(quoted) if folded else -1
+        bare = self._folded
+        if bare is None:
+            bare = self._folded = folded(self.body)
+        return bare.count(quoted) if bare else -1
 
 
-def _folded(body: bytes) -> bytes:
+def folded(body: bytes) -> bytes:
     """Return an event's bytes as `squash` folds keys; none where a letter is disguised."""
     # A search for one byte is many times as quick as one for more.
     if (BACKSLASH in body and _ESCAPED.search(body) is not None) or (_KELVIN_BEGINS in body and _KELVIN in body):
