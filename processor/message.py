@@ -2,19 +2,18 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from operator import itemgetter, methodcaller
+from operator import methodcaller
 from typing import Any
 
 from processor.records import Record
-from schemas import headers
+from schemas.headers import parse
 from schemas.rejections import UNREADABLE_RECORD
 from schemas.workspace import DEFAULT
 
 # A call for all messages costs a fraction of one for each.
-_errors, _partitions, _offsets, _keys, _values, _timestamps = (
-    methodcaller(name) for name in ("error", "partition", "offset", "key", "value", "timestamp")
+_errors, _partitions, _offsets, _keys, _values = (
+    methodcaller(name) for name in ("error", "partition", "offset", "key", "value")
 )
-_instant_of = itemgetter(1)
 
 
 def as_they_come(
@@ -46,14 +45,15 @@ def as_they_come(
 
 def to_records(messages: Sequence[Any], partitions: Iterable[int], offsets: Iterable[int]) -> list[Record]:
     """Return the records that confluent_kafka.Messages without an error are; their places are the caller's to read."""
-    if not messages:
-        return []
-    names, instants, refusals, traces = zip(*map(headers.parse, messages), strict=True)
-    values = [value or b"" for value in map(_values, messages)]
-    appended = map(_instant_of, map(_timestamps, messages))
-    return list(
-        map(Record, partitions, offsets, map(_keys, messages), values, names, instants, appended, refusals, traces)
-    )
+    records = []
+    columns = zip(messages, partitions, offsets, map(_keys, messages), map(_values, messages), strict=False)
+    for message, partition, offset, key, value in columns:
+        workspace, received_at_ms, refusal, trace = parse(message)
+        arrived_ms = message.timestamp()[1] if received_at_ms is None else received_at_ms
+        records.append(
+            Record(partition, offset, key, value or b"", workspace, received_at_ms, arrived_ms, refusal, trace)
+        )
+    return records
 
 
 def to_record(message: Any, partition: int, offset: int) -> Record:

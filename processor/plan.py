@@ -139,10 +139,7 @@ def _read(batch: Batch, workspaces: Workspaces, winners: RecentWinners, owner_of
         workspace = known.get(name)
         if workspace is None:
             workspace = known[name] = workspaces.get(name)
-        received_at_ms = record.received_at_ms
-        if received_at_ms is None:
-            received_at_ms = record.appended_ms
-        found = record.refusal or judge(record.value, received_at_ms, workspace, published=True)
+        found = record.refusal or judge(record.value, record.arrived_ms, workspace, published=True)
         if type(found) is Rejection:
             read.rejections.append((record, found))
             continue

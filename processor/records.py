@@ -10,7 +10,9 @@ from schemas.rejections import Rejection
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """A raw record. `received_at_ms` is ingest's header, None without one; `appended_ms` is the record's own time.
+    """A raw record. `received_at_ms` is ingest's header, None without one.
+
+    `arrived_ms` is when the event came: as ingest says, else as the record itself says.
 
     `partition` is a number of `schemas.lanes`: it distinguishes segment.backfill from segment.events.
     `refusal` says why the record cannot be read at all, whatever its value: it is rejected for that. `trace` is the
@@ -23,14 +25,9 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     value: bytes
     workspace: str
     received_at_ms: int | None
-    appended_ms: int
+    arrived_ms: int
     refusal: Rejection | None = None
     trace: bytes | None = None
-
-    @property
-    def arrived_ms(self) -> int:
-        """When the event came, in epoch milliseconds: as ingest says, else as the record says."""
-        return self.appended_ms if self.received_at_ms is None else self.received_at_ms
 
     @property
     def next_offset(self) -> int:

@@ -53,6 +53,7 @@ headers = st.none() | st.lists(
 @given(st.none() | filled, values, headers, st.sampled_from([-1, 0, 7, 2**63 - 1]))
 @example(b"k" * 480_000, b"v" * 540_000, None, 7)
 @example(b"", OPEN_EVENT + b'"}', [("workspace", b"w" * 1_000_000)], 7)
+@example(b"", OPEN_EVENT + b'"}', [("workspace", b"w" * 1_000_000), ("received_at", b"5")], 7)
 def test_any_record_becomes_records_that_fit(
     key: bytes | None, value: bytes | None, headers: Any, timestamp: int
 ) -> None:

@@ -128,6 +128,13 @@ def test_what_is_fatal_stays_fatal(member: Member) -> None:
         (None, "default", None),
         ([], "default", None),
         ([("workspace", b"acme"), ("received_at", b"1590947747263"), ("other", b"x")], "acme", 1590947747263),
+        ([("workspace", b"acme"), ("received_at", b"1590947747263")], "acme", 1590947747263),
+        ([("received_at", b"1590947747263"), ("workspace", b"acme")], "acme", 1590947747263),
+        ([("workspace", b"acme"), ("workspace", b"other")], "other", None),
+        ([("workspace", b"acme"), ("received_at", b"soon")], "acme", None),
+        ([("workspace", b"acme"), ("received_at", b"9" * 16)], "acme", 999_999_999_999_999),
+        ([("workspace", b"a\xff"), ("received_at", b"5")], "a\N{REPLACEMENT CHARACTER}", 5),
+        ([("workspace", b""), ("received_at", b"5")], "default", 5),
         ([("workspace", b""), ("received_at", b"")], "default", None),
         ([("workspace", None), ("received_at", None)], "default", None),
         ([("workspace", b"a\xff")], "a\N{REPLACEMENT CHARACTER}", None),
@@ -139,10 +146,12 @@ def test_what_is_fatal_stays_fatal(member: Member) -> None:
     ],
 )
 def test_headers(member: Member, headers: list[tuple[str, bytes]], workspace: str, received_at_ms: int | None) -> None:
-    """Those that ingest sets are read where they can be; whatever else is there stops nothing."""
+    """Those that ingest sets are read where they can be; the record's own time counts only without a receipt."""
     found = member.play(came(0), message(0, 0, headers=headers))
     assert found is not None
-    assert (found.records[0].workspace, found.records[0].received_at_ms) == (workspace, received_at_ms)
+    record = found.records[0]
+    assert (record.workspace, record.received_at_ms) == (workspace, received_at_ms)
+    assert record.arrived_ms == (7 if received_at_ms is None else received_at_ms)
 
 
 @pytest.mark.parametrize(

@@ -121,10 +121,10 @@ def test_unreadable_record_is_rejected_with_its_bytes(world: World) -> None:
 
 
 def test_future_begins_at_receipt(world: World) -> None:
-    """Not at the record's own time, which a copy changes; that one only stands in for a receipt that nobody noted."""
-    for received_at_ms in (10**13, None):
+    """Where nobody noted that, at the record's own time."""
+    for received_at_ms, arrived_ms in ((10**13, 10**13), (None, 0)):
         record = world.kafka.append(event("a@x.org"))
-        world.kafka.records[0][-1] = replace(record, received_at_ms=received_at_ms, appended_ms=0)
+        world.kafka.records[0][-1] = replace(record, received_at_ms=received_at_ms, arrived_ms=arrived_ms)
     world.run()
     assert len(world.interactions()) == 1
     assert [(r["reason"], r["source_offset"]) for r in world.rejections()] == [("timestamp_in_future", 1)]
