@@ -31,13 +31,21 @@ class Progress:
         """
         self._topic, self._lag, self._base = topic, lag, base
         self._is_paused, self._ends_at = False, 0.0
+        self._joining_since: float | None = None
+
+    @property
+    def joining_s(self) -> float:
+        """For how long the driver has waited for a place in the group; 0: it does not."""
+        return 0.0 if self._joining_since is None else time.monotonic() - self._joining_since
 
     def came(self, partitions: Iterable[int]) -> None:
         """Start tracking newly assigned partitions."""
+        self._joining_since = None
         self._lag.came(partitions)
 
     def went(self, partitions: Iterable[int]) -> None:
         """Remove revoked partitions."""
+        self._joining_since = None
         self._lag.went(partitions)
 
     def handed_out(self, records: Sequence[Record]) -> None:
@@ -70,6 +78,10 @@ class Progress:
             return
         if not self._base:
             STATE.is_settled = pulse.is_settled
+        if not pulse.is_joining:
+            self._joining_since = None
+        elif self._joining_since is None:
+            self._joining_since = time.monotonic()
         for partition, end, drained_at in pulse.positions:
             self._lag.ends_at(self._base + partition, end)
             if drained_at is not None and not self._is_paused:

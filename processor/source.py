@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from processor.consumer_config import CONFIG
 from processor.cursor import Cursor
-from processor.errors import SessionLost
+from processor.errors import KafkaAway, SessionLost
 from processor.filling import FEW, Filling
 from processor.heard import Heard
 from processor.lane import Lane
@@ -25,6 +25,9 @@ from processor.records import Batch, Record, first_offsets
 from processor.topic_mark import TopicMark
 
 IDLE_S: Final = 0.25  # `consume` is deaf to signals: how long SIGTERM may wait
+# After one session the coordinator goes on without who is gone; it may wait for others that are still at a batch.
+_PATIENT_SESSIONS: Final = 3
+_SESSION_MS: Final = 45_000  # librdkafka's default
 log = structlog.get_logger()
 
 
@@ -64,6 +67,7 @@ class Source:
         )
         self._heard = Heard({"group": str(config.get("group.id", "")), "topic": topic, "right": "Read"})
         self._progress = Progress(topic)
+        self._patience_s = _PATIENT_SESSIONS * int(config.get("session.timeout.ms", _SESSION_MS)) / 1000
         callbacks = {"error_cb": self._heard.on_error, "stats_cb": self._progress.on_statistics}
         self._consumer = consumer({**CONFIG, **config, **callbacks})
         self._cursor = Cursor(self._consumer, topic, self._heard)
@@ -160,7 +164,17 @@ class Source:
         if messages and len(messages) + beside < min(most, FEW):
             messages += self._consumer.consume(most - len(messages), self._filling.wait_s)
         self._heard.check()
+        self._check_join()
         return self._cursor.records(messages, self._assigned - self._given_back(messages))
+
+    def _check_join(self) -> None:
+        """Give up a join that is not answered: the driver would wait for `max.poll.interval.ms`, five minutes.
+
+        Raises:
+            KafkaAway: a new consumer has to ask.
+        """
+        if (waited_s := self._progress.joining_s) > self._patience_s:
+            raise KafkaAway(f"the coordinator has not answered the request to join the group for {waited_s:.0f} s")
 
     def _given_back(self, messages: Iterable[Any]) -> set[int]:
         """Return the partitions given up and got back within one call, and read them again from what is committed.

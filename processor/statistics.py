@@ -7,6 +7,7 @@ import msgspec
 
 _UNASSIGNED: Final = "-1"
 _STANDBY_MS: Final = 3000  # by then who gets partitions has them
+_JOINING: Final = frozenset({"wait-join", "wait-sync"})  # for the coordinator's answer to JoinGroup or SyncGroup
 
 
 class _Partition(msgspec.Struct):
@@ -53,10 +54,14 @@ class Position(NamedTuple):
 
 
 class Pulse(NamedTuple):
-    """One look at a consumer: how far it is, and whether it has its place in the group, if with no partition at all."""
+    """One look at a consumer: how far it is, and whether it has its place in the group, if with no partition at all.
+
+    `is_joining`: it waits for the coordinator to answer its request for a place.
+    """
 
     positions: list[Position]
     is_settled: bool
+    is_joining: bool
 
 
 _decode = msgspec.json.Decoder(_Statistics).decode
@@ -74,7 +79,7 @@ def read(text: str, topic: str) -> Pulse:
     # By the consumer protocol (KIP-848) a member without partitions stays in "init", in which every member begins.
     has_place = group.join_state == "steady" or (group.join_state == "init" and group.stateage >= _STANDBY_MS)
     is_settled = group.state == "up" and has_place
-    return Pulse(list(_positions(found.topics.get(topic, _Topic()), heard)), is_settled)
+    return Pulse(list(_positions(found.topics.get(topic, _Topic()), heard)), is_settled, group.join_state in _JOINING)
 
 
 def _positions(topic: _Topic, heard: dict[int, float]) -> Iterator[Position]:

@@ -1,14 +1,18 @@
 """What librdkafka's statistics say of a worker's partitions and of its place in the group."""
 
 import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from processor import statistics
+from processor.errors import KafkaAway
 from processor.statistics import Position
-from tests.processor.drivers import came
+from tests.processor.drivers import FakeConsumer, came, revoked
 from tests.processor.member import Member
 
 TIME = 1_796_031_344
@@ -68,6 +72,41 @@ def test_a_place_in_the_group(state: str, join_state: str, age_ms: int, *, is_se
     """By the consumer protocol a member without partitions stays in "init", in which every member begins."""
     found = statistics.read(text({"state": state, "join_state": join_state, "stateage": age_ms}), "t")
     assert found.is_settled is is_settled
+
+
+def waits(state: str) -> Callable[[FakeConsumer], None]:
+    """The driver says what its member waits for."""
+    return lambda consumer: consumer.config["stats_cb"](text({"state": "up", "join_state": state}))
+
+
+@pytest.mark.parametrize("state", ["wait-join", "wait-sync"])
+def test_a_join_without_an_answer_is_given_up(state: str) -> None:
+    """After three session time-outs; a new consumer asks anew."""
+    member = Member(**{"session.timeout.ms": 20})
+    with suppress(KafkaAway):  # on a machine that is slow enough, already now
+        member.read(waits(state))
+    time.sleep(0.07)
+    with pytest.raises(KafkaAway, match="has not answered the request to join the group"):
+        member.read(waits(state))
+
+
+@pytest.mark.parametrize("answered", [waits("steady"), waits("init"), came(), revoked()])
+def test_a_member_that_was_answered_waits_anew(answered: Callable[[FakeConsumer], None]) -> None:
+    """Whether it got partitions or not: a member without any stays."""
+    member = Member(**{"session.timeout.ms": 20})
+    with suppress(KafkaAway):
+        member.read(waits("wait-join"))
+    time.sleep(0.07)
+    assert member.read(answered) == []
+    assert member.read(waits("wait-metadata")) == []
+
+
+def test_a_join_may_take_a_while() -> None:
+    """The coordinator waits for members that are gone or at a batch."""
+    member = Member(**{"session.timeout.ms": 600_000})
+    member.read(waits("wait-join"))
+    time.sleep(0.07)
+    assert member.read(waits("wait-join")) == []
 
 
 @pytest.mark.parametrize("said", ["", "[]", '{"time": "now"}'])
