@@ -108,8 +108,8 @@ def send(up: Up, running: dict[str, Any], email: str) -> None:
 
 
 def emails(up: Up, running: dict[str, Any], count: int) -> list[str]:
-    """Return the first contacts on the timeline."""
-    tail = [*DAYMARK, "tail", "--json", "--from-beginning", "--topic", "interactions", "--timeout", "50"]
+    """Return the first contacts on the timeline, sorted: partitions come in any order."""
+    tail = [*DAYMARK, "tail", "--json", "--from-beginning", "--topic", "interactions", "--timeout", "100"]
     shown = subprocess.run(
         [*tail, "--count", str(count)],
         env=up.environ | {"DAYMARK_KAFKA": running["kafka"]},
@@ -118,7 +118,7 @@ def emails(up: Up, running: dict[str, Any], count: int) -> list[str]:
         check=False,
         timeout=240,
     )
-    return [json.loads(line)["record"]["email"] for line in shown.stdout.splitlines()]
+    return sorted(json.loads(line)["record"]["email"] for line in shown.stdout.splitlines())
 
 
 def test_what_it_prints_works(up: Up) -> None:
