@@ -18,6 +18,7 @@ from daymark.auditing import reading
 from daymark.checkup.findings import Finding, fault, ok, warning
 from daymark.replaying import group as groups
 from daymark.settings import Settings
+from schemas.topics import Topic
 
 _ANSWER_S: Final = 15.0
 _WORKS_AGAINST: Final = ("partitions, ", "cleanup.policy", "max.message.bytes")  # what no worker can live with
@@ -46,14 +47,19 @@ def look(ground: Ground) -> Iterator[Finding]:
             yield from check(ground)
         except KafkaException as error:
             yield _unasked(about, error)
-    missing = [topic.name for topic in ground.found.topics.all() if topic.name not in ground.cluster.topics]
-    if missing:
+    if any(topic.name not in ground.cluster.topics for topic in _expected(ground)):
         return
-    for about, check in (("group", _group), ("transactions", _transactions)):
+    for about, check in (("group", _group), ("lane", _lane), ("transactions", _transactions)):
         try:
             yield from check(ground)
         except KafkaException as error:
             yield _unasked(about, error)
+
+
+def _expected(ground: Ground) -> tuple[Topic, ...]:
+    """Return the topics that must be there, and that of a backfill if it is."""
+    topics = ground.found.topics
+    return topics.all(lane=ground.found.backfill_lane or topics.backfill in ground.cluster.topics)
 
 
 def _unasked(about: str, error: KafkaException) -> Finding:
@@ -62,11 +68,11 @@ def _unasked(about: str, error: KafkaException) -> Finding:
 
 
 def _topics(ground: Ground) -> Iterator[Finding]:
-    names = [topic.name for topic in ground.found.topics.all()]
+    names = [topic.name for topic in _expected(ground)]
     there = topic_states.read(ground.admin, ground.cluster, names)
     partitions = {len(ground.cluster.topics[name].partitions) for name in there}
     copies = min(topic_states.MOST_REPLICAS, len(ground.cluster.brokers))
-    for topic in ground.found.topics.all():
+    for topic in _expected(ground):
         if topic.name not in there:
             yield fault(topic.name, "is not there", "`daymark topics` creates it")
             continue
@@ -115,6 +121,7 @@ def _rights(ground: Ground) -> Iterator[Finding]:
     needed = {
         topics.events: AclOperation.READ,
         **dict.fromkeys((topics.interactions, topics.traits, topics.rejected), AclOperation.WRITE),
+        **({topics.backfill: AclOperation.READ} if ground.found.backfill_lane else {}),
     }
     there = [name for name in needed if name in ground.cluster.topics]
     if not there:
@@ -163,10 +170,34 @@ def _group(ground: Ground) -> Iterator[Finding]:
         )
 
 
+def _lane(ground: Ground) -> Iterator[Finding]:
+    """Yield whether the events of a backfill's lane are read, if there is such a topic."""
+    found, topic = ground.found, ground.found.topics.backfill
+    if topic not in ground.cluster.topics:
+        return
+    partitions = sorted(ground.cluster.topics[topic].partitions)
+    stands = reading.committed(ground.committed, topic, partitions)
+    bounds = reading.bounds(ground.uncommitted, topic, partitions)
+    # The last offset of a partition may be the marker of a backfill's transaction, which no worker commits.
+    lag = sum(max(0, end - max(first, stands[number] or 0)) for number, (first, end) in bounds.items())
+    most = f"at most {lag:,} events to read"
+    if lag <= len(partitions):
+        yield ok("lane", f"{'read' if found.backfill_lane else 'switched off'}, {most}")
+    elif not found.backfill_lane:
+        advice = f"set DAYMARK_BACKFILL_LANE=on for all workers, or delete {topic} if they are not wanted"
+        yield warning("lane", f"switched off, {most}: nobody reads them", advice)
+    else:
+        yield ok("lane", f"read beside live events, {most}")
+    gone = sum(max(0, first - at) for number, (first, _) in bounds.items() if (at := stands[number]) is not None)
+    if gone:
+        advice = f"raise retention.ms of {topic}, send the archive again with another --state"
+        yield fault("lane", f"{gone:,} backfilled events were deleted by retention before they were read", advice)
+
+
 def _transactions(ground: Ground) -> Iterator[Finding]:
     """Yield the partitions whose committed readers stand still behind a transaction that is open for too long."""
     standing, limit_ms = [], _STANDING_MS * ground.found.transaction_timeout_ms
-    for topic in ground.found.topics.all():
+    for topic in _expected(ground):
         partitions = sorted(ground.cluster.topics[topic.name].partitions)
         ends = reading.bounds(ground.uncommitted, topic.name, partitions)
         stable = reading.bounds(ground.committed, topic.name, partitions)

@@ -9,6 +9,7 @@ from typing import Any
 from click.testing import CliRunner, Result
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from daymark.commands import doctor
 from daymark.local.valkey import Valkey
@@ -53,11 +54,14 @@ def test_a_sound_installation(kafka: str, redis_url: str, topics: Topics, tmp_pa
 
 
 def test_much_that_is_wrong(kafka: str, valkey_server: Callable[..., Valkey], topics: Topics) -> None:
-    """A store that evicts, no claim key, a topic that is gone, offsets beyond the end, a transaction that hangs."""
+    """A store that evicts, no claim key, a topic gone, offsets beyond the end, a hanging transaction, an idle lane."""
     store = valkey_server(settings={"maxmemory-policy": "allkeys-lru", "maxmemory": "50mb"})
     road = Road(kafka, store.url, topics, b"")
     del road.environment["DAYMARK_CLAIM_KEY"]
     road.send([visit(1)])
+    admin = AdminClient({"bootstrap.servers": kafka})
+    admin.create_topics([NewTopic(topics.backfill, 2, 1)])[topics.backfill].result(60)
+    road.send([visit(contact) for contact in range(10)], topic=topics.backfill)
     consumer = Consumer({"bootstrap.servers": kafka, "group.id": road.group, "enable.auto.commit": False})
     consumer.commit(offsets=[TopicPartition(topics.events, 0, 10**6)], asynchronous=False)
     consumer.close()
@@ -75,11 +79,12 @@ def test_much_that_is_wrong(kafka: str, valkey_server: Callable[..., Valkey], to
         assert wrong == dict.fromkeys(("eviction", "offsets", "transactions"), "fault") | dict.fromkeys(
             ("claim key", "group"), "warning"
         )
+        assert (states["lane"], states[topics.backfill]) == ("warning", "fault")
+        assert found(run(road, "--json", DAYMARK_BACKFILL_LANE="on"))["lane"] == "ok"
         assert f"{topics.traits} 1:0" in result.stdout
     finally:
         hanging.abort_transaction(30)
 
-    admin = AdminClient({"bootstrap.servers": kafka})
     admin.delete_topics([topics.rejected])[topics.rejected].result(60)
     shown = run(road, DAYMARK_SESSION_TIMEOUT_MS="1800000", DAYMARK_REDIS="redis://127.0.0.1:1")
     assert shown.exit_code == 3
