@@ -37,7 +37,10 @@ _OLD_DAY_TAGS, _OLD_CLOCK_TAGS = ([b"%b{%c}" % (kind, tag) for tag in _OLD_TAGS 
 _SLOT_OF_TAG = [slot(tag) for tag in range(256)]
 _Pair = tuple[bytes, bytes]  # a key and what it is to hold
 _INCARNATION_BYTES: Final = 4
-_ADVICE: Final = "claims are lost: contact-days may be emitted again, under the same interaction_id; see docs/store.md"
+_ADVICE: Final = (
+    "claims are lost: contact-days may be emitted again, under the same interaction_id; "
+    "`daymark claims rebuild --execute` restores them, see docs/store.md"
+)
 
 
 def day_key(secret: bytes, contact_day: ContactDay) -> bytes:
