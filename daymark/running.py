@@ -32,7 +32,8 @@ class Running(NamedTuple):
 class Described(NamedTuple):
     """A running `daymark up`: its data folder, its process, how it is reached, and each worker's health and metrics.
 
-    `page` is where the timeline is served; None: its packages are not installed.
+    `page` is where the timeline is served; None: its packages are not installed. `lane`: its workers read
+    segment.backfill, too.
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class Described(NamedTuple):
     at: Running
     workers: tuple[str, ...]
     page: str | None = None
+    lane: bool = False
 
     @property
     def workspaces(self) -> Path:
@@ -79,9 +81,8 @@ def describe(described: Described, environ: Mapping[str, str]) -> None:
     (described.folder / _HOLD).unlink(missing_ok=True)  # of a command that was killed
     new = described.folder / "up.new"
     new.unlink(missing_ok=True)
-    text = json.dumps(
-        {**described.at._asdict(), "pid": described.pid, "workers": described.workers, "page": described.page}
-    )
+    own = ("pid", "workers", "page", "lane")
+    text = json.dumps({**described.at._asdict(), **{name: getattr(described, name) for name in own}})
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
         stream.write(text + "\n")
     new.replace(described.folder / _FILE)
@@ -125,7 +126,8 @@ def _described(folders: Any) -> Iterator[Described]:
             found = json.loads(file.read_bytes())
             os.kill(found["pid"], 0)
             at = Running(*(found[name] for name in Running._fields))
-            yield Described(folder.absolute(), found["pid"], at, tuple(found["workers"]), found.get("page"))
+            more = found.get("page"), found.get("lane", False)
+            yield Described(folder.absolute(), found["pid"], at, tuple(found["workers"]), *more)
 
 
 def _notes(environ: Mapping[str, str]) -> Path:

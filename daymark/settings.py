@@ -161,5 +161,6 @@ def _running(environ: Mapping[str, str]) -> dict[str, str]:
             ("DAYMARK_WORKSPACES", str(up.workspaces)),
             ("DAYMARK_CLAIM_KEY_FILE", str(up.claim_key)),
             ("DAYMARK_TIMELINE", f"sqlite:///{up.timeline}"),
+            *([("DAYMARK_BACKFILL_LANE", "on")] if up.lane else []),
         )
     }

@@ -61,8 +61,8 @@ class Road:
             "DAYMARK_MEMBERSHIP": "dynamic",  # who leaves gives up its partitions at once
         }
 
-    def send(self, events: Iterable[tuple[str | None, bytes]], workspace: str = "w") -> None:
-        """Publish (contact, body) pairs as ingest would, and wait until they are there."""
+    def send(self, events: Iterable[tuple[str | None, bytes]], workspace: str = "w", topic: str | None = None) -> None:
+        """Publish (contact, body) pairs as ingest would, or to another topic, and wait until they are there."""
         producer = Producer(
             {
                 "bootstrap.servers": self.kafka,
@@ -77,7 +77,7 @@ class Road:
             headers: list[tuple[str, str | bytes | None]] = [("workspace", workspace), ("received_at", str(_now_ms()))]
             while True:
                 try:
-                    producer.produce(self.topics.events, body, contact, headers=headers)
+                    producer.produce(topic or self.topics.events, body, contact, headers=headers)
                     break
                 except BufferError:
                     producer.poll(0.1)

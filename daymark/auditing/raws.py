@@ -6,7 +6,7 @@ Partitions have their numbers of `schemas.lanes`.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
-from confluent_kafka import Consumer, Message
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from daymark.auditing import reading
 from daymark.auditing.reading import Bounds
@@ -31,11 +31,31 @@ class Raws:
     def __init__(self, topics: Topics, partitions: Mapping[str, Sequence[int]]) -> None:
         """Take the names of all topics, and the partitions of each that is there."""
         bases: Final = {topics.events: 0, topics.backfill: lanes.BACKFILL}
+        self._topics = topics
         self._parts = [(topic, base, partitions[topic]) for topic, base in bases.items() if topic in partitions]
 
     def bounds(self, consumer: Consumer) -> dict[int, tuple[int, int]]:
         """Return each partition's first offset and the one after its last."""
         return self._joined(lambda topic, numbers: reading.bounds(consumer, topic, numbers))
+
+    @property
+    def has_backfill(self) -> bool:
+        """Whether segment.backfill is one of them."""
+        return any(base == lanes.BACKFILL for _, base, _ in self._parts)
+
+    def place(self, number: int, offset: int, metadata: str = "") -> TopicPartition:
+        """Return a record's place in its own topic."""
+        topic = self._topics.backfill if lanes.is_backfill(number) else self._topics.events
+        return TopicPartition(topic, lanes.own(number), offset, metadata)
+
+    def number(self, message: Message) -> int | None:
+        """Return the number of a message's partition; None: it is an error that is of none."""
+        base, own = lanes.BACKFILL if message.topic() == self._topics.backfill else 0, message.partition()
+        return None if own is None else base + own
+
+    def stands(self, consumer: Consumer) -> dict[int, reading.Stand]:
+        """Return the offsets of the consumer's group with their metadata, as `reading.stands` does."""
+        return self._joined(lambda topic, numbers: reading.stands(consumer, topic, numbers))
 
     def committed(self, consumer: Consumer) -> dict[int, int | None]:
         """Return the offsets of the consumer's group, as `reading.committed` does."""

@@ -14,21 +14,26 @@ import msgspec
 from confluent_kafka import Consumer, KafkaException
 
 from daymark import bar, instant, settings
-from daymark.auditing import reading
+from daymark.auditing.raws import Raws
 from daymark.clients import Opened, opened
 from daymark.instant import Instant
+from daymark.local import home
 from daymark.replaying import fresh
 from daymark.replaying import group as groups
 from daymark.replaying.narrowing import Share, share
-from daymark.replaying.plan import Plan, Unsafe, lines, moved_to
+from daymark.replaying.plan import Manner, Plan, Unsafe, lines, moved_to
 from daymark.replaying.start import Place, Since, Start, StartType
 from daymark.replaying.survey import survey
-from daymark.running import workers_held
+from daymark.running import Described, workers_held
 from daymark.settings import Settings
 from processor.claims import Claims, Lifetimes
+from schemas import lanes
 from schemas.topics import Topics
 
 _LOOK_S: Final = 1.0
+_AGAIN: Final = (
+    "An earlier run had rewound it. Once the workers have read everything: `daymark audit --emitted-since {}`."
+)
 _STILL_S: Final = 15.0  # without a step forward it is asked whether workers run
 
 
@@ -39,10 +44,15 @@ _STILL_S: Final = 15.0  # without a step forward it is asked whether workers run
     type=StartType(),
     multiple=True,
     required=True,
-    help="earliest, an instant (2026-11-24T12:00Z, -2h), or PARTITION:OFFSET; the latter repeatable.",
+    help="earliest, an instant (2026-11-24T12:00Z, -2h), or [backfill/]PARTITION:OFFSET; the latter repeatable.",
 )
 @click.option("--to", "until_ms", type=Instant(), help="Wait for, and audit, only events written before this instant.")
 @click.option("--workspace", help="Begin at this workspace's first event in each partition; leave out those without.")
+@click.option(
+    "--lane/--no-lane",
+    default=None,
+    help="Replay segment.backfill, too, or leave it out.  [default: as DAYMARK_BACKFILL_LANE]",
+)
 @click.option("--fresh", is_flag=True, help="Judge every event anew, under a new DAYMARK_CLAIM_KEY.")
 @click.option("--group", help="Consumer group.  [default: DAYMARK_GROUP]")
 @click.option("--execute", is_flag=True, help="Reset the offsets. Without it, only show the plan.")
@@ -55,46 +65,46 @@ def command(starts: tuple[Start, ...], **options: Any) -> None:
 
     Without --execute it only shows the plan, also while workers run. With it, the group must have no members. The
     workers of a `daymark up` on this machine are stopped and started by the command; stop others first (static members
-    leave when their session times out, DAYMARK_SESSION_TIMEOUT_MS after they stopped), or let it wait with --wait, and
-    start them when it says so. It follows the replay to its end, and audits that range. Ctrl-C ends the progress
-    display, not the replay. Running it again resets the offsets again, with the same result.
+    leave when their session times out), or let it wait with --wait, and start them when it says so. It follows the
+    replay to its end, and audits that range. Ctrl-C ends the progress display, not the replay. Running it again resets
+    the offsets again, with the same result.
 
-    A replay only moves offsets back: it never skips events. Workers process every event from there to the end of the
-    log, of every workspace: --to says what is waited for and audited, and --workspace moves the beginning to where that
-    workspace's events begin, so that less is read again. Results that are emitted again have the same bytes under the
-    same keys.
+    A replay only moves offsets back. Workers process every event from there to the end of the log, of every workspace:
+    --to says what is waited for and audited, and --workspace moves the beginning to where that workspace's events
+    begin. Results that are emitted again have the same bytes under the same keys.
 
     With --fresh, after a change of rules (time zone, format), every event is judged anew, as if none had been claimed,
-    under a DAYMARK_CLAIM_KEY that the store does not know yet. Of the results only those from then on count.
+    under a DAYMARK_CLAIM_KEY that the store does not know yet; a `daymark up` gets a new one by itself. Of the results
+    only those from then on count.
     """
     _check_starts(starts, options["until_ms"])
     found = settings.from_environment()
-    group = options["group"] or found.group
+    group = options["group"] = options["group"] or found.group
+    ups = [up for up in settings.running_ups() if up.at.kafka == found.kafka and group == found.group]
     if options["fresh"]:
-        _check_fresh(found, starts, options)
-    with opened(found, group, () if options["fresh"] else [found.topics.events]) as there:
+        _check_fresh(found, starts, options, is_ours=bool(ups))
+    with opened(found, group) as there:
+        raws, manner = _what(there, found, options)
         try:
-            planned = _survey(there, found, starts, options["until_ms"])
-            share = None
+            ask = partial(_survey, there, raws, found, options["until_ms"])
+            planned, share = ask(starts), None
             if options["workspace"] and planned.again:
-                share = _share(there, found, planned, options["workspace"])
-                starts = share.starts()
-                planned = _survey(there, found, starts, options["until_ms"])
-            _show(planned, share, group, found, options)
-            if not options["execute"] or not planned.again:
+                share = _share(there, raws, planned, options["workspace"])
+                planned = ask(starts := share.starts())
+            _show(planned, share, found, options, manner)
+            if not options["execute"] or not (planned.again or manner.is_fresh):
                 _conclude(planned, execute=options["execute"])
                 return
-            with _held(found, group) as is_held:
-                wanted = partial(_survey, there, found, starts, options["until_ms"])
-                how = _How(found.topics, waits=options["wait"] or is_held, is_fresh=options["fresh"])
-                planned, emitted_ms = _set_back(there, group, wanted, how)
-            click.echo(f"{group} is rewound by {planned.again:,} events. {how.next_step(is_held=is_held)}", err=True)
+            how = _How(raws, found.topics, manner.is_fresh, waits=options["wait"] or bool(ups))
+            planned, emitted_ms = _rewind(there, group, partial(ask, starts), how, ups)
         except Unsafe as error:
             raise click.UsageError(f"{error}.") from None
-        _watch(there.clients.committed, found.topics.events, planned, group)
+        if emitted_ms is not None and not planned.again:
+            click.echo(_AGAIN.format(instant.shown(emitted_ms)), err=True)
+            return
+        _watch(there.clients.committed, raws, planned, group)
     if not options["no_audit"]:
-        period = _period(planned, options["until_ms"], emitted_ms)
-        sys.exit(_audit(group, period, as_line=options["as_line"]))
+        sys.exit(_audit(group, _period(planned, options["until_ms"], emitted_ms), as_line=options["as_line"]))
 
 
 def _check_starts(starts: Sequence[Start], until_ms: int | None) -> None:
@@ -108,42 +118,54 @@ def _check_starts(starts: Sequence[Start], until_ms: int | None) -> None:
         raise click.UsageError("--from must be before --to.")
 
 
-def _check_fresh(found: Settings, starts: Sequence[Start], options: Mapping[str, Any]) -> None:
-    if ups := [up for up in settings.running_ups() if up.at.kafka == found.kafka]:
-        raise click.UsageError(
-            f"`daymark up` starts its workers with its own key: stop it, delete {ups[0].claim_key}, start it, and run "
-            "this without --fresh."
-        )
-    if found.backfill_lane:
-        raise click.UsageError(
-            f"--fresh does not replay {found.topics.backfill}: readers that begin anew would lose the days that its "
-            "events won. Switch the lane off (DAYMARK_BACKFILL_LANE), replay, then backfill again without it."
-        )
-    bounds = [name for name in ("workspace", "until_ms") if options[name] is not None]
-    lifetimes = Lifetimes(found.claim_days, found.clock_days)
-    fresh.check(Claims(found.redis, found.claim_key, lifetimes, found.topics.prefix), starts, bounds)
+def _check_fresh(found: Settings, starts: Sequence[Start], options: Mapping[str, Any], *, is_ours: bool) -> None:
+    fresh.check_bounds(starts, [name for name in ("workspace", "until_ms") if options[name] is not None])
+    if not is_ours:  # those of `daymark up` get their new key from this command
+        lifetimes = Lifetimes(found.claim_days, found.clock_days)
+        fresh.check_key(Claims(found.redis, found.claim_key, lifetimes, found.topics.prefix))
 
 
-def _survey(there: Opened, found: Settings, starts: Sequence[Start], until_ms: int | None) -> Plan:
-    topic = found.topics.events
-    planned = survey(there.clients, topic, there.partitions[topic], starts, found.claim_days, until_ms=until_ms)
+def _what(there: Opened, found: Settings, options: Mapping[str, Any]) -> tuple[Raws, Manner]:
+    """Return the topics that are replayed, and how.
+
+    Raises:
+        UsageError: readers that begin anew would lose what is left out.
+    """
+    topics, has_lane = found.topics, found.backfill_lane if options["lane"] is None else options["lane"]
+    everything = Raws(topics, there.partitions)
+    if has_lane or not everything.has_backfill:
+        return everything, Manner(options["fresh"])
+    live = Raws(topics, {topics.events: there.partitions[topics.events]})
+    bounds = everything.bounds(there.clients.uncommitted)
+    is_left = any(lanes.is_backfill(number) and first < end for number, (first, end) in bounds.items())
+    if options["fresh"] and is_left:
+        raise click.UsageError(
+            f"--fresh without {topics.backfill} would lose the days that its events won, for readers that begin anew. "
+            "Set DAYMARK_BACKFILL_LANE=on for all workers and this command; or delete that topic."
+        )
+    return live, Manner(options["fresh"], leaves_lane=is_left)
+
+
+def _survey(there: Opened, raws: Raws, found: Settings, until_ms: int | None, starts: Sequence[Start]) -> Plan:
+    planned = survey(there.clients, raws, starts, found.claim_days, until_ms=until_ms)
     if all(part.stands is None for part in planned.parts):
         raise click.ClickException("the group has committed no offsets: its workers start at the earliest event anyway")
     return planned
 
 
-def _share(there: Opened, found: Settings, planned: Plan, name: str) -> Share:
+def _share(there: Opened, raws: Raws, planned: Plan, name: str) -> Share:
     with bar.shown() as shown:
-        return share(there.clients.committed, found.topics.events, planned, name, shown)
+        return share(there.clients.committed, raws, planned, name, shown)
 
 
-def _show(planned: Plan, of: Share | None, group: str, found: Settings, options: Mapping[str, Any]) -> None:
+def _show(planned: Plan, of: Share | None, found: Settings, options: Mapping[str, Any], manner: Manner) -> None:
+    group = options["group"]
     if options["as_line"]:
         counts = {"again": planned.again, "awaited": planned.awaited, "expired": planned.expired}
         whose = {} if of is None else {"workspace": of.name, "own": of.own}
         click.echo(json.dumps({"group": group, **counts, **whose, "parts": msgspec.to_builtins(planned.parts)}))
         return
-    for line in lines(planned, group, found.claim_days, options["rate"], is_fresh=options["fresh"]):
+    for line in lines(planned, group, found.claim_days, options["rate"], manner):
         click.echo(line)
     if of is not None:
         click.echo(f"{of.own:,} of them are of {of.name}. Others between and behind them are processed again, too.")
@@ -157,28 +179,40 @@ def _conclude(planned: Plan, *, execute: bool) -> None:
 
 
 @contextmanager
-def _held(found: Settings, group: str) -> Iterator[bool]:
-    """Stop the workers of a running `daymark up` on this Kafka, if there is one; return whether they have stopped."""
-    ups = [up for up in settings.running_ups() if up.at.kafka == found.kafka and group == found.group]
+def _held(ups: Sequence[Described]) -> Iterator[None]:
+    """Stop the workers of a running `daymark up`, if there is one, and start them again afterwards."""
     if not ups:
-        yield False
+        yield
         return
     click.echo(f"Stopping the workers of `daymark up` in {ups[0].folder}.", err=True)
     with workers_held(ups[0]):
-        yield True
+        yield
 
 
 class _How(NamedTuple):
-    """How offsets are reset: whether members are waited for, and whether claims begin anew."""
+    """How offsets are reset: of what, whether claims begin anew, and whether members are waited for."""
 
+    raws: Raws
     topics: Topics
-    waits: bool
     is_fresh: bool
+    waits: bool
 
     def next_step(self, *, is_held: bool) -> str:
         if is_held:
             return "Its workers are being started."
         return "Start its workers now, with the new DAYMARK_CLAIM_KEY." if self.is_fresh else "Start its workers now."
+
+
+def _rewind(
+    there: Opened, group: str, wanted: Callable[[], Plan], how: _How, ups: Sequence[Described]
+) -> tuple[Plan, int | None]:
+    """Do what `_set_back` does while the workers of a `daymark up` stand still; with fresh claims, replace its key."""
+    with _held(ups):
+        planned, emitted_ms = _set_back(there, group, wanted, how)
+        if ups and how.is_fresh:
+            home.renew_claim_key(ups[0].folder)  # not before: killed now, it is run again, with a new key again
+    click.echo(f"{group} is rewound by {planned.again:,} events. {how.next_step(is_held=bool(ups))}", err=True)
+    return planned, emitted_ms
 
 
 def _set_back(there: Opened, group: str, wanted: Callable[[], Plan], how: _How) -> tuple[Plan, int | None]:
@@ -199,7 +233,7 @@ def _set_back(there: Opened, group: str, wanted: Callable[[], Plan], how: _How) 
         if emitted_ms is not None:
             click.echo(f"What counts is emitted from {instant.shown(emitted_ms)} on (docs/replay.md).", err=True)
         try:
-            groups.set_back(there.clients.committed, topics.events, moved_to(planned.parts), is_fresh=how.is_fresh)
+            groups.set_back(there.clients.committed, how.raws, moved_to(planned.parts), is_fresh=how.is_fresh)
         except groups.InUse:
             if not how.waits:
                 raise click.ClickException(
@@ -215,7 +249,7 @@ def _named(members: Sequence[groups.Member]) -> str:
     return f"{len(members)} {'member' if len(members) == 1 else 'members'}: {names}{static}"
 
 
-def _watch(consumer: Consumer, topic: str, planned: Plan, group: str) -> None:
+def _watch(consumer: Consumer, raws: Raws, planned: Plan, group: str) -> None:
     """Return when the group is back at its previous offsets, or has come to --to."""
     moved = planned.moved
     behind, moved_at, told = planned.awaited, time.monotonic(), False
@@ -224,14 +258,15 @@ def _watch(consumer: Consumer, topic: str, planned: Plan, group: str) -> None:
         while behind:
             time.sleep(_LOOK_S)
             try:
-                stands = reading.committed(consumer, topic, moved)
+                stands = raws.committed(consumer)
             except KafkaException:  # a broker on its way: it is asked again
                 continue
             left = sum(part.left(stands[number]) for number, part in moved.items())
             if left < behind:
                 moved_at, told = time.monotonic(), False
             elif time.monotonic() - moved_at > _STILL_S and not told:
-                click.echo(f"No progress: are workers of {group} running?", err=True)
+                with_lane = ", with DAYMARK_BACKFILL_LANE=on" if raws.has_backfill else ""
+                click.echo(f"No progress: are workers of {group} running{with_lane}?", err=True)
                 told = True
             shown.advance("Replaying", behind - left)
             behind = left

@@ -76,6 +76,9 @@ def command(data: Path, workers: int, cache: Path, *, as_line: bool) -> None:
     Needs neither Docker nor an installation: Apache Kafka is downloaded on the first run. The ports are those of
     DAYMARK_HTTP and DAYMARK_ADMIN, by default 8080 and 8081 on 127.0.0.1, then 8082 and up for the workers, 9092 for
     Kafka, 6379 for Valkey; if one is in use, that of the last run, else any. Ctrl-C stops everything; data is kept.
+
+    Other settings apply to its parts: DAYMARK_BACKFILL_LANE=on lets the workers read segment.backfill beside live
+    events, and `daymark backfill` sends there.
     """
     for signum in _ENDINGS:
         signal.signal(signum, signal.default_int_handler)  # as Ctrl-C, from the first moment
@@ -115,9 +118,8 @@ def _run(options: Options, found: settings.Settings, screen: Screen) -> None:
         start(programs)
         chosen.remember()
         at = Running(http.url, admin.url, kafka.bootstrap, valkey.url, *key)
-        up = Described(
-            folder, os.getpid(), at, tuple(Address(ports.LOOPBACK, port).url for port in workers), page and page.url
-        )
+        urls = tuple(Address(ports.LOOPBACK, port).url for port in workers)
+        up = Described(folder, os.getpid(), at, urls, page and page.url, found.backfill_lane)
         running.describe(up, os.environ)
         screen.show(json.dumps(at._asdict()) if options.as_line else greeting.text(up, datetime.now(UTC)))
         screen.now(f"Running: Kafka, Valkey, ingest, {_counted(options.workers)}. Ctrl-C stops them.")

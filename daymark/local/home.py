@@ -102,6 +102,14 @@ def claim_key_file(folder: Path) -> Path:
     return file
 
 
+def renew_claim_key(folder: Path) -> None:
+    """Replace the claims' secret: workers that start from now on know nothing of earlier claims."""
+    new = folder / "claim.new"
+    new.unlink(missing_ok=True)
+    _write_secret(new, secrets.token_hex(_CLAIM_KEY_BYTES))
+    new.replace(folder / "claim.key")
+
+
 def _listed(file: Path) -> dict[bytes, str]:
     if not file.exists():
         return {}

@@ -21,23 +21,33 @@ from schemas.topics import Topics
 _ANSWER_S: Final = 30.0
 
 
-def check(claims: Claims, starts: Sequence[Start], bounds: Sequence[str]) -> None:
-    """See that it begins at the earliest event, for everything, and that the claim key is new.
+def check_bounds(starts: Sequence[Start], bounds: Sequence[str]) -> None:
+    """See that it begins at the earliest event, for everything.
 
     Args:
-        claims: under the key that workers are to have; closed afterwards.
         starts: where it is to begin.
         bounds: options that bound it.
 
     Raises:
-        UsageError: it is not so.
-        ClickException: the store does not answer.
+        UsageError: it does not.
     """
     if bounds or not all(isinstance(start, Earliest) for start in starts):
         raise click.UsageError(
             "--fresh goes with --from earliest alone: under a new claim key an event in the middle would win a day "
             "whose first event lies before it."
         )
+
+
+def check_key(claims: Claims) -> None:
+    """See that the claim key is new.
+
+    Args:
+        claims: under the key that workers are to have; closed afterwards.
+
+    Raises:
+        UsageError: the store knows it.
+        ClickException: the store does not answer.
+    """
     try:
         with closing(claims):
             is_known = claims.is_known()

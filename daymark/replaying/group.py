@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from daymark.auditing import reading
+from daymark.auditing.raws import Raws
 
 _ANSWER_S: Final = 30.0
 _TAKEN: Final = {KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS}
@@ -54,12 +54,12 @@ def members(admin: AdminClient, group: str) -> list[Member]:
     ]
 
 
-def set_back(consumer: Consumer, topic: str, targets: Mapping[int, int], *, is_fresh: bool = False) -> None:
+def set_back(consumer: Consumer, raws: Raws, targets: Mapping[int, int], *, is_fresh: bool = False) -> None:
     """Reset a group's offsets, all or none, and keep their metadata.
 
     Args:
         consumer: of the group, not a member.
-        topic: of the events.
+        raws: the topics of raw events.
         targets: the new offset of each partition.
         is_fresh: whether claims begin anew, so that what the offsets say of the store is no longer true.
 
@@ -68,9 +68,12 @@ def set_back(consumer: Consumer, topic: str, targets: Mapping[int, int], *, is_f
         KafkaException: the reset failed.
     """
     # Asked for once no transaction that moves them is open: one that a killed worker left could move them after us.
-    stands = reading.stands(consumer, topic, targets)
+    stands = raws.stands(consumer)
+    if is_fresh:
+        there = {number: stand.offset for number, stand in stands.items() if stand.offset is not None}
+        targets = {**there, **targets}
     places = [
-        TopicPartition(topic, number, offset, "" if is_fresh else stands[number].metadata or "")
+        raws.place(number, offset, "" if is_fresh else stands[number].metadata or "")
         for number, offset in targets.items()
     ]
     try:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from confluent_kafka import Consumer
 
-from daymark.auditing import reading
+from daymark.auditing.raws import Raws
 from daymark.auditing.records import raw
 from daymark.bar import Bar
 from daymark.replaying.plan import Plan
@@ -29,12 +29,12 @@ class Share(NamedTuple):
         return tuple(Place(partition, offset) for partition, offset in self.firsts.items())
 
 
-def share(consumer: Consumer, topic: str, planned: Plan, name: str, bar: Bar) -> Share:
+def share(consumer: Consumer, raws: Raws, planned: Plan, name: str, bar: Bar) -> Share:
     """Return a workspace's part of what a plan would watch.
 
     Args:
         consumer: made with `reading.CONFIG`.
-        topic: of the events.
+        raws: the topics of raw events.
         planned: for all workspaces.
         name: the workspace.
         bar: shows progress.
@@ -46,13 +46,13 @@ def share(consumer: Consumer, topic: str, planned: Plan, name: str, bar: Bar) ->
     bar.expect(sum(upto - first for first, upto in wanted.values()))
     firsts: dict[int, int] = {}
     own = others = 0
-    for batch in reading.records(consumer, topic, wanted):
-        for message in batch:
-            event = raw(message)
+    for some in raws.records(consumer, wanted):
+        for message in some.messages:
+            event = raw(message, some.base)
             if event.workspace != name:
                 others += 1
                 continue
             own += 1
             firsts.setdefault(event.partition, event.offset)
-        bar.advance(f"Reading {topic}", len(batch))
+        bar.advance(f"Reading {some.topic}", len(some.messages))
     return Share(name, firsts, own, others)

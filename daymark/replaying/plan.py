@@ -1,11 +1,13 @@
 """What a replay would do: for each partition the group's offset, the new offset, and what lies between. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from daymark import instant
 from daymark.replaying.start import Earliest, Place, Since, Start
+from schemas import lanes
 
 
 class Unsafe(Exception):
@@ -13,7 +15,7 @@ class Unsafe(Exception):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One partition of segment.events.
+    """One partition of segment.events, or of segment.backfill: by its number of `schemas.lanes`.
 
     Attributes:
         first: its first offset; earlier records are deleted.
@@ -103,26 +105,37 @@ def plan(starts: Sequence[Start], ground: Mapping[int, Ground]) -> Plan:
     """
     places = {start.partition: start.offset for start in starts if isinstance(start, Place)}
     if missing := places.keys() - ground.keys():
-        raise Unsafe(f"there is no partition {min(missing)}")
+        raise Unsafe(f"there is no partition {lanes.name(min(missing))} among those that are replayed")
     everywhere = next((start for start in starts if not isinstance(start, Place)), None)
     return Plan(tuple(_part(number, ground[number], everywhere, places) for number in sorted(ground)))
 
 
-def lines(planned: Plan, group: str, claim_days: int, rate: float | None, *, is_fresh: bool = False) -> Iterator[str]:
+class Manner(NamedTuple):
+    """How is replayed: under new claims; without the events of segment.backfill, though there are some."""
+
+    is_fresh: bool = False
+    leaves_lane: bool = False
+
+
+def lines(planned: Plan, group: str, claim_days: int, rate: float | None, manner: Manner) -> Iterator[str]:
     """Yield a plan as lines for a person."""
-    yield f"{'partition':>9}  {'begins at':>12}  {group + ' is at':>16}  {'would be at':>12}  {'replayed':>12}  from"
+    has_lane = any(lanes.is_backfill(part.partition) for part in planned.parts)
+    yield f"{'partition':>11}  {'begins at':>12}  {group + ' is at':>16}  {'would be at':>12}  {'replayed':>12}  from"
     for part in planned.parts:
         stands = "-" if part.stands is None else f"{part.stands:,}"
         target = stands if part.target is None else f"{part.target:,}"
         oldest = "" if part.oldest_ms is None else instant.shown(part.oldest_ms)
-        yield f"{part.partition:>9}  {part.first:>12,}  {stands:>16}  {target:>12}  {part.again:>12,}  {oldest}"
+        name = lanes.name(part.partition)
+        yield f"{name:>11}  {part.first:>12,}  {stands:>16}  {target:>12}  {part.again:>12,}  {oldest}"
     yield f"{planned.again:,} events would be replayed{_time(planned.awaited, rate)}."
     if beyond := planned.again - planned.awaited:
         yield f"{beyond:,} of them lie behind --to: workers process them again, too, but they are not waited for."
     if gone := sum(part.first for part in planned.parts):
         yield f"Retention has deleted the first {gone:,} events: they cannot be replayed."
-    if is_fresh:
-        yield "All are judged anew, by the rules of now, as if no day had been claimed."
+    if manner.leaves_lane:
+        yield "Events of segment.backfill are not replayed (--lane): the days that they won are not emitted again."
+    if manner.is_fresh:
+        yield "All are evaluated again under the current rules, as if no day had been claimed."
         return
     yield "Their results are emitted again, with the same bytes under the same keys; duplicates stay duplicates."
     if planned.expired:
@@ -130,6 +143,8 @@ def lines(planned: Plan, group: str, claim_days: int, rate: float | None, *, is_
             f"{planned.expired:,} are older than claims live ({claim_days} days): their days are judged again. "
             "Where a day's winner lies before the beginning, a later event wins it, under the same interaction_id."
         )
+        if has_lane or manner.leaves_lane:
+            yield "Where a backfilled event had won such a day, a live one wins it now: live events go first."
 
 
 def _part(number: int, ground: Ground, everywhere: Start | None, places: Mapping[int, int]) -> Part:
@@ -158,9 +173,13 @@ def _target(number: int, ground: Ground, everywhere: Start | None, places: Mappi
         case _:
             target = places[number]
             if target > stands:
-                raise Unsafe(f"{number}:{target} is ahead of the group's offset, {stands}: events would be skipped")
+                raise Unsafe(
+                    f"{lanes.place(number, target)} is ahead of the group's offset, {stands}: events would be skipped"
+                )
             if target < ground.first:
-                raise Unsafe(f"{number}:{target} is deleted; partition {number} begins at {ground.first}")
+                raise Unsafe(
+                    f"{lanes.place(number, target)} is deleted; partition {lanes.name(number)} begins at {ground.first}"
+                )
     return target if target < stands else None
 
 

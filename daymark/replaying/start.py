@@ -6,8 +6,9 @@ from typing import Any, Final, NamedTuple
 import click
 
 from daymark.instant import Instant
+from schemas import lanes
 
-_PLACE: Final = re.compile(r"(\d{1,9}):(\d{1,18})")
+_PLACE: Final = re.compile(r"(backfill/)?(\d{1,5}):(\d{1,18})")
 
 
 class Earliest(NamedTuple):
@@ -21,7 +22,7 @@ class Since(NamedTuple):
 
 
 class Place(NamedTuple):
-    """An offset of one partition; the others are unchanged."""
+    """An offset of one partition, a number of `schemas.lanes`; the others are unchanged."""
 
     partition: int
     offset: int
@@ -31,7 +32,7 @@ Start = Earliest | Since | Place
 
 
 class StartType(click.ParamType[Start]):
-    """The word earliest, PARTITION:OFFSET, or an instant."""
+    """The word earliest, PARTITION:OFFSET or backfill/PARTITION:OFFSET, or an instant."""
 
     name = "start"
 
@@ -43,5 +44,5 @@ class StartType(click.ParamType[Start]):
         if value == "earliest":
             return Earliest()
         if place := _PLACE.fullmatch(value):
-            return Place(int(place[1]), int(place[2]))
+            return Place(int(place[2]) + (lanes.BACKFILL if place[1] else 0), int(place[3]))
         return Since(Instant().convert(value, parameter, context))

@@ -6,8 +6,9 @@ import click
 import msgspec
 import pytest
 
-from daymark.replaying.plan import Ground, Unsafe, lines, moved_to, plan
+from daymark.replaying.plan import Ground, Manner, Unsafe, lines, moved_to, plan
 from daymark.replaying.start import Earliest, Place, Since, Start, StartType
+from schemas import lanes
 
 GROUND = {
     0: Ground(first=100, end=500, stands=400, since=300, alive=350),
@@ -20,12 +21,12 @@ def test_from_the_earliest_goes_to_what_retention_left() -> None:
     planned = plan([Earliest()], GROUND)
     assert moved_to(planned.parts) == {0: 100, 1: 0}
     assert (planned.again, planned.expired) == (350, 250)
-    said = "\n".join(lines(planned, "daymark", 8, 10.0))
+    said = "\n".join(lines(planned, "daymark", 8, 10.0, Manner()))
     assert "350 events would be replayed, in about 35 s." in said
     assert "deleted the first 100 events" in said
     assert "250 are older than claims live (8 days)" in said
-    anew = "\n".join(lines(planned, "daymark", 8, 10.0, is_fresh=True))
-    assert ("judged anew" in anew, "same bytes" in anew) == (True, False)
+    anew = "\n".join(lines(planned, "daymark", 8, 10.0, Manner(is_fresh=True)))
+    assert ("evaluated again" in anew, "same bytes" in anew) == (True, False)
 
 
 def test_since_an_instant_leaves_partitions_that_have_nothing_since() -> None:
@@ -44,7 +45,7 @@ def test_an_end_bounds_what_is_awaited_not_what_is_read_again() -> None:
     assert moved_to(planned.parts) == {0: 300, 3: 30}
     assert (planned.again, planned.awaited) == (110, 20)
     assert [planned.parts[0].left(now) for now in (300, 305, 310, 400)] == [10, 5, 0, 0]
-    assert "90 of them lie behind --to" in "\n".join(lines(planned, "daymark", 8, None))
+    assert "90 of them lie behind --to" in "\n".join(lines(planned, "daymark", 8, None, Manner()))
 
 
 def test_nothing_goes_forward() -> None:
@@ -62,6 +63,21 @@ def test_places_move_their_partitions_only() -> None:
         plan([Place(0, 99)], GROUND)
     with pytest.raises(Unsafe, match="no partition 7"):
         plan([Place(7, 0)], GROUND)
+
+
+def test_a_lane_is_named_and_live_events_go_before_it() -> None:
+    """Its partitions are shown as in every command; what claims no longer remember may be won by another topic."""
+    lane = lanes.BACKFILL + 1
+    planned = plan([Earliest()], {**GROUND, lane: Ground(first=10, end=50, stands=50, alive=20)})
+    assert moved_to(planned.parts) == {0: 100, 1: 0, lane: 10}
+    said = "\n".join(lines(planned, "daymark", 8, None, Manner()))
+    assert ("backfill/1            10" in said, "live events go first" in said, "--lane" in said) == (True, True, False)
+    live = "\n".join(lines(plan([Earliest()], GROUND), "daymark", 8, None, Manner(leaves_lane=True)))
+    assert ("live events go first" in live, "segment.backfill are not replayed (--lane)" in live) == (True, True)
+    with pytest.raises(Unsafe, match="backfill/1:51 is ahead"):
+        plan([Place(lane, 51)], {lane: Ground(first=0, end=60, stands=50)})
+    with pytest.raises(Unsafe, match="no partition backfill/1"):
+        plan([Place(lane, 0)], GROUND)
 
 
 @pytest.mark.parametrize(("now", "left"), [(100, 300), (250, 150), (400, 0), (450, 0), (None, 300), (0, 300)])
@@ -82,6 +98,7 @@ class Word:
     [
         Word("earliest", Earliest()),
         Word("3:1200", Place(3, 1200)),
+        Word("backfill/3:1200", Place(lanes.BACKFILL + 3, 1200)),
         Word("1970-01-01T00:00:01Z", Since(1000)),
         Word("latest", None),
         Word("3:-1", None),

@@ -46,7 +46,9 @@ def test_a_single_one_is_found_from_anywhere(tmp_path: Path) -> None:
     up.claim_key.write_text("0123456789abcdef\n")
     found = settings.from_environment()
     assert (found.kafka, found.redis, found.workspaces) == (up.at.kafka, up.at.redis, up.workspaces)
-    assert found.claim_key == b"0123456789abcdef"
+    assert (found.claim_key, found.backfill_lane) == (b"0123456789abcdef", False)
+    running.describe(up._replace(lane=True), os.environ)
+    assert settings.from_environment().backfill_lane
 
 
 @pytest.mark.parametrize("name", ["KAFKA", "REDIS", "WORKSPACES_FILE"])

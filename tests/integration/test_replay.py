@@ -11,11 +11,14 @@ from click.testing import CliRunner, Result
 from confluent_kafka import Consumer, TopicPartition
 
 from daymark import settings
+from daymark.auditing.raws import Raws
 from daymark.clients import opened
-from daymark.commands import replay
+from daymark.commands import audit, replay
+from daymark.commands import topics as make
 from daymark.replaying.start import Earliest
 from daymark.replaying.survey import survey
 from schemas.topics import Topics
+from tests.daymark.ups import pretend
 from tests.flows import Road, visit, wait_until
 from tests.made import PARTITIONS
 
@@ -28,7 +31,11 @@ def road(kafka: str, redis_url: str, topics: Topics, claim_key: bytes) -> Road:
 
 
 def run(road: Road, *arguments: str) -> Result:
-    return CliRunner().invoke(replay.command, arguments, env=road.environment)
+    return run_other(road, replay.command, *arguments)
+
+
+def run_other(road: Road, command: Any, *arguments: str) -> Result:
+    return CliRunner().invoke(command, arguments, env=road.environment)
 
 
 def newest(road: Road) -> Mapping[tuple[str, bytes], bytes]:
@@ -108,7 +115,8 @@ def test_it_begins_where_it_is_told(road: Road) -> None:
     assert run(road, "--from", "0:0", "--from", "0:1").exit_code == 2
     found = settings.load(road.environment)
     with opened(found, road.group) as there:
-        looks = [survey(there.clients, road.topics.events, range(PARTITIONS), [Earliest()], 8) for _ in range(2)]
+        raws = Raws(road.topics, there.partitions)
+        looks = [survey(there.clients, raws, [Earliest()], 8) for _ in range(2)]
     assert looks[0] == looks[1]
     assert all(part.oldest_ms for part in looks[1].parts if part.again)  # an audit of the replay begins there
 
@@ -137,3 +145,44 @@ def test_a_fresh_replay_judges_everything_by_the_rules_of_now(road: Road, tmp_pa
         ("2020-05-01", "late"),  # of the old rules: from then on it was not emitted
         ("2020-05-02", "late"),
     ]
+
+
+@pytest.mark.timeout(300)  # many processes, one after the other
+def test_a_lane_is_replayed_and_a_fresh_replay_may_be_killed(road: Road, tmp_path: Path) -> None:
+    """Both topics are set back; killed at any instant and run again, a `daymark up` ends with fresh claims for all."""
+    road.environment["DAYMARK_BACKFILL_LANE"] = "on"
+    assert run_other(road, make.command, "--partitions", str(PARTITIONS), "--replication", "1").exit_code == 0
+    up = pretend(tmp_path / "up", {"XDG_CACHE_HOME": str(tmp_path)}, kafka=road.kafka)
+    old = road.environment.pop("DAYMARK_CLAIM_KEY")
+    up.claim_key.write_text(old)
+    road.environment |= {"DAYMARK_CLAIM_KEY_FILE": str(up.claim_key), "DAYMARK_DATA": str(up.folder)}
+    road.send([visit(contact, day, "old") for contact in range(8) for day in (1, 2)], topic=road.topics.backfill)
+    wanted = ("--from", "earliest", "--fresh", "--execute")
+    with road.worker():
+        wait_until(lambda: len(road.interactions()) == 16, "the archive is taken", every_s=0.5)
+        road.send([visit(contact, day, "live") for contact in range(8) for day in (2, 3)])
+        wait_until(lambda: len(road.interactions()) == 24, "all is taken", every_s=0.5)
+        wait_until(lambda: road.lag() == road.lag(road.topics.backfill) == 0, "all is committed", every_s=0.5)
+        before, planned = newest(road), run(road, "--from", "earliest")
+        assert ("32 events" in planned.stdout, "backfill/" in planned.stdout) == (True, True), planned.output
+        assert "not replayed (--lane)" in run(road, "--from", "earliest", "--no-lane").stdout
+        assert run(road, "--from", "earliest", "--fresh", "--no-lane").exit_code == 2
+        waiting = road.start("replay", *wanted)
+        waiting.wait_for("Waiting for 1 member:")
+        waiting.kill()
+        assert (road.lag(), road.lag(road.topics.backfill), up.claim_key.read_text()) == (0, 0, old)
+    torn = road.start("replay", *wanted)
+    torn.wait_for("What counts")
+    torn.kill()  # before the reset, after it, or after the new key
+    whole = road.start("replay", *wanted)
+    whole.wait_for("is rewound by (32|0) events")
+    since = whole.wait_for(r"(?<=emitted from )\S+")
+    assert (road.lag(), road.lag(road.topics.backfill)) == (16, 16)
+    assert ({note or "" for note in notes(road)}, up.claim_key.read_text() == old) == ({""}, False)
+    with road.worker("1"):
+        assert whole.wait(100) == 0, whole.said
+        wait_until(lambda: road.lag() == road.lag(road.topics.backfill) == 0, "all is committed", every_s=0.5)
+    assert newest(road).keys() == before.keys()  # live events go first: a shared day may be another's
+    assert len(road.interactions()) == 48
+    audited = run_other(road, audit.command, "--emitted-since", since)
+    assert audited.exit_code == 0, audited.output
