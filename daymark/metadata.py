@@ -9,10 +9,12 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ClusterMetadata  # type: ignore[attr-defined]  # public, but not marked so
 
 from ingest.trouble import Trouble
+from schemas.topics import Topics
 
 ANSWER_S: Final = 8.0  # how long a cluster may take that need not be waited for
 NEWS_S: Final = 2.0  # by then every broker knows of a new topic
 
+_BACKFILL: Final = Topics().backfill
 _ONCE_S = 1.0  # of one query, during which Ctrl-C has no effect
 _AGAIN_S = 0.1
 
@@ -54,7 +56,10 @@ class NoTopic(click.ClickException):
     """Required topics are missing."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        super().__init__(f"there is no topic {', '.join(names)}; `daymark topics` creates it.")
+        missing = [*names]
+        lane = any(name.endswith(_BACKFILL) for name in missing)
+        how = "`daymark topics` with DAYMARK_BACKFILL_LANE=on" if lane else "`daymark topics`"
+        super().__init__(f"there is no topic {', '.join(missing)}; {how} creates it.")
 
 
 def ask(client: Client, brokers: str, wait_s: float = 0.0, heard: Heard | None = None) -> ClusterMetadata:
