@@ -36,7 +36,7 @@ _OLD_TAGS: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvw
 _OLD_DAY_TAGS, _OLD_CLOCK_TAGS = ([b"%b{%c}" % (kind, tag) for tag in _OLD_TAGS * 4] for kind in (b"d", b"t"))
 _SLOT_OF_TAG = [slot(tag) for tag in range(256)]
 _Pair = tuple[bytes, bytes]  # a key and what it is to hold
-_INCARNATION_BYTES: Final = 4
+_INCARNATION_BYTES, _OWNER_BYTES, _CLOCK_BYTES = 4, 12, 20
 _ADVICE: Final = (
     "claims are lost: contact-days may be emitted again, under the same interaction_id; "
     "`daymark claims rebuild --execute` restores them, see docs/store.md"
@@ -212,17 +212,20 @@ class Claims:
         return self._run(scripts.IDENTIFY, keys, lambda _: (2, *keys, identity.packed(), instead_of or b""))[0]
 
     def _ask(self, days: list[_Pair], times: list[_Pair]) -> list[bytes | None]:
-        pairs, marked = days + times, len(days) + len(times)
-        tags = sorted({key[2] for key, _ in pairs}) if self._clustered else [TAGS[0]]
-        mark = self._marks.next()
-        pairs += [(b"d{%c}" % tag + self._marks.process, mark) for tag in tags]
+        keys, values = [key for key, _ in days + times], [value for _, value in days + times]
+        marked = len(keys)
+        tags, mark = sorted({key[2] for key in keys}) if self._clustered else [TAGS[0]], self._marks.next()
+        keys += [b"d{%c}" % tag + self._marks.process for tag in tags]
 
         def words(indexes: Sequence[int]) -> tuple[Any, ...]:
-            keys, values = zip(*(pairs[index] for index in indexes), strict=True)
             of_days, upto = bisect_left(indexes, len(days)), bisect_left(indexes, marked)
-            return (len(keys), *keys, *self._lifetimes_s, of_days, upto - of_days, *values)
+            owners = b"".join([values[index] for index in indexes[:of_days]])
+            clocks = b"".join([values[index] for index in indexes[of_days:upto]])
+            if len(owners) != of_days * _OWNER_BYTES or len(clocks) != (upto - of_days) * _CLOCK_BYTES:
+                raise ValueError("an owner must have 12 bytes: the script cuts them apart by that")
+            return (len(indexes), *[keys[index] for index in indexes], *self._lifetimes_s, owners, clocks, mark)
 
-        answers = self._run(scripts.CLAIM, [key for key, _ in pairs], words)
+        answers = self._run(scripts.CLAIM, keys, words)
         happened = self._marks.acknowledged(tags, answers[marked:])
         if happened:
             self._notice(happened)

@@ -4,7 +4,7 @@ The server's side knows the three scripts of `processor.scripts` by their digest
 that against a real one. The client's side is the part of `redis.Redis` that a worker uses.
 """
 
-from typing import Any, Final
+from typing import Any
 
 import redis
 
@@ -13,7 +13,7 @@ from processor.traits import Clock
 from tests.world.kernel import Kernel, Process
 from tests.world.network import Broken, Link, Network, Reply
 
-_MARK_BYTES: Final = 6
+_MARK_BYTES, _OWNER_BYTES, _CLOCK_BYTES = 6, 12, 20
 
 
 class StoreServer:
@@ -72,13 +72,15 @@ class StoreServer:
         return [before, self.keys.get(keys[1])]
 
     def _claim(self, keys: Any, arguments: Any) -> Any:
-        _, _, days, times, *values = arguments
-        answers = []
+        _, _, owners, clocks, mark = arguments
+        values = _parts(owners, _OWNER_BYTES) + _parts(clocks, _CLOCK_BYTES)
+        days, marked, answers = len(owners) // _OWNER_BYTES, len(values), []
+        values += [mark] * (len(keys) - marked)
         for index, (key, value) in enumerate(zip(keys, values, strict=True)):
             before = self.keys.get(key)
             if index < days:
                 is_set = before is None
-            elif index < days + times:
+            elif index < marked:
                 is_set = before is None or not Clock.unpacked(value).is_stale(Clock.unpacked(before))
             else:
                 is_set = before is None or before[:_MARK_BYTES] < value[:_MARK_BYTES]
@@ -132,3 +134,7 @@ class WorldRedis(redis.Redis):
             self._link = None
             kind = redis.TimeoutError if "timed out" in str(error) else redis.ConnectionError
             raise kind(str(error)) from error
+
+
+def _parts(whole: bytes, size: int) -> list[bytes]:
+    return [whole[begin : begin + size] for begin in range(0, len(whole), size)]
