@@ -51,12 +51,12 @@ def day_key(secret: bytes, contact_day: ContactDay) -> bytes:
 def old_keys(secret: bytes, contact_days: Iterable[ContactDay], properties: Iterable[Property]) -> list[bytes]:
     """Return the keys that versions up to 0.1 gave to contact-days, then those of properties."""
     days = [_key(_OLD_DAY_TAGS, secret, _name(contact_day)) for contact_day in contact_days]
-    return days + [_key(_OLD_CLOCK_TAGS, secret, of.key()) for of in properties]
+    return days + [_key(_OLD_CLOCK_TAGS, secret, of) for of in properties]
 
 
 def clock_key(secret: bytes, of: Property) -> bytes:
     """Return the key of a property's clock; `secret` is at most 64 bytes."""
-    return _key(_CLOCK_TAGS, secret, of.key())
+    return _key(_CLOCK_TAGS, secret, of)
 
 
 class Lifetimes(NamedTuple):

@@ -55,11 +55,11 @@ def interaction(
 
 def trait(update: Update, topic: str, codec: Codec) -> Output:
     """Return the record of a property's change, for the same partition as its raw record."""
-    of, change, identify, record = update.of, update.change, update.identify, update.record
+    change, identify, record = update.change, update.identify, update.record
     value = codec.pack(  # in the order of ContactTrait.avsc
-        of.workspace,
-        of.email,
-        of.name,
+        record.workspace,
+        identify.email,
+        change.name,
         change.value,
         change.kind,
         change.membership,
@@ -69,7 +69,7 @@ def trait(update: Update, topic: str, codec: Codec) -> Output:
         record.partition,
         record.offset,
     )
-    return Output(topic, of.key(), value, lanes.own(record.partition), record.trace)
+    return Output(topic, update.of, value, lanes.own(record.partition), record.trace)
 
 
 def rejected(record: Record, rejection: Rejection, topic: str, codec: Codec, room_bytes: int = ROOM_BYTES) -> Output:

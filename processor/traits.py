@@ -6,8 +6,9 @@ after the other. A change that finds its own coordinates was claimed and its tra
 is emitted again.
 """
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
-from typing import Self
+from typing import Final, NewType, Self, cast
 
 import msgspec
 
@@ -15,18 +16,18 @@ from processor.records import Record
 from schemas.identify import Change, Identify
 
 _TIMESTAMP_BYTES, _INCARNATION_BYTES = 8, 4
+_TIMESTAMP: Final = struct.Struct(">q")
+_pack, _unpack = _TIMESTAMP.pack, _TIMESTAMP.unpack_from
+
+Property = NewType("Property", bytes)
+"""What has one newest value: the key of its records in contact.traits, a JSON list, which no name makes ambiguous."""
+
+_json = msgspec.json.encode
 
 
-class Property(msgspec.Struct, frozen=True, gc=False, array_like=True, cache_hash=True):
-    """What has one newest value."""
-
-    workspace: str
-    email: str
-    name: str
-
-    def key(self) -> bytes:
-        """Return the key of its records in contact.traits: a JSON list, which no name can make ambiguous."""
-        return msgspec.json.encode(self)
+def property_of(workspace: str, email: str, name: str) -> Property:
+    """Return a contact's property of a name."""
+    return cast("Property", _json((workspace, email, name)))
 
 
 class Clock(msgspec.Struct, frozen=True, gc=False):
@@ -37,12 +38,12 @@ class Clock(msgspec.Struct, frozen=True, gc=False):
 
     def packed(self) -> bytes:
         """Return the clock as Redis keeps it: 8 bytes, big-endian and signed, then the owner."""
-        return self.timestamp_ms.to_bytes(_TIMESTAMP_BYTES, "big", signed=True) + self.owner
+        return _pack(self.timestamp_ms) + self.owner
 
     @classmethod
     def unpacked(cls, packed: bytes) -> Self:
         """Return the clock that Redis keeps."""
-        return cls(int.from_bytes(packed[:_TIMESTAMP_BYTES], "big", signed=True), packed[_TIMESTAMP_BYTES:])
+        return cls(_unpack(packed)[0], packed[_TIMESTAMP_BYTES:])
 
     @property
     def is_backfill(self) -> bool:
@@ -86,7 +87,7 @@ class Updates:
         """Take the changes that an event makes."""
         timestamp_ms, seen_ms, clock = identify.timestamp_ms, self._seen_ms, None
         for change in identify.changes:
-            of = Property(record.workspace, identify.email, change.name)
+            of = property_of(record.workspace, identify.email, change.name)
             newest_ms = seen_ms.get(of)
             if timestamp_ms < (self._newest_ms(of) if newest_ms is None else newest_ms):
                 self.stale += 1

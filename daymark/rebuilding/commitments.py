@@ -16,7 +16,7 @@ from daymark.auditing.records import ById, Output, output
 from daymark.bar import Bar
 from processor.decide import ContactDay
 from processor.records import Record, owner
-from processor.traits import Clock, Property
+from processor.traits import Clock, Property, property_of
 from schemas import avro, lanes
 from schemas.topics import Topics
 
@@ -84,7 +84,7 @@ class Commitments:
             clocks: dict[Property, Clock] = {}
             for found in some:
                 fields = found.fields
-                of = Property(fields["workspace"], fields["email"], fields["name"])
+                of = property_of(fields["workspace"], fields["email"], fields["name"])
                 clock = Clock(fields["timestamp"], self._owner(found))
                 if not clock.is_stale(clocks.get(of)):
                     clocks[of] = clock

@@ -19,7 +19,7 @@ from processor.claims import Claims, Lifetimes
 from processor.decide import ContactDay
 from processor.links import Links
 from processor.slots import Node
-from processor.traits import Clock, Property
+from processor.traits import Clock, property_of
 from tests.bench import ground
 from tests.bench.figures import Row, ratios
 from tests.bench.options import Options
@@ -63,7 +63,7 @@ def _medians(stores: Mapping[str, Claims], size: int, batches: int) -> dict[str,
     for _ in range(batches):
         salt = secrets.token_hex(4)
         owners = {ContactDay("w", f"{salt}-{number}@example.com", 1): _OWNER for number in range(size)}
-        clocks = {Property("w", of.email, "vip"): Clock(1, _OWNER) for of in list(owners)[::3]}
+        clocks = {property_of("w", of.email, "vip"): Clock(1, _OWNER) for of in list(owners)[::3]}
         for name, claims in stores.items():
             began = time.perf_counter()
             found = claims.claim(owners, clocks)

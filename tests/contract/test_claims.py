@@ -17,7 +17,7 @@ from processor.decide import ContactDay
 from processor.errors import ClaimsAway, ClaimsFull, Fatal
 from processor.ports import ClaimsPort
 from processor.records import Record, owner
-from processor.traits import Clock, Property
+from processor.traits import Clock, property_of
 from tests.fakes import FakeClaims
 
 MINE, OTHERS = b"twelve bytes", b"others' mark"
@@ -26,7 +26,7 @@ LEAST_RIGHTS = "resetkeys ~d{* ~t{* -@all +set +get +evalsha +eval +config|get"
 DAYS = [ContactDay("w", f"{n}@x.org", 18413) for n in range(300)]
 
 
-PLAN = Property("w", "a@x.org", "plan")
+PLAN = property_of("w", "a@x.org", "plan")
 
 
 def held(claims: ClaimsPort, days: Sequence[ContactDay], owner: bytes = MINE) -> list[bytes | None]:
@@ -116,7 +116,7 @@ def test_clocks_of_any_changes(claims: ClaimsPort, seed: int) -> None:
 
 def test_days_and_clocks_are_asked_together(claims: ClaimsPort) -> None:
     """In one call, each answered in its place; a property of one name belongs to its workspace and contact."""
-    properties = {Property(w, e, n): clock(9) for w in "ab" for e in "cd" for n in ("plan", "vip")}
+    properties = {property_of(w, e, n): clock(9) for w in "ab" for e in "cd" for n in ("plan", "vip")}
     claims.claim(dict.fromkeys(DAYS[::2], MINE), dict(list(properties.items())[::2]))
     found = claims.claim(dict.fromkeys(DAYS, OTHERS), properties)
     assert list(found.holders) == [MINE, None] * 150
@@ -272,6 +272,6 @@ def test_memory_of_a_clock(valkey_server: Callable[..., Valkey]) -> None:
     with redis.Redis.from_url(server.url) as store:
         before = store.info("memory")["used_memory"]
         for begin in range(0, 100_000, 1000):
-            claims.claim({}, {Property("w", f"{n}@z.org", "vip"): clock(n) for n in range(begin, begin + 1000)})
+            claims.claim({}, {property_of("w", f"{n}@z.org", "vip"): clock(n) for n in range(begin, begin + 1000)})
         assert (store.info("memory")["used_memory"] - before) / 100_000 <= 110
     claims.close()

@@ -14,7 +14,7 @@ from processor.decide import ContactDay
 from processor.errors import ClaimsAway, Fatal
 from processor.ports import ClaimsPort
 from processor.slots import slot
-from processor.traits import Clock, Property
+from processor.traits import Clock, property_of
 from tests.valkey_cluster import ValkeyCluster
 
 MINE, OTHERS = b"twelve bytes", b"others' mark"
@@ -210,7 +210,7 @@ def test_a_node_that_lost_its_scripts(cluster: ValkeyCluster, claims: Claims) ->
 
 def test_clocks_lie_on_all_nodes(claims: Claims) -> None:
     """Days and clocks share a question; each answer stands in its place."""
-    clocks = {Property("w", f"{n}@x.org", "plan"): Clock(9, MINE) for n in range(100)}
+    clocks = {property_of("w", f"{n}@x.org", "plan"): Clock(9, MINE) for n in range(100)}
     claims.claim(dict.fromkeys(days(100), MINE), clocks)
     found = claims.claim(dict.fromkeys(days(200), OTHERS), clocks)
     assert list(found.holders) == [MINE] * 100 + [None] * 100

@@ -13,12 +13,12 @@ from processor.claims import Claims, Lifetimes, old_keys
 from processor.decide import ContactDay
 from processor.records import Record, owner
 from processor.slots import slot
-from processor.traits import Clock, Property
+from processor.traits import Clock, Property, property_of
 from tests.valkey_cluster import ValkeyCluster
 
 SECRET = b"a claim key of a test"
 MINE, OLD, OTHERS = b"twelve bytes", b"an old owner", b"others' mark"
-PLAN = Property("w", "a@x.org", "plan")
+PLAN = property_of("w", "a@x.org", "plan")
 DAYS = [ContactDay("w", f"{n}@x.org", 18413) for n in range(200)]
 
 Put = Callable[[Mapping[bytes, bytes]], None]

@@ -15,11 +15,11 @@ from processor import metrics, sentinel
 from processor.claims import Claims, Lifetimes, day_key
 from processor.decide import ContactDay
 from processor.errors import Fatal
-from processor.traits import Clock, Property
+from processor.traits import Clock, property_of
 from tests.contract.stores import Start, clustered, command, follow, make_cluster, port_of, wait_for
 
 DAYS = [ContactDay("w", f"{n}@x.org", 18413) for n in range(50)]
-PLAN = Property("w", "a@x.org", "plan")
+PLAN = property_of("w", "a@x.org", "plan")
 OURS, THEIRS = b"ours\0\0\0\0\0\0\0\1", b"them\0\0\0\0\0\0\0\1"
 DAY_S = 86_400
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from processor import outputs
 from processor.decide import Candidate, ContactDay
 from processor.records import Output, Record
-from processor.traits import Clock, Property, Update
+from processor.traits import Clock, Update, property_of
 from schemas import avro
 from schemas.identify import Change, Identify, Value
 from schemas.interaction import interaction_id
@@ -37,7 +37,7 @@ def test_every_output_carries_the_trace_of_its_event() -> None:
     record = replace(RECORD, trace=b"trace")
     identify = Identify(email=CONTACT_DAY.email, timestamp_ms=INSTANT_MS, message_id=None)
     change = Change(name="plan", value=True, kind="trait", membership=None)
-    of = Property("acme", CONTACT_DAY.email, change.name)
+    of = property_of("acme", CONTACT_DAY.email, change.name)
     update = Update(of, Clock(INSTANT_MS, b"owner"), change, identify, record)
     written = [interaction(record), rejection(record), outputs.trait(update, TOPICS.traits, avro.TRAIT)]
     assert [each.trace for each in written] == [b"trace"] * 3
@@ -101,7 +101,11 @@ def test_a_trait(value: Value) -> None:
     identify = Identify(CONTACT_DAY.email, INSTANT_MS, "m1")
     clock = Clock(INSTANT_MS, b"twelve bytes")
     update = Update(
-        Property("acme", CONTACT_DAY.email, "gröẞe"), clock, Change("gröẞe", value, "audience", True), identify, RECORD
+        property_of("acme", CONTACT_DAY.email, "gröẞe"),
+        clock,
+        Change("gröẞe", value, "audience", True),
+        identify,
+        RECORD,
     )
     output = outputs.trait(update, TOPICS.traits, avro.TRAIT)
     assert (output.topic, output.partition) == ("t.contact.traits", 3)

@@ -7,25 +7,25 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from processor.records import Record, owner
-from processor.traits import Clock, Property, Update, fresh, newest
+from processor.traits import Clock, Property, Update, fresh, newest, property_of
 from schemas.identify import Change, Identify
 from schemas.lanes import BACKFILL
 
-PLAN = Property("w", "a@x.org", "plan")
+PLAN = property_of("w", "a@x.org", "plan")
+OTHER = property_of("other", "a@x.org", "plan")
 
 
 def update(timestamp_ms: int, offset: int, of: Property = PLAN) -> Update:
-    record = Record(0, offset, None, b"", of.workspace, None, 0)
-    change = Change(of.name, offset, "trait", None)
-    identify = Identify(of.email, timestamp_ms, None, (change,))
+    record = Record(0, offset, None, b"", "w", None, 0)
+    change = Change("plan", offset, "trait", None)
+    identify = Identify("a@x.org", timestamp_ms, None, (change,))
     return Update(of, Clock(timestamp_ms, owner(b"this", record)), change, identify, record)
 
 
 def test_newest_of_a_batch() -> None:
     """Each property has one newest change; of equal times the later record's."""
-    other = replace(PLAN, workspace="other")
-    batch = [update(5, 0), update(7, 1), update(1, 2, other), update(7, 3), update(6, 4)]
-    assert newest(batch) == {PLAN: batch[3].clock, other: batch[2].clock}
+    batch = [update(5, 0), update(7, 1), update(1, 2, OTHER), update(7, 3), update(6, 4)]
+    assert newest(batch) == {PLAN: batch[3].clock, OTHER: batch[2].clock}
 
 
 def test_of_equal_times_the_live_change_wins() -> None:
