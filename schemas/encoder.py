@@ -27,10 +27,27 @@ def compiled(schema: dict[str, Any], header: bytes) -> Pack:
     """
     names = [f"v{place}" for place in range(len(schema["fields"]))]
     room: dict[str, Any] = {**_ROOM, "header": header}
-    pieces = [_pieces(field["type"], name, room) for field, name in zip(schema["fields"], names, strict=True)]
-    source = f"def pack({', '.join(names)}): return join((header, {', '.join(pieces)}))"
+    pieces = {name: _pieces(field["type"], name, room) for field, name in zip(schema["fields"], names, strict=True)}
+    longs = [name for name in names if pieces[name] == _WRITTEN["long"].format(name)]
+    source = f"def pack({', '.join(names)}):\n" + _returns(pieces, longs, " ")
     exec(source, room)  # noqa: S102  no text of the schema goes into it
     return cast("Pack", room["pack"])
+
+
+def _returns(pieces: dict[str, str], longs: list[str], indent: str) -> str:
+    """Return the function's lines: in one expression for each combination of long and short longs.
+
+    Nearly all are positive and over two bytes long. Written in pieces, such a one costs half of what their sum does;
+    a piece cannot be left out where a number is short.
+    """
+    if not longs:
+        return f"{indent}return join((header, {', '.join(pieces.values())}))\n"
+    name, *rest = longs
+    large = f"twice[{name} & 63], more[{name} >> 6 & 127], more[{name} >> 13 & 127], high[{name} >> 20]"
+    return (
+        f"{indent}if {name} > 1048575:\n{_returns(pieces | {name: large}, rest, indent + ' ')}"
+        f"{_returns(pieces, rest, indent)}"
+    )
 
 
 def _pieces(kind: Any, name: str, room: dict[str, Any]) -> str:
@@ -40,28 +57,21 @@ def _pieces(kind: Any, name: str, room: dict[str, Any]) -> str:
     if isinstance(kind, dict) and kind["type"] == "enum":
         room[f"of_{name}"] = {symbol: _long(place) for place, symbol in enumerate(kind["symbols"])}
         return f"of_{name}[{name}]"
-    kind = kind if isinstance(kind, str) else kind["type"]
     if kind == "string":
         return f"ints[len({name} := {name}.encode())], {name}"
-    if kind == "long":
-        return _inline_long(name)
     return _expression(kind, name)
 
 
 def _union(kinds: list[Any], name: str) -> str:
     if kinds == ["null", _INSTANT]:  # when an event was received: those of one request share it
-        return f"(none if {name} is None else some + ints[{name}])"
+        return f"(none if {name} is None else some_ints[{name}])"
+    if kinds == ["null", "string"]:
+        return f"(none if {name} is None else some_ints[len({name} := {name}.encode())] + {name})"
     if len(kinds) == 2 and kinds[0] == "null":  # noqa: PLR2004  the usual union
         return f"(none if {name} is None else some + {_expression(kinds[1], name)})"
     branches = [f"{_long(place)!r} + {_expression(kind, name)}" for place, kind in enumerate(kinds)]
     tests = [f"{branch} if type({name}) is {_TYPES[kind]}" for kind, branch in zip(kinds, branches, strict=True)]
     return f"({' else '.join(tests)} else unfit({name}))"
-
-
-def _inline_long(name: str) -> str:
-    """Return an expression of the bytes of a long, of which nearly all are positive and over two bytes long."""
-    rest = f"more[{name} >> 13 & 127] + high[{name} >> 20] if {name} > 1048575 else write_long({name})"
-    return f"(twice[{name} & 63] + more[{name} >> 6 & 127] + {rest})"
 
 
 def _expression(kind: Any, name: str) -> str:
@@ -114,6 +124,7 @@ _TWICE: Final = [bytes([number << 1 | 0x80]) for number in range(1 << 6)]
 # What is above twenty-one bits of an instant changes every quarter of an hour, above fourteen every few seconds.
 _HIGH: Final = _Kept(_high)
 _INTS: Final = _Kept(_long)  # lengths of texts, days, partitions
+_SOME_INTS: Final = _Kept(lambda number: b"\x02" + _long(number))  # and behind the mark that there is one
 _TYPES: Final = {
     "null": "nothing",
     "boolean": "bool",
@@ -135,6 +146,7 @@ _WRITTEN: Final = {
 _ROOM: Final = {
     "join": b"".join,
     "ints": _INTS,
+    "some_ints": _SOME_INTS,
     "twice": _TWICE,
     "more": _MORE,
     "high": _HIGH,
