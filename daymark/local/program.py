@@ -11,7 +11,7 @@ from daymark.local import processes
 from daymark.local.children import Child
 from daymark.local.faults import LocalFault
 
-_START_S = 60.0
+_START_S = 120.0
 _STOP_S = 30.0  # a worker may need 25 s to commit what it holds
 _ANSWER_S = 2.0
 _POLL_S = 0.05

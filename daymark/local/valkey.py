@@ -22,7 +22,7 @@ _SETTINGS = {
     "save": "",  # the append-only file is enough
     "maxmemory-policy": "noeviction",  # an evicted claim would be a second interaction
 }
-_START_S = 30.0
+_START_S = 60.0
 _STOP_S = 10.0
 _ANSWER_S = 1.0
 _POLL_S = 0.01

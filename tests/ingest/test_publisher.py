@@ -23,7 +23,7 @@ from tests.ingest.fakes import FakeDelivery
 from tests.made import make
 
 HEADERS: Headers = [("workspace", b"acme"), ("received_at", b"1590947747263")]
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 SOON = 20.0  # a deadline that does not matter
 
 Written = tuple[bytes | None, bytes, Headers | None]
