@@ -27,8 +27,8 @@ class Loop:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.turns, self.most, self.read, self._now = 0, 0, 0, 0
-        self._read = entry.admit
-        monkeypatch.setattr(entry, "admit", self._count)
+        self._read = entry.known
+        monkeypatch.setattr(entry, "known", self._count)
 
     def _count(self, *arguments: Any, **named: Any) -> Any:
         self.read += 1
@@ -141,14 +141,14 @@ def test_a_rate_is_taken_once(loop: Loop) -> None:
 
 def test_a_fault_ends_one_batch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is answered 503 and leaves nothing behind; those beside it go on."""
-    read = entry.admit
+    read = entry.known
 
     def broken(body: bytes, *arguments: Any, **named: Any) -> Any:
         if b"broken" in body:
             raise RuntimeError("a fault in the code")
         return read(body, *arguments, **named)
 
-    monkeypatch.setattr(entry, "admit", broken)
+    monkeypatch.setattr(entry, "known", broken)
     bad = b"[%s,%s]" % (event(), event(event="broken"))
 
     async def scene() -> None:
