@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -27,7 +29,7 @@ class Fixed:
 )
 def test_families(host: str, reached: list[str]) -> None:
     """`::` is every address of both families; any other address is only itself."""
-    with bind((host, 0)) as bound:
+    with _bound_alone(host, {"127.0.0.1", "::1"}.difference(reached)) as bound:
         bound.listen()
         number = bound.getsockname()[1]
         assert [each for each in ("127.0.0.1", "::1") if _connects(each, number)] == reached
@@ -76,6 +78,22 @@ def test_queued_connections_are_served() -> None:
 
     replies = asyncio.run(scene())
     assert {(reply.status, reply.headers["connection"]) for reply in replies} == {(200, "close")}
+
+
+@contextmanager
+def _bound_alone(host: str, others: Iterable[str]) -> Iterator[socket.socket]:
+    """Bind a port that nobody on this machine has at the other addresses; there it is held, and does not listen."""
+    with ExitStack() as stack:
+        for _ in range(100):
+            bound = stack.enter_context(bind((host, 0)))
+            try:
+                for other in others:
+                    stack.enter_context(bind((other, bound.getsockname()[1])))
+            except CannotListen:
+                continue
+            yield bound
+            return
+        pytest.fail("no port is free at all addresses")
 
 
 def _connects(host: str, number: int) -> bool:
