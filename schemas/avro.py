@@ -95,7 +95,7 @@ class Plain:
     def __init__(self, by_id: Callable[[int], Schema] | None = None) -> None:
         """Prepare; without a registry's schemas by their ids, Confluent's framing is unreadable."""
         self._by_id = by_id
-        self._writers: dict[bytes, tuple[Schema, Schema | None]] = {}
+        self._schemas: dict[tuple[bytes, str], tuple[Schema, Schema | None]] = {}
 
     def read(self, value: bytes, name: str) -> dict[str, Any]:
         """Return the record of a framed value.
@@ -104,27 +104,24 @@ class Plain:
             UnreadableValue: it is not of the schema of this name, or damaged.
         """
         skip = _SINGLE_OBJECT_BYTES if value[:2] == _SINGLE_OBJECT else _CONFLUENT_BYTES
-        header = value[:skip]
-        if header not in self._writers:
-            self._writers[header] = self._schemas(value)
-        writer, reader = self._writers[header]
-        if writer["name"] != _CODECS_BY_NAME[name].schema["name"]:
-            raise UnreadableValue(f"expected a {name}, found a {writer['name']}")
+        known = self._schemas.get((value[:skip], name))
+        if known is None:
+            known = self._schemas[value[:skip], name] = self._found(value, name)
         stream = BytesIO(value)
         stream.seek(skip)
         try:
-            record = fastavro.schemaless_reader(stream, writer, reader)
+            record = fastavro.schemaless_reader(stream, *known)
         except (EOFError, ValueError, IndexError, TypeError, OverflowError, SchemaResolutionError) as error:
             raise UnreadableValue(f"the value does not fit its schema {name}: {error}") from None
-        if stream.read(1):
+        if stream.tell() != len(value):
             raise UnreadableValue(f"trailing bytes after a {name}")
-        return cast("dict[str, Any]", record)
+        return record  # type: ignore[return-value]  # of a record's schema
 
-    def _schemas(self, value: bytes) -> tuple[Schema, Schema | None]:
+    def _found(self, value: bytes, name: str) -> tuple[Schema, Schema | None]:
         writer, _ = _writer(value, self._by_id)
-        codec = _CODECS.get(writer["name"])
-        if codec is None:
-            raise UnreadableValue(f"a value of {writer['name']}, which is not one of Daymark's")
+        codec = _CODECS_BY_NAME[name]
+        if writer["name"] != codec.schema["name"]:
+            raise UnreadableValue(f"expected a {name}, found a {writer['name']}")
         plain = _parsed(_without_logical_types(writer))
         return plain, None if writer is codec.schema else _parsed(_without_logical_types(codec.schema))
 

@@ -19,7 +19,7 @@ from timeline.store.writing import Moved, Writer
 
 log = structlog.get_logger()
 
-BATCH: Final = 5_000  # records in one transaction; what a commit costs is little then
+BATCH: Final = 20_000  # records in one transaction; what a commit costs is little then
 _WAIT_S: Final = 0.25
 _SURVEY_MS: Final = 10_000  # how often topics, partitions and ends are looked at
 _AGAIN_S: Final = 2.0

@@ -16,7 +16,7 @@ from schemas import avro
 from schemas.forgotten import HEADER_FORGOTTEN, Forgotten
 from schemas.topics import Topics
 from timeline.source import Record
-from timeline.store.batches import Batch, Change, Mark
+from timeline.store.batches import Batch, Change, Interaction, Mark
 from timeline.store.keys import contact_key, property_key
 
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
@@ -67,24 +67,24 @@ class Records:
         fields = self._plain.read(record.value, "TimelineInteraction")
         workspace, email = _clean(fields["workspace"]), _clean(fields["email"])
         batch.interaction(
-            {
-                "interaction_id": str(fields["interaction_id"]),
-                "contact_key": contact_key(workspace, email),
-                "workspace": workspace,
-                "day": _day(fields["day"]),
-                "at_ms": fields["timestamp"],
-                "description": _clean(fields["description"]),
-                "described_by": fields["described_by"],
-                "url": _clean(fields["url"]),
-                "event": _clean(fields["event"]),
-                "message_id": _clean(fields["message_id"]),
-                "received_at_ms": fields["received_at"],
-                "emitted_at_ms": record.written_ms,
-                "source_partition": fields["source_partition"],
-                "source_offset": fields["source_offset"],
-                "record_partition": record.place[1],
-                "record_offset": record.offset,
-            },
+            Interaction(
+                str(fields["interaction_id"]),
+                contact_key(workspace, email),
+                workspace,
+                _day(fields["day"]),
+                fields["timestamp"],
+                _clean(fields["description"]),
+                fields["described_by"],
+                _clean(fields["url"]),
+                _clean(fields["event"]),
+                _clean(fields["message_id"]),
+                fields["received_at"],
+                record.written_ms,
+                fields["source_partition"],
+                fields["source_offset"],
+                record.place[1],
+                record.offset,
+            ),
             email,
         )
 

@@ -8,9 +8,8 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from schemas import avro
@@ -22,7 +21,7 @@ from timeline import store
 from timeline.reading import BATCH
 from timeline.records import Records
 from timeline.source import Record
-from timeline.store.batches import Batch, Reach
+from timeline.store.batches import Batch, Interaction, Reach
 from timeline.store.keys import contact_key
 from timeline.store.writing import Writer
 
@@ -100,9 +99,8 @@ def _loop(folder: Path, records: Sequence[Record]) -> float:
     for batch, some in _batches(records):
         for record in some:
             rows.add(batch, record)
-        ready: list[dict[str, Any]] = [dict(row) for row in batch.interactions.values()]
-        names = tuple(ready[0])
-        values, people = [*map(itemgetter(*names), ready)], [(key, *of) for key, of in batch.contacts.items()]
+        names = Interaction._fields
+        values, people = [*map(tuple, batch.interactions.values())], [*map(tuple, batch.contacts.values())]
         marks = ", ".join("?" * len(names))
         began = time.process_time()
         connection.execute("BEGIN IMMEDIATE")

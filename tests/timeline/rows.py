@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from typing import Any
 
-from timeline.store.batches import Batch, Change, Reach
+from timeline.store.batches import Batch, Change, Interaction, Reach
 from timeline.store.keys import contact_key, property_key
 
 INTERACTIONS, TRAITS, REJECTED = "timeline.interactions", "contact.traits", "segment.rejected"
@@ -18,7 +18,7 @@ def identity(email: str, ago: int, workspace: str = "demo") -> str:
 
 def interact(batch: Batch, email: str, ago: int = 0, workspace: str = "demo", **fields: Any) -> None:
     """Add an interaction of so many days ago."""
-    row = {
+    row: dict[str, Any] = {
         "interaction_id": identity(email, ago, workspace),
         "contact_key": contact_key(workspace, email),
         "workspace": workspace,
@@ -36,7 +36,7 @@ def interact(batch: Batch, email: str, ago: int = 0, workspace: str = "demo", **
         "record_partition": 5,
         "record_offset": 3,
     }
-    batch.interaction(row | fields, email)
+    batch.interaction(Interaction(**row | fields), email)
 
 
 def change(email: str, value: str, at_ms: int, *, membership: bool | None = None, name: str = "vip") -> Change:

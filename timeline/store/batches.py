@@ -4,7 +4,6 @@ Of several records of one interaction only the last one counts. Property changes
 of them may be an entry or an exit.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -30,6 +29,35 @@ class Change(NamedTuple):
     source_offset: int = 0
 
 
+class Interaction(NamedTuple):
+    """A row of `interactions`, in the order of its columns; instants are epoch ms, the day is text in ISO format."""
+
+    interaction_id: str
+    contact_key: str
+    workspace: str
+    day: str
+    at_ms: int
+    description: str
+    described_by: str
+    url: str | None
+    event: str | None
+    message_id: str | None
+    received_at_ms: int | None
+    emitted_at_ms: int
+    source_partition: int
+    source_offset: int
+    record_partition: int
+    record_offset: int
+
+
+class Named(NamedTuple):
+    """A row of `contacts`."""
+
+    contact_key: str
+    workspace: str
+    email: str
+
+
 class Reach(NamedTuple):
     """How much of a partition a batch is: from an offset to before another, and where the partition ends."""
 
@@ -51,7 +79,7 @@ class Batch:
     """Rows to be written in one transaction.
 
     Attributes:
-        contacts: workspace and e-mail of every contact that the rows name, by key.
+        contacts: every contact that the rows name, by key.
         interactions: by id.
         forgotten: of the interactions whose last record is a tombstone: when that was written, in epoch ms.
         changes: of properties, in order.
@@ -62,8 +90,8 @@ class Batch:
     """
 
     def __init__(self) -> None:
-        self.contacts: dict[str, tuple[str, str]] = {}
-        self.interactions: dict[str, Row] = {}
+        self.contacts: dict[str, Named] = {}
+        self.interactions: dict[str, Interaction] = {}
         self.forgotten: dict[str, int] = {}
         self.changes: list[Change] = []
         self.rejections: list[Row] = []
@@ -71,11 +99,14 @@ class Batch:
         self.marks: list[Mark] = []
         self.reach: dict[Place, Reach] = {}
 
-    def interaction(self, row: Row, email: str) -> None:
+    def interaction(self, row: Interaction, email: str) -> None:
         """Add an interaction."""
-        self.interactions[row["interaction_id"]] = row
-        self.forgotten.pop(row["interaction_id"], None)
-        self.contacts[row["contact_key"]] = row["workspace"], email
+        identity, key = row[0], row[1]
+        self.interactions[identity] = row
+        if key not in self.contacts:
+            self.contacts[key] = Named(key, row[2], email)
+        if self.forgotten:
+            self.forgotten.pop(identity, None)
 
     def forget(self, interaction_id: str, at_ms: int) -> None:
         """Add an interaction's tombstone."""
@@ -86,11 +117,4 @@ class Batch:
         """Add a property's change, or its tombstone."""
         self.changes.append(change)
         if change.contact_key is not None:
-            self.contacts[change.contact_key] = change.workspace, email
-
-    def by_workspace(self, rows: list[Row]) -> dict[str, list[Row]]:
-        """Return rows by their workspace."""
-        found: dict[str, list[Row]] = defaultdict(list)
-        for row in rows:
-            found[row["workspace"]].append(row)
-        return found
+            self.contacts[change.contact_key] = Named(change.contact_key, change.workspace, email)

@@ -23,6 +23,7 @@ _SQLITE: Final = (
     "synchronous=NORMAL",  # a loss of power can undo commits, never half of one: their offsets go with them
     "busy_timeout=10000",
     "cache_size=-65536",
+    "wal_autocheckpoint=16384",  # 64 MB: pages that many batches change are copied back once
     "temp_store=MEMORY",
 )
 

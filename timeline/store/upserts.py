@@ -7,12 +7,12 @@ longer than SQLite takes to write them (measured): so a day is given as text, an
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import Connection, Dialect, Table, func
 from sqlalchemy.dialects import postgresql, sqlite
 
-Row = Mapping[str, Any]
+Row = Mapping[str, Any] | tuple[Any, ...]  # a NamedTuple
 Names = tuple[str, ...]
 
 _ROOM: Final = 500  # so many values in one IN
@@ -22,13 +22,13 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Row], key: N
     """Insert the rows whose keys are not there; return how many that were."""
     if not rows:
         return 0
-    return _run(connection, rows, *_inserting_new(connection.dialect, table, tuple(rows[0]), key))
+    return _run(connection, rows, *_inserting_new(connection.dialect, table, _columns(rows[0]), key))
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[Row], key: Names, kept: Names = ()) -> None:
     """Insert rows, in place of those that are there under their keys, of which some columns may be kept."""
     if rows:
-        _run(connection, rows, *_upserting(connection.dialect, table, tuple(rows[0]), key, kept))
+        _run(connection, rows, *_upserting(connection.dialect, table, _columns(rows[0]), key, kept))
 
 
 def add(connection: Connection, table: Table, rows: Sequence[Row], *, counts: Names, newest: Names = ()) -> None:
@@ -42,7 +42,7 @@ def add(connection: Connection, table: Table, rows: Sequence[Row], *, counts: Na
         newest: columns of which the largest is kept.
     """
     if rows:
-        _run(connection, rows, *_adding(connection.dialect, table, tuple(rows[0]), counts, newest))
+        _run(connection, rows, *_adding(connection.dialect, table, _columns(rows[0]), counts, newest))
 
 
 def pieces(values: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -53,9 +53,20 @@ def pieces(values: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _run(connection: Connection, rows: Sequence[Row], sql: str, order: Names | None) -> int:
     """Run a statement for each row, and return how many were written: by position where the driver wants that."""
-    values: Any = [*rows] if order is None else [*map(itemgetter(*order), rows)]
+    values: Any = rows
+    if isinstance(rows[0], tuple):
+        if order is None:
+            values = [row._asdict() for row in values]
+        elif order != _columns(rows[0]):
+            values = [*map(itemgetter(*map(_columns(rows[0]).index, order)), values)]
+    elif order is not None:
+        values = [*map(itemgetter(*order), values)]
     options = {"preserve_rowcount": True}
     return int(connection.exec_driver_sql(sql, values, execution_options=options).rowcount)
+
+
+def _columns(row: Row) -> Names:
+    return cast("Any", row)._fields if isinstance(row, tuple) else tuple(row)
 
 
 @lru_cache(64)

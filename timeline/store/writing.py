@@ -5,9 +5,11 @@ one database cannot both write a record: the second finds that the offsets have 
 """
 
 from collections.abc import Mapping
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import URL, Connection, insert, select, update
+from sqlalchemy import URL, Connection, Table, func, insert, select, update
 
 from timeline.store import erasing, migrations
 from timeline.store.batches import Batch, Place
@@ -91,31 +93,40 @@ def _stands(connection: Connection) -> dict[Place, tuple[int, str]]:
 
 
 def _write_contacts(connection: Connection, batch: Batch) -> None:
-    rows: list[Mapping[str, Any]] = [
-        {"contact_key": key, "workspace": workspace, "email": email}
-        for key, (workspace, email) in sorted(batch.contacts.items())
-    ]
-    for workspace, some in batch.by_workspace(rows).items():
-        if added := insert_new(connection, contacts, some, ("contact_key",)):
+    by_workspace = attrgetter("workspace")
+    for workspace, some in groupby(sorted(sorted(batch.contacts.values()), key=by_workspace), by_workspace):
+        if added := insert_new(connection, contacts, [*some], ("contact_key",)):
             erasing.count(connection, "contacts", {workspace: added})
 
 
 def _write_interactions(connection: Connection, batch: Batch) -> None:
-    for workspace, rows in batch.by_workspace([*batch.interactions.values()]).items():
-        added = insert_new(connection, interactions, rows, ("interaction_id",))
-        if added < len(rows):  # emitted again, under the same id
-            upsert(connection, interactions, rows, ("interaction_id",))
-        if added:
-            erasing.count(connection, "interactions", {workspace: added})
+    if batch.interactions:
+        last = _last(connection, interactions)
+        # Those that are emitted again, under the same id, keep their numbers.
+        upsert(connection, interactions, [*batch.interactions.values()], ("interaction_id",))
+        _count_since(connection, interactions, last)
 
 
 def _write_rejections(connection: Connection, batch: Batch) -> None:
-    for workspace, rows in batch.by_workspace(batch.rejections).items():
-        if added := insert_new(connection, rejections, rows, ("record_partition", "record_offset")):
-            erasing.count(connection, "rejections", {workspace: added})
+    if batch.rejections:
+        last = _last(connection, rejections)
+        insert_new(connection, rejections, batch.rejections, ("record_partition", "record_offset"))
+        _count_since(connection, rejections, last)
     for partition, offset in batch.resent:
         is_it = (rejections.c.record_partition == partition) & (rejections.c.record_offset == offset)
         connection.execute(update(rejections).where(is_it).values(resent=True))
+
+
+def _last(connection: Connection, table: Table) -> int:
+    return connection.scalar(select(func.coalesce(func.max(table.c.seq), 0))) or 0
+
+
+def _count_since(connection: Connection, table: Table, last: int) -> None:
+    """Count new rows: their numbers are larger than any before, and nobody else writes."""
+    workspace = table.c.workspace
+    added = connection.execute(select(workspace, func.count()).where(table.c.seq > last).group_by(workspace))
+    counts = {row[0]: row[1] for row in added}
+    erasing.count(connection, table.name, counts)
 
 
 def _write_reach(connection: Connection, batch: Batch, now_ms: int) -> None:

@@ -5,13 +5,13 @@ import random
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from schemas.interaction import interaction_id
 from timeline import store
 from timeline.store import Store
-from timeline.store.batches import Batch, Change, Reach
+from timeline.store.batches import Batch, Change, Interaction, Reach
 from timeline.store.database import parsed
 from timeline.store.keys import contact_key, property_key
 from timeline.store.writing import Writer
@@ -114,11 +114,11 @@ def add_entry(batch: Batch, email: str, day: date, title: str, source: tuple[int
     identity = interaction_id(WORKSPACE, email, (day - date(1970, 1, 1)).days)
     at = int(datetime(day.year, day.month, day.day, 9, 30, 12, tzinfo=UTC).timestamp() * 1000)
     partition, offset = source or (UUID(identity).int % 12, UUID(identity).int % 90_000)
-    row = {
+    row: dict[str, Any] = {
         "interaction_id": identity,
         "contact_key": contact_key(WORKSPACE, email),
         "workspace": WORKSPACE,
-        "day": day,
+        "day": day.isoformat(),
         "at_ms": at,
         "description": title,
         "described_by": "url" if ":" in title else "standard" if title.startswith("Contact") else "event",
@@ -132,7 +132,7 @@ def add_entry(batch: Batch, email: str, day: date, title: str, source: tuple[int
         "record_partition": partition,
         "record_offset": offset,
     }
-    batch.interaction(row, email)
+    batch.interaction(Interaction(**row), email)
     return identity
 
 
