@@ -21,6 +21,7 @@ from uuid import UUID
 from confluent_kafka import Message
 
 from daymark.auditing import reading, truth
+from daymark.auditing.checkpoint import Checkpoint, Checkpoints
 from daymark.auditing.facts import DayFact, Kind, content, prints
 from daymark.auditing.findings import Example, Fault, Finding, Tally, place
 from daymark.auditing.known import LOST, Emission, Known, signed
@@ -76,6 +77,7 @@ class Follower:
         folder: Path,
         *,
         claim_days: int,
+        checkpoints: Checkpoints,
     ) -> None:
         """Prepare; nothing is read yet.
 
@@ -86,30 +88,41 @@ class Follower:
             read: how records are read.
             folder: empty, for the database of remembered emissions.
             claim_days: how long claims live.
+            checkpoints: where it goes on from; closed with it.
         """
+        self._checkpoints = checkpoints
         self._clients, self._topics, self._partitions, self._read = clients, topics, partitions, read
         self._raws = Raws(topics, partitions)
         self._folder, self._lifetime_ms = folder, claim_days * _DAY_MS
         self.known = Known(folder / "known", self._lifetime_ms)
         self._judged: dict[int, int] = {}  # up to which events are judged
         self._ends: list[Mapping[str, Bounds]] = []  # of the outputs, at the end of the last two cycles
+        self._gap: Mapping[str, Bounds] = {}  # of the outputs, at the start: up to there nobody saw a reset
         self._resets = Resets({})
         self._own: list[Fault] = []  # emissions, until the cycle that saw them is complete
         self._again = self._back = 0
         self._pruned = time.monotonic()
 
     def prime(self, bar: Bar) -> None:
-        """Learn what was emitted within the claims' lifetime; what the group has committed so far is not judged."""
-        stands, ends = self._stands(), self._bounds()
+        """Learn what was emitted within the claims' lifetime, up to the last checkpoint, where it goes on.
+
+        Without a checkpoint, what the group has committed so far is not judged.
+        """
+        point, stands, ends = self._checkpoints.load(), self._stands(), self._bounds()
+        self._judged, self._ends, self._gap = dict(stands), [ends, ends], ends
+        if point is not None and point.fits(self._raws.bounds(self._clients.uncommitted), ends):
+            self._judged = dict(point.judged)
+            self._ends = [_bounds(point.before), _bounds(point.last)]
         since_ms = time.time_ns() // 1_000_000 - self._lifetime_ms - _DAY_MS
         for topic in (self._topics.interactions, self._topics.rejected):
-            wanted = reading.between(self._clients.uncommitted, topic, ends[topic], since_ms)
-            bar.expect(sum(end - first for first, end in wanted.values()))
+            there = {number: (ends[topic][number][0], end) for number, (_, end) in self._ends[-1][topic].items()}
+            wanted = reading.between(self._clients.uncommitted, topic, there, since_ms)
+            bar.expect(sum(max(0, end - first) for first, end in wanted.values()))
             for batch in reading.records(self._clients.committed, topic, wanted):
                 self.known.put(found for message in batch if (found := self._emission(topic, message)))
                 bar.advance(f"Reading {topic}", len(batch))
-        self._judged, self._resets = dict(stands), Resets(stands)
-        self._ends = [ends, ends]
+        self._resets = Resets({number: max(stand, self._judged[number]) for number, stand in stands.items()})
+        self.note()
 
     def look(self) -> int:
         """Query the group's offsets; return in how many partitions it was reset."""
@@ -143,9 +156,18 @@ class Follower:
             self._pruned = time.monotonic()
         return self._told(tally, reach)
 
+    def note(self) -> None:
+        """Keep a checkpoint: what is judged so far has been reported."""
+        before, last = (
+            {topic: {number: end for number, (_, end) in bounds.items()} for topic, bounds in ends.items()}
+            for ends in self._ends
+        )
+        self._checkpoints.save(Checkpoint(self._judged, before, last))
+
     def close(self) -> None:
-        """Close the database of remembered emissions."""
+        """Close the database of remembered emissions, and the client of checkpoints."""
         self.known.close()
+        self._checkpoints.close()
 
     def _told(self, tally: Tally, reach: Reach) -> Cycle:
         """Return the completed cycle, and begin the next one's list of examples."""
@@ -203,13 +225,17 @@ class Follower:
         elif not found.is_of(before):
             finding = Finding.DOUBLED if topic == self._topics.interactions else Finding.REJECTION_DOUBLED
             why = f"also of event {place(before.partition, before.offset)}"
-        elif self._resets.covers(found.partition, found.offset):
+        elif self._resets.covers(found.partition, found.offset) or self._is_of_gap(topic, found):
             self._again += 1
             return
         else:
             finding, why = Finding.REEMITTED, f"as record {place(before.at_partition, before.at_offset)}"
         at = place(found.at_partition, found.at_offset)
         self._own.append(Fault(finding, Example(place(found.partition, found.offset), at, why=why)))
+
+    def _is_of_gap(self, topic: str, found: Emission) -> bool:
+        """Return whether it was emitted while no audit ran: a replay then was seen by nobody."""
+        return found.at_offset < self._gap[topic][found.at_partition][1]
 
     def _emission(self, topic: str, message: Message) -> Emission | None:
         """Return the identity of a record; None: it has none, or is unreadable, which the ledger reports."""
@@ -245,6 +271,10 @@ class Follower:
         kind = Kind.FORGOTTEN if found.content is None else Kind.INTERACTION
         at = found.at_partition, found.at_offset
         return DayFact(identity, kind, found.partition, found.offset, (found.content or 0) & (1 << 64) - 1, *at)
+
+
+def _bounds(ends: Mapping[str, Mapping[int, int]]) -> dict[str, Bounds]:
+    return {topic: {number: (0, end) for number, end in some.items()} for topic, some in ends.items()}
 
 
 def _rejected(fields: Mapping[str, object]) -> bytes:

@@ -56,8 +56,8 @@ class Figures:
         """Count a cycle."""
         for finding, count in cycle.faults.items():
             self.findings.labels(finding.value).inc(count)
-        self.events.inc(cycle.events)
         self.again.inc(cycle.again)
+        self.events.inc(cycle.events)
         self.lag.set(cycle.lag)
         self.last.set(time.time())
 
@@ -82,6 +82,7 @@ def follow(follower: Follower, figures: Figures, every_s: float, stopping: threa
                 cycle = follower.cycle()
                 figures.take(cycle)
                 _tell(cycle)
+                follower.note()  # not before: what is not reported yet is judged again after a kill
         except KafkaException as error:
             log.warning("cycle.failed", error=error.args[0].name())
         except click.ClickException as error:  # reading a partition does not reach its end

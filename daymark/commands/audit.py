@@ -21,6 +21,7 @@ from rich.console import Console
 
 from daymark import bar, logs, registry, settings, statuses
 from daymark.auditing import reading, watch
+from daymark.auditing.checkpoint import Checkpoints
 from daymark.auditing.findings import Tally
 from daymark.auditing.following import Follower
 from daymark.auditing.ledger import Ledger, Reading
@@ -30,6 +31,7 @@ from daymark.auditing.scope import Clients, NothingCommitted, Period, Scope, sco
 from daymark.auditing.truth import Truth
 from daymark.clients import opened
 from daymark.instant import Instant
+from daymark.kafka import command_config
 from daymark.setting_types import Address
 from daymark.workspaces_file import WorkspacesFile
 from schemas import zones
@@ -69,7 +71,7 @@ def command(**options: Any) -> None:
     With --follow it first reads what was emitted within the claims' lifetime, then judges, every few seconds, what the
     group has committed since; findings are logged, and are metrics at DAYMARK_ADMIN (127.0.0.1:8083). It remembers
     contact-days on disk, about 80 bytes each. A record emitted again without a reset of the group is a finding of its
-    own. Properties are not judged. It runs until SIGTERM.
+    own. Properties are not judged. It runs until SIGTERM; started again, also after a kill, it goes on where it was.
 
     \b
     How to interpret findings:
@@ -126,8 +128,16 @@ def _follow(found: settings.Settings, options: Mapping[str, Any]) -> None:
         opened(found, group) as there,
         tempfile.TemporaryDirectory(prefix="daymark-audit-", dir=options["temporary"]) as folder,
     ):
+        topics = found.topics
+        outputs = {name: there.partitions[name] for name in (topics.interactions, topics.rejected)}
         follower = Follower(
-            there.clients, found.topics, there.partitions, _reading(found), Path(folder), claim_days=found.claim_days
+            there.clients,
+            topics,
+            there.partitions,
+            _reading(found),
+            Path(folder),
+            claim_days=found.claim_days,
+            checkpoints=Checkpoints(command_config(found), group, Raws(topics, there.partitions), outputs),
         )
         try:
             with bar.shown() as shown:

@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from schemas import avro
 from schemas.topics import Topics
 from tests.flows import Committed, Process, Road, visit, wait_until
+from tests.made import PARTITIONS
 
 
 @pytest.fixture
@@ -38,6 +39,16 @@ def emit_again(road: Road, like: Committed, **changed: object) -> None:
     assert producer.flush(30) == 0
 
 
+def stood(road: Road, group: str) -> int:
+    """Return the sum of a group's offsets."""
+    consumer = Consumer({"bootstrap.servers": road.kafka, "group.id": group})
+    try:
+        places = [TopicPartition(road.topics.events, number) for number in range(PARTITIONS)]
+        return sum(place.offset for place in consumer.committed(places, 20))
+    finally:
+        consumer.close()
+
+
 def move(road: Road, *, back: bool) -> None:
     """Set the group to the beginning or to the end of the raw events."""
     consumer = Consumer({"bootstrap.servers": road.kafka, "group.id": road.group})
@@ -51,7 +62,10 @@ def move(road: Road, *, back: bool) -> None:
 
 @pytest.mark.timeout(600)  # many processes, one after the other
 def test_what_goes_wrong_is_found_at_once(road: Road) -> None:
-    """Right, replayed, emitted again without a replay, doubled, lost: each is reported once, and correctly."""
+    """Right, replayed, emitted again without a replay, doubled, lost: each is reported once, and correctly.
+
+    Killed and started again, it judges what went wrong meanwhile, and nothing a second time.
+    """
     road.send([*(visit(contact) for contact in range(10)), ("", b"nonsense")])
     with road.worker():
         road.wait_settled()
@@ -89,5 +103,15 @@ def test_what_goes_wrong_is_found_at_once(road: Road) -> None:
         wait_until(lambda: figures(audit)["events_total"] == 25, "its repeat is judged", every_s=0.5)
         assert figures(audit)["lost"] == 2
         assert "audit.example" in audit.said
+        wait_until(lambda: stood(road, f"{road.group}-audit") == stood(road, road.group), "it is noted", every_s=0.5)
+        audit.kill()
+        road.send([visit(60), visit(61), visit(62)])
+        move(road, back=False)
+        emit_again(
+            road, next(each for each in road.committed(road.topics.interactions) if "-1@" in each.fields["email"])
+        )
+        audit = road.start("audit", "--follow", "--every", "1")
+        wait_until(lambda: figures(audit).get("events_total") == 3, "it goes on", every_s=0.5)
+        assert figures(audit) == {"events_total": 3, "lost": 3, "emitted_again_total": 1}
     finally:
         assert audit.end() == 0
