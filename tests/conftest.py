@@ -23,6 +23,7 @@ from daymark.local.preparation import prepare
 from daymark.local.valkey import Valkey
 from schemas.topics import Topics
 from tests import discretion, parts, strategies  # noqa: F401  strategies says how often hypothesis draws
+from tests.flows import wait_until
 from tests.made import make
 
 PARTS = pytest.StashKey[parts.Parts]()
@@ -146,9 +147,17 @@ def kafka_cluster(kit: Kit, tmp_path: Path) -> Iterator[Callable[..., Kafka]]:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             stack.callback(cluster.discard)
             cluster.start()
+            _wait_for_nodes(cluster.bootstrap)
             return cluster
 
         yield start
+
+
+def _wait_for_nodes(bootstrap: str) -> None:
+    """Wait until every node is there: one that is slow on a busy machine is left out, and copies on it are refused."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    nodes = bootstrap.count(",") + 1
+    wait_until(lambda: len(admin.list_topics(timeout=60).brokers) == nodes, "all nodes are there")
 
 
 @pytest.fixture

@@ -5,22 +5,31 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from daymark.local import tools
 from daymark.local.kafka import Kafka
 from daymark.local.kit import Kit
+from tests.flows import wait_until
 
 Start = Callable[..., Kafka]
 TOPIC = "numbers"
 
 
 def make_topic(cluster: Kafka) -> None:
-    admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
-    for future in admin.create_topics([NewTopic(TOPIC, 1)]).values():
-        future.result(60)
+    """Make it once all nodes are there: copies on one that is slow to say so are refused for a moment."""
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap, "log_level": 0})
+
+    def made() -> bool:
+        try:
+            admin.create_topics([NewTopic(TOPIC, 1)])[TOPIC].result(60)
+        except KafkaException as error:
+            return bool(error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS)
+        return True
+
+    wait_until(made, "the topic is made", every_s=0.2)
 
 
 def send(cluster: Kafka, values: list[bytes]) -> None:
@@ -60,7 +69,7 @@ def read(cluster: Kafka, count: int) -> list[bytes | None]:
         consumer.assign([TopicPartition(TOPIC, 0, 0)])
         messages: list[Message] = []
         errors: list[str] = []
-        for _ in range(60):
+        for _ in range(120):
             came = consumer.consume(count - len(messages), 1)
             errors += [str(message.error()) for message in came if message.error()]
             messages += [message for message in came if not message.error()]
