@@ -7,12 +7,17 @@ kernel.replace_clocks()
 
 import argparse
 import os
+import subprocess
 import sys
 
 from rich.console import Console
 
-from tests.world.run import World, planned
+from tests.world.breaks import BREAKS
+from tests.world.run import Outcome, Plan, World, planned
+from tests.world.shrink import shrink
 
+_TRIES = 60  # shorter worlds that are tried
+_LINES = 80  # of a story
 _CONSOLE = Console(width=160, highlight=False, markup=False)
 
 
@@ -22,8 +27,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, help="of real time")
     parser.add_argument("--seed", type=int, default=1, help="of the first world")
     parser.add_argument("--worlds", type=int, default=1_000_000, help="at most so many")
+    parser.add_argument("--break", dest="broken", choices=BREAKS, help="with a deliberate fault in the product")
     parser.add_argument("--verbose", action="store_true", help="tell every request")
     asked = parser.parse_args()
+    if asked.broken:
+        BREAKS[asked.broken]()
     began, virtual_s = kernel.real_monotonic(), 0.0
     for seed in range(asked.seed, asked.seed + asked.worlds):
         plan = planned(seed)
@@ -35,15 +43,27 @@ def main() -> int:
             f"done after {outcome.done_after_s:.1f} s, {outcome.steps} steps, {outcome.digest:08x}: "
             f"{outcome.broken or 'sound'}"
         )
-        if outcome.broken or asked.verbose:
-            for line in outcome.story if asked.verbose else outcome.story[-60:]:
-                _CONSOLE.print(line)
         if outcome.broken:
+            _tell(plan, outcome, verbose=asked.verbose)
             return 1
         if kernel.real_monotonic() - began > asked.seconds:
             break
     _CONSOLE.print(f"{virtual_s / 60:.0f} virtual minutes in {kernel.real_monotonic() - began:.1f} s")
     return 0
+
+
+def _tell(plan: Plan, outcome: Outcome, *, verbose: bool) -> None:
+    """Shorten a failing world, and tell its story."""
+    plan, outcome = shrink(plan, outcome, lambda shorter: World(shorter).run(), _TRIES)
+    _CONSOLE.print(f"\nShortened to {len(plan.faults)} faults: {outcome.broken}\n")
+    for line in World(plan, verbose=verbose).run().story[-_LINES:]:
+        _CONSOLE.print(line)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    _CONSOLE.print(
+        f"\nAgain: make world SEED={plan.seed} at commit {commit.strip() or 'unknown'}. The faults that are left:"
+    )
+    for fault in plan.faults:
+        _CONSOLE.print(f"    {fault!r}")
 
 
 if __name__ == "__main__":

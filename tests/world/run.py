@@ -27,8 +27,10 @@ PARTITIONS: Final = 4
 SLOTS: Final = ("a", "b", "c")
 FAULTY_S: Final = 300.0  # of a world: events and faults
 WITHIN_S: Final = 120.0  # after which everything is committed, once nothing goes wrong any more
+_PHASE_S, _BUSY_S = 30.0, 5.0  # how often events come in a burst, and for how long
+_FRESH_S: Final = 4.0  # between contacts that nobody has seen
 _LOOK_EVERY_S: Final = 0.5
-_LOOK_AT_ALL_EVERY_S: Final = 30.0
+_LOOK_AT_ALL_EVERY_S: Final = 15.0
 _SESSION_S: Final = 6.0
 
 
@@ -39,6 +41,7 @@ class Plan(NamedTuple):
     faults: Sequence[Fault]
     mode: str
     lossy: bool
+    until_s: float = FAULTY_S  # when events and faults end
 
 
 class Outcome(NamedTuple):
@@ -53,8 +56,13 @@ class Outcome(NamedTuple):
     done_after_s: float
     digest: int
 
+    @property
+    def kind(self) -> str:
+        """What sort of promise is broken."""
+        return "stuck" if "not committed after" in self.broken else "crash" if "crashed" in self.broken else "safety"
 
-_MODES: Final = {
+
+MODES: Final[dict[str, tuple[bool, dict[str, str]]]] = {
     "static": (True, {"partition.assignment.strategy": "range"}),
     "dynamic": (False, {"partition.assignment.strategy": "cooperative-sticky"}),
     "consumer": (False, {"group.protocol": "consumer"}),
@@ -65,12 +73,12 @@ def planned(seed: int, every_s: float = 4.0) -> Plan:
     """Return the world of a seed."""
     random = Random(f"plan {seed}")
     lossy = random.random() < 0.2
-    return Plan(seed, draw(seed, FAULTY_S, every_s, lossy=lossy), random.choice([*_MODES]), lossy)
+    return Plan(seed, draw(seed, FAULTY_S, every_s, lossy=lossy), random.choice([*MODES]), lossy)
 
 
 def settings_of(mode: str) -> Settings:
     """Return how workers are set up."""
-    is_static, membership = _MODES[mode]
+    is_static, membership = MODES[mode]
     classic = {"session.timeout.ms": int(_SESSION_S * 1000), "heartbeat.interval.ms": int(_SESSION_S * 1000) // 15}
     return Settings({**membership, **({} if mode == "consumer" else classic)}, is_static)
 
@@ -137,19 +145,17 @@ class World:
             self.fleet.start(slot)
         kernel.after(0.5, self._append)
         self.faults.plan(self.plan.faults)
-        looked_s = 0.0
-        while kernel.now < FAULTY_S:
-            self._go_on(at_all=kernel.now - looked_s > _LOOK_AT_ALL_EVERY_S)
-            looked_s = kernel.now if kernel.now - looked_s > _LOOK_AT_ALL_EVERY_S else looked_s
+        while kernel.now < self.plan.until_s:
+            self._go_on(at_all=kernel.now % _LOOK_AT_ALL_EVERY_S < _LOOK_EVERY_S)
         self.tell("nothing more goes wrong")
         self.faults.heal()
         while not self.judge.is_done():
             self._go_on()
-            late_s = kernel.now - FAULTY_S
+            late_s = kernel.now - self.plan.until_s
             assert late_s < WITHIN_S, (
                 f"{self.judge.lag()} records are not committed after {late_s:.0f} s without faults"
             )
-        done_s = kernel.now - FAULTY_S
+        done_s = kernel.now - self.plan.until_s
         self._go_on(at_all=True)
         self.judge.promises.check_end()
         return done_s
@@ -161,14 +167,17 @@ class World:
         self.judge.look(at_all=at_all)
 
     def _append(self) -> None:
-        if self.kernel.now >= FAULTY_S:
+        if self.kernel.now >= self.plan.until_s:
             return
+        is_busy = self.kernel.now % _PHASE_S < _BUSY_S
         for _ in range(self._random.choice([1, 1, 2, 5])):
-            event: Event = self._random.choice(catalogue())
+            drawn: Event = self._random.choice(catalogue())
+            age = min(int(self._random.expovariate(1.0)), 3)  # of a contact: most events are of those that are new
+            event = drawn._replace(contact=f"{drawn.contact}{int(self.kernel.now / _FRESH_S) - age}")
             partition = sum(f"{event.workspace}{event.email}".encode()) % PARTITIONS
             raw = self.cluster.append(partition, event.body, event.workspace, int((EPOCH_S + self.kernel.now) * 1000))
             self.judge.append(raw, event)
-        self.kernel.after(self._random.expovariate(1.0), self._append)
+        self.kernel.after(self._random.expovariate(20.0 if is_busy else 0.5), self._append)
 
     def _heard(self, line: str, *, verbose: bool) -> None:
         self._digest = zlib.crc32(f"{self.kernel.now} {line}".encode(), self._digest)
