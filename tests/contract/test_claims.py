@@ -1,10 +1,14 @@
-"""One suite for the claims: the fake, a real store, a real cluster. What tests believe of the fake is true of them."""
+"""One suite for the claims: the fake, the simulated world's store, a real store, a real cluster.
+
+What tests believe of the first two is true of the others.
+"""
 
 import random
 import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 import redis
@@ -12,6 +16,7 @@ from msgspec.structs import replace
 
 from daymark.local import ports
 from daymark.local.valkey import Valkey
+from processor import store
 from processor.claims import Claims, Lifetimes, clock_key, day_key
 from processor.decide import ContactDay
 from processor.errors import ClaimsAway, ClaimsFull, Fatal
@@ -19,6 +24,9 @@ from processor.ports import ClaimsPort
 from processor.records import Record, owner
 from processor.traits import Clock, property_of
 from tests.fakes import FakeClaims
+from tests.world.kernel import Kernel, Process
+from tests.world.network import Network
+from tests.world.store import StoreServer, WorldRedis
 
 MINE, OTHERS = b"twelve bytes", b"others' mark"
 LIFETIMES = Lifetimes(8, 8)
@@ -39,10 +47,25 @@ def clock(timestamp_ms: int, partition: int = 0, offset: int = 0, topic: bytes =
     return Clock(timestamp_ms, owner(topic, Record(partition, offset, None, b"", "w", None, 0)))
 
 
-@pytest.fixture(params=["fake", "store", "cluster"])
-def claims(request: pytest.FixtureRequest) -> Iterator[ClaimsPort]:
+class _AtOnce(WorldRedis):
+    """A client of the simulated world's store, without the world: nothing delays or loses a command."""
+
+    def _ask(self, *request: Any) -> Any:
+        replies: list[Any] = []
+        self._server.take(request, replies.append)
+        return replies[0]
+
+
+@pytest.fixture(params=["fake", "simulated", "store", "cluster"])
+def claims(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClaimsPort]:
     if request.param == "fake":
         yield FakeClaims()
+        return
+    if request.param == "simulated":
+        kernel = Kernel()
+        client = _AtOnce(Network(kernel, 0), Process("worker"), StoreServer(kernel), 1.0)
+        monkeypatch.setattr(store, "client", lambda _: client)
+        yield Claims("redis://simulated", None, LIFETIMES)
         return
     url = request.getfixturevalue({"store": "redis_url", "cluster": "cluster_url"}[request.param])
     real = Claims(url, secrets.token_bytes(32), LIFETIMES)

@@ -16,7 +16,6 @@ from tests.world.breaks import BREAKS
 from tests.world.run import Outcome, Plan, World, planned
 from tests.world.shrink import shrink
 
-_TRIES = 60  # shorter worlds that are tried
 _LINES = 80  # of a story
 _CONSOLE = Console(width=160, highlight=False, markup=False)
 
@@ -28,6 +27,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the first world")
     parser.add_argument("--worlds", type=int, default=1_000_000, help="at most so many")
     parser.add_argument("--break", dest="broken", choices=BREAKS, help="with a deliberate fault in the product")
+    parser.add_argument("--tries", type=int, default=60, help="shorter worlds that are tried when one fails")
     parser.add_argument("--verbose", action="store_true", help="tell every request")
     asked = parser.parse_args()
     if asked.broken:
@@ -44,7 +44,7 @@ def main() -> int:
             f"{outcome.broken or 'sound'}"
         )
         if outcome.broken:
-            _tell(plan, outcome, verbose=asked.verbose)
+            _tell(plan, outcome, asked.tries, verbose=asked.verbose)
             return 1
         if kernel.real_monotonic() - began > asked.seconds:
             break
@@ -52,9 +52,9 @@ def main() -> int:
     return 0
 
 
-def _tell(plan: Plan, outcome: Outcome, *, verbose: bool) -> None:
+def _tell(plan: Plan, outcome: Outcome, tries: int, *, verbose: bool) -> None:
     """Shorten a failing world, and tell its story."""
-    plan, outcome = shrink(plan, outcome, lambda shorter: World(shorter).run(), _TRIES)
+    plan, outcome = shrink(plan, outcome, lambda shorter: World(shorter).run(), tries)
     _CONSOLE.print(f"\nShortened to {len(plan.faults)} faults: {outcome.broken}\n")
     for line in World(plan, verbose=verbose).run().story[-_LINES:]:
         _CONSOLE.print(line)

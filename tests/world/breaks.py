@@ -131,17 +131,6 @@ def clocks_unmoved() -> None:
     _patch(traits.Clock, "is_stale", lambda _clock, _before: False)
 
 
-def remembers_beyond() -> None:
-    """Remember what was committed beyond the assignment under which that was."""
-    next_batch = Source.next_batch
-
-    def unmarked(source: Source) -> Batch | None:
-        source._assignments = 0
-        return next_batch(source)
-
-    _patch(Source, "next_batch", unmarked)
-
-
 def _apart(first: str) -> Callable[[], None]:
     """Commit results and offsets in two transactions, the one or the other first."""
 
@@ -182,5 +171,4 @@ BREAKS: Final[dict[str, Callable[[], None]]] = {
     "no-collapse": no_collapse,
     "stale-by-arrival": stale_by_arrival,
     "clocks-unmoved": clocks_unmoved,
-    "remembers-beyond": remembers_beyond,
 }

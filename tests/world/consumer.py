@@ -21,6 +21,8 @@ from tests.world.requests import Fetch, Membership, OffsetCommit, OffsetFetch, R
 
 _QUEUE: Final = 1_000  # records that are fetched ahead
 _BACKOFF_S: Final = 0.05
+_REPORT_EVERY_S: Final = 1.0
+_STATISTICS: Final = '{"cgrp": {"state": "up", "stateage": 0, "join_state": "%s"}, "topics": {}}'
 
 
 class Message:
@@ -75,6 +77,7 @@ class WorldConsumer:
         self._ends: dict[int, int] = {}
         self._has_assigned = False
         self._is_closed = False
+        self._stats_cb, self._report_s = config["stats_cb"], 0.0
 
     def subscribe(self, _topics: Sequence[str], **callbacks: Callable[..., None]) -> None:
         """Join the group."""
@@ -85,6 +88,7 @@ class WorldConsumer:
         """Return up to so many records within some seconds, and tell of partitions."""
         self.member.polled_s = now = self._kernel.now
         until, found = now + timeout, list[Message]()
+        self._report()
         while True:
             self._serve()
             if self.member.fatal:
@@ -186,6 +190,12 @@ class WorldConsumer:
     def _tell(self, change: Change) -> None:
         self._changes.append(change)
         self._kernel.set(self._something)
+
+    def _report(self) -> None:
+        """Pass on statistics, as far as they are about the group."""
+        if self._kernel.now >= self._report_s:
+            self._report_s = self._kernel.now + _REPORT_EVERY_S
+            self._stats_cb(_STATISTICS % self.member.state)
 
     def _serve(self) -> None:
         while self._changes:

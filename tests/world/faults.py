@@ -32,6 +32,10 @@ KINDS: Final = {
     "clock": 1,
     "scale": 2,
 }
+PHASE_S, BUSY_S = 30.0, 5.0  # how often events come in a burst, and for how long
+_LASTS_S: Final = ((0.01, 0.5), (0.5, 5.0), (6.0, 15.0), (6.0, 15.0))  # some longer than a session
+_LATE_S: Final = ((0.0, 0.1), (0.05, 1.0), (0.0, 8.0))
+_MOST_SKIPPED: Final = 12  # requests, before the one that meets a fault
 _ROLES: Final = ("producer", "producer", "consumer", "store")
 
 
@@ -57,11 +61,12 @@ def draw(seed: int, until_s: float, every_s: float, *, lossy: bool) -> list[Faul
     at_s, faults = random.uniform(1, 5), []
     while (at_s := at_s + random.expovariate(1 / every_s)) < until_s:
         kind = random.choices([*left], [*left.values()])[0]
-        for_s = random.choice([random.uniform(0.01, 0.5), random.uniform(0.5, 5), random.uniform(5, 15)])
-        if kind == "late":
-            for_s = random.choice([random.uniform(0.0, 0.1), random.uniform(0.0, 1.0), random.uniform(0, 8)])
-        faults.append(Fault(round(at_s, 4), kind, random.randrange(1 << 16), round(for_s, 4), random.choice(_ROLES)))
-    return faults
+        low_s, high_s = random.choice(_LATE_S if kind == "late" else _LASTS_S)
+        # Half of them while events come in a burst: else most would meet workers with nothing to do.
+        due_s = at_s if random.random() < 0.5 else at_s - at_s % PHASE_S + random.uniform(0, BUSY_S)
+        for_s, which = random.uniform(low_s, high_s), random.randrange(1 << 16)
+        faults.append(Fault(round(due_s, 4), kind, which, round(for_s, 4), random.choice(_ROLES)))
+    return sorted(faults)
 
 
 class Faults:
@@ -87,9 +92,10 @@ class Faults:
         self._network.traps.clear()
 
     def _strike(self, fault: Fault) -> None:
-        undo = self._do(fault)
-        if undo is None:
-            return
+        if undo := self._do(fault):
+            self._undone_later(fault, undo)
+
+    def _undone_later(self, fault: Fault, undo: Callable[[], None]) -> None:
         self._undos.append(undo)
 
         def due() -> None:
@@ -120,23 +126,38 @@ class Faults:
             case "kill":
                 self._fleet.kill(life)
             case "kill-sending":
-                skipped = fault.which // 64 % 12
-                self._network.traps.append(_Kills(self._fleet, life, skipped).sees)
+                self._when_sending(life, fault, self._fleet.kill)
             case "stop":
                 self._fleet.stop(life.slot)
             case "freeze" | "replace":
-                if life.process.frozen:
-                    return None
-                self._fleet.freeze(life, replaced=fault.kind == "replace")
-                return partial(self._fleet.thaw, life)
+                self._when_sending(life, fault, partial(self._freeze, fault))
             case "clock":
                 life.process.skew_s = (fault.which % 7 - 3) * 40.0
         return None
 
+    def _freeze(self, fault: Fault, life: Life) -> None:
+        if not life.process.frozen:
+            self._fleet.freeze(life, replaced=fault.kind == "replace")
+            self._undone_later(fault, partial(self._fleet.thaw, life))
+
+    def _when_sending(self, life: Life, fault: Fault, do: Callable[[Life], None]) -> None:
+        """Do something to a process when it has sent one of its next requests, but for those of its consumer."""
+        left = fault.which // 64 % _MOST_SKIPPED
+
+        def sees(link: Link, _call: Call) -> bool:
+            nonlocal left
+            if link.process is life.process and link.role != "consumer":
+                left -= 1
+                if left < 0:
+                    self._kernel.after(0, partial(_to_the_living, do, life))
+            return left < 0 or not life.process.alive
+
+        self._network.traps.append(sees)
+
     def _connection(self, fault: Fault, life: Life) -> Callable[[], None] | None:
         name = life.process.name
         if fault.kind == "late":
-            self._network.traps.append(_Delays(life, fault.role, fault.for_s).sees)
+            self._network.traps.append(_Delays(life, fault).sees)
             return None
         if fault.kind == "reset":
             for link in self._network.links:
@@ -196,36 +217,21 @@ class Faults:
         return partial(setattr, store, "up", True)
 
 
-class _Kills:
-    """Kills a process at one of its next requests."""
-
-    def __init__(self, fleet: Fleet, life: Life, skipped: int) -> None:
-        self._fleet, self._life, self._left = fleet, life, skipped
-
-    def sees(self, link: Link, _call: Call) -> bool:
-        if not self._life.process.alive:
-            return True
-        if link.process is not self._life.process or link.role == "consumer":
-            return False
-        self._left -= 1
-        if self._left >= 0:
-            return False
-        self._fleet.kernel.after(0, partial(self._kill))
-        return True
-
-    def _kill(self) -> None:
-        if self._life.process.alive:
-            self._fleet.kill(self._life)
-
-
 class _Delays:
-    """Breaks the connection of a process's next request of a role, which arrives later."""
+    """Breaks the connection of one of a process's next requests of a role, which arrives later."""
 
-    def __init__(self, life: Life, role: str, late_s: float) -> None:
-        self._process, self._role, self._late_s = life.process, role, late_s
+    def __init__(self, life: Life, fault: Fault) -> None:
+        self._process, self._role, self._late_s = life.process, fault.role, fault.for_s
+        self._left = fault.which // 64 % _MOST_SKIPPED if fault.role == "producer" else 0
 
     def sees(self, link: Link, _call: Call) -> bool:
-        if link.process is not self._process or link.role != self._role:
-            return not self._process.alive
-        link.close(self._late_s)
-        return True
+        if link.process is self._process and link.role == self._role:
+            self._left -= 1
+            if self._left < 0:
+                link.close(self._late_s)
+        return self._left < 0 or not self._process.alive
+
+
+def _to_the_living(do: Callable[[Life], None], life: Life) -> None:
+    if life.process.alive:
+        do(life)

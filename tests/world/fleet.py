@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
+from random import Random
 from typing import Any, NamedTuple
 
 from processor import sink as sink_module
@@ -32,6 +33,7 @@ _CODECS = Codecs(avro.INTERACTION, avro.TRAIT, avro.REJECTED)
 _RESTART_S = 1.0
 _MOST = 10_000  # records of a batch
 _STORE_TIMEOUT_S = 2.0
+_LAG_S = 0.3  # by which a thread may go on after another when their process does
 
 
 class Settings(NamedTuple):
@@ -63,6 +65,7 @@ class Fleet:
         self.crash: BaseException | None = None  # of the product: no fault explains it
         self.fatal: list[str] = []
         self._store, self._count = store, 0
+        self._random = Random(f"fleet {cluster.network.seed}")
 
     def start(self, slot: str) -> None:
         """Start a slot's process."""
@@ -98,7 +101,8 @@ class Fleet:
     def thaw(self, life: Life) -> None:
         """Let a frozen process go on."""
         if life.process.frozen:
-            self.kernel.thaw(life.process)
+            random = self._random
+            self.kernel.thaw(life.process, lambda: random.choice((0.0, 0.0, random.uniform(0, _LAG_S))))
 
     def lives(self) -> list[Life]:
         """Return all processes."""

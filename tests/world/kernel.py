@@ -100,12 +100,12 @@ class Kernel:
         if self._running is not None and self._running.process is process:
             raise Killed
 
-    def thaw(self, process: Process) -> None:
-        """Let a frozen process go on: what came due meanwhile happens now."""
+    def thaw(self, process: Process, lag_s: Callable[[], float]) -> None:
+        """Let a frozen process go on: what came due meanwhile happens now, some of its threads a little behind."""
         process.frozen = False
         backlog, process.backlog = process.backlog, []
         for call in backlog:
-            self.after(0, call, process)
+            self.after(lag_s(), call, process)
 
     @property
     def process(self) -> Process | None:

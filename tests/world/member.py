@@ -36,6 +36,7 @@ class Member:
         self.owned: frozenset[int] = frozenset()
         self.fatal: str | None = None
         self.polled_s = client.kernel.now
+        self.state = "init"
         self._client, self._kernel, self._tell, self._partitions = client, client.kernel, tell, partitions
         self._instance: str | None = config.get("group.instance.id")
         self._session_s = config.get("session.timeout.ms", 45_000) / 1000
@@ -119,10 +120,13 @@ class Member:
         member = self.membership.member
         owned = self.owned if self.is_cooperative else frozenset()
         request = Join(member, self._instance, self._session_s, MOST_UNPOLLED_S, self._assignor, owned)
+        self.state = "wait-join"
         joined: Joined = self._client.ask(request, timeout_s=MOST_UNPOLLED_S)
         self.membership = joined.membership
+        self.state = "wait-sync"
         shares = self._divided(joined.members) if joined.leader else {}
         share: frozenset[int] = self._client.ask(Sync(self.membership, shares), timeout_s=MOST_UNPOLLED_S)
+        self.state = "steady"
         gone = self.owned - share
         self._say("revoke", gone)
         self._say("assign", share - self.owned)
@@ -164,6 +168,7 @@ class Member:
             self.membership = Membership(f"{self._client.process.name}-{next(self._names)}", 0, self._instance)
         share = self._client.ask(self._modern_beat())
         self.membership = self.membership._replace(epoch=share.epoch)
+        self.state = "steady"
         gone = self.owned - share.partitions
         self._say("revoke", gone)
         self._say("assign", share.partitions - self.owned)

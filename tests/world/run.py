@@ -16,7 +16,7 @@ import structlog
 from tests.model.events import Event, catalogue
 from tests.world import fleet as fleet_module
 from tests.world.cluster import Cluster
-from tests.world.faults import Fault, Faults, draw
+from tests.world.faults import BUSY_S, PHASE_S, Fault, Faults, draw
 from tests.world.fleet import Fleet, Settings
 from tests.world.judge import Judge
 from tests.world.kernel import EPOCH_S, Kernel, rule_time
@@ -27,7 +27,6 @@ PARTITIONS: Final = 4
 SLOTS: Final = ("a", "b", "c")
 FAULTY_S: Final = 300.0  # of a world: events and faults
 WITHIN_S: Final = 120.0  # after which everything is committed, once nothing goes wrong any more
-_PHASE_S, _BUSY_S = 30.0, 5.0  # how often events come in a burst, and for how long
 _FRESH_S: Final = 4.0  # between contacts that nobody has seen
 _LOOK_EVERY_S: Final = 0.5
 _LOOK_AT_ALL_EVERY_S: Final = 15.0
@@ -169,7 +168,7 @@ class World:
     def _append(self) -> None:
         if self.kernel.now >= self.plan.until_s:
             return
-        is_busy = self.kernel.now % _PHASE_S < _BUSY_S
+        is_busy = self.kernel.now % PHASE_S < BUSY_S
         for _ in range(self._random.choice([1, 1, 2, 5])):
             drawn: Event = self._random.choice(catalogue())
             age = min(int(self._random.expovariate(1.0)), 3)  # of a contact: most events are of those that are new
