@@ -6,7 +6,6 @@ Reads options, wires, shows. The expected results follow from segment.events alo
 import json
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -28,6 +27,7 @@ from daymark.auditing.ledger import Ledger, Reading
 from daymark.auditing.raws import Raws
 from daymark.auditing.report import Run, as_json, as_tables
 from daymark.auditing.scope import Clients, NothingCommitted, Period, Scope, scope, still_there
+from daymark.auditing.scratch import scratch
 from daymark.auditing.truth import Truth
 from daymark.clients import opened
 from daymark.instant import Instant
@@ -99,9 +99,9 @@ def _once(found: settings.Settings, options: Mapping[str, Any]) -> None:
         try:
             period = Period(options["since"], options["until"], options["emitted_since"])
             planned = scope(there.clients, found.topics, there.partitions, period)
-            with tempfile.TemporaryDirectory(prefix="daymark-audit-", dir=options["temporary"]) as folder:
+            with scratch(options["temporary"]) as folder:
                 raws = Raws(found.topics, there.partitions)
-                ledger = Ledger(Path(folder), planned.reach, _reading(found), tally)
+                ledger = Ledger(folder, planned.reach, _reading(found), tally)
                 read = _audit(there.clients, raws, found, planned, ledger, replays=not options["no_replays"])
         except OSError as error:
             raise click.ClickException(f"the temporary folder: {error.strerror or error}; see --temporary") from None
@@ -126,7 +126,7 @@ def _follow(found: settings.Settings, options: Mapping[str, Any]) -> None:
         raise click.ClickException(f"cannot listen on {address.host}:{address.port}: {error.strerror}") from None
     with (
         opened(found, group) as there,
-        tempfile.TemporaryDirectory(prefix="daymark-audit-", dir=options["temporary"]) as folder,
+        scratch(options["temporary"]) as folder,
     ):
         topics = found.topics
         outputs = {name: there.partitions[name] for name in (topics.interactions, topics.rejected)}
@@ -135,7 +135,7 @@ def _follow(found: settings.Settings, options: Mapping[str, Any]) -> None:
             topics,
             there.partitions,
             _reading(found),
-            Path(folder),
+            folder,
             claim_days=found.claim_days,
             checkpoints=Checkpoints(command_config(found), group, Raws(topics, there.partitions), outputs),
         )
