@@ -27,6 +27,7 @@ def _totals(summary: Summary) -> Table:
         ("Properties/s", _rates(summary.traits_per_s)),
         ("Transactions/s", _rates(summary.transactions_per_s)),
         ("Lag", f"{summary.lag_records:,} records, oldest {age}, in {summary.partitions} partitions"),
+        *([] if summary.lane_records is None else [("Backfill", f"{summary.lane_records:,} records left in its lane")]),
         ("Receipt to commit", f"p50 {_seconds(summary.commit_p50_s)}, p99 {_seconds(summary.commit_p99_s)}, at most"),
         ("Claims store", summary.store),
     )

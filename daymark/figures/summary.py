@@ -10,6 +10,7 @@ import msgspec
 from daymark.figures.scrape import Scrape, Span
 
 STORE_UNAVAILABLE, STORE_FULL, STORE_EVICTING = "unavailable", "full", "may evict claims"
+_LANE: Final = "daymark_backfill_lag_records"
 _P50: Final = 0.5
 _P99: Final = 0.99
 
@@ -52,6 +53,7 @@ class Summary(msgspec.Struct, frozen=True):
         transactions_per_s: batches of workers, by outcome.
         lag_records: of all partitions that have a worker.
         lag_seconds: of the oldest uncommitted event.
+        lane_records: what is left in a backfill's lane; None: no worker has told.
         commit_p50_s: receipt to commit, at most; likewise p99.
         partitions: that have a worker.
         store: ok, or the problem of the claims store.
@@ -67,6 +69,7 @@ class Summary(msgspec.Struct, frozen=True):
     transactions_per_s: Mapping[str, float]
     lag_records: int
     lag_seconds: float
+    lane_records: int | None
     commit_p50_s: float | None
     commit_p99_s: float | None
     partitions: int
@@ -80,6 +83,7 @@ def summed(before: Sequence[Scrape], now: Sequence[Scrape]) -> Summary:
     span = Span([*zip(before, now, strict=True)])
     parts = [_part(*pair) for pair in span.pairs]
     workers = [each for each in now if each.has("daymark_partitions")]
+    laned = [each for each in workers if each.has(_LANE)]
     findings: dict[str, int] = {}
     for each in now:
         for labels, value in each.values("daymark_audit_findings_total").items():
@@ -94,6 +98,7 @@ def summed(before: Sequence[Scrape], now: Sequence[Scrape]) -> Summary:
         transactions_per_s=span.rates("daymark_batches_total", "result"),
         lag_records=sum(part.lag_records for part in parts),
         lag_seconds=max((part.lag_seconds for part in parts), default=0.0),
+        lane_records=int(sum(each.total(_LANE) for each in laned)) if laned else None,
         commit_p50_s=_finite(span.quantile(_P50, "daymark_event_commit_seconds")),
         commit_p99_s=_finite(span.quantile(_P99, "daymark_event_commit_seconds")),
         partitions=sum(part.partitions for part in parts),

@@ -1,5 +1,6 @@
 """What `daymark top` makes of two looks at metrics."""
 
+import io
 import math
 
 import pytest
@@ -68,6 +69,16 @@ def test_a_part_that_started_anew_counts_from_nothing() -> None:
         "emitted": 5.0
     }
     assert Span([(away(0), worker(1, emitted=5))]).rate("daymark_events_total") == 12.0
+
+
+def test_what_is_left_in_a_lane_is_shown_where_there_is_one() -> None:
+    lane = (("partition", "1"),)
+    laned = worker(1)._replace(samples={**(worker(1).samples or {}), ("daymark_backfill_lag_records", lane): 1234})
+    found = summed([worker(0), worker(0)], [worker(1), laned])
+    assert (found.lag_records, found.lane_records, summed([worker(0)], [worker(1)]).lane_records) == (14, 1234, None)
+    console = Console(width=120, file=io.StringIO(), record=True)
+    console.print(shown(found))
+    assert "1,234 records left in its lane" in console.export_text()
 
 
 def test_a_store_that_is_away_is_said() -> None:
