@@ -17,7 +17,7 @@ def write_changes(connection: Connection, changes: Sequence[Change]) -> set[str]
         return set()
     before = _held(connection, sorted({change.property_key for change in changes}))
     found = folded(before, changes)
-    erased = [key for key, held in found.held.items() if held is None or _was_erased(key, changes)]
+    erased = sorted({change.property_key for change in changes if change.contact_key is None})
     for keys in pieces(erased):
         connection.execute(delete(properties).where(properties.c.property_key.in_(keys)))
         connection.execute(delete(moves).where(moves.c.property_key.in_(keys)))
@@ -26,10 +26,6 @@ def write_changes(connection: Connection, changes: Sequence[Change]) -> set[str]
     upsert(connection, moves, rows, ("property_key", "at_ms"))
     _count(connection, found)
     return {key for erasing in erased if (held := before.get(erasing)) and (key := held.change.contact_key)}
-
-
-def _was_erased(key: str, changes: Sequence[Change]) -> bool:
-    return any(change.contact_key is None and change.property_key == key for change in changes)
 
 
 def _held(connection: Connection, keys: Sequence[str]) -> dict[str, Held]:
