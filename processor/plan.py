@@ -13,7 +13,7 @@ from processor.outputs import Codecs
 from processor.ports import ClaimsPort
 from processor.recent_winners import RecentWinners
 from processor.records import Batch, Output, Record
-from processor.traits import Property, Update, Updates, fresh, newest
+from processor.traits import Property, Update, Updates
 from schemas import segment
 from schemas.identify import Identify
 from schemas.rejections import Rejection
@@ -82,16 +82,14 @@ class Planner:
             read = _read(batch, workspaces, self._winners, owner_of)  # 2
         self._breaker.check(len(batch.records), len(read.rejections))
         candidates = collapse(read.records, read.identifies, read.workspaces, self._winners.contacts)  # 3
-        updates = read.updates.updates
-        clocks = newest(updates)
         with metrics.STEP_SECONDS.labels("claim").time():
             claimed = self._claims.claim(
-                {contact_day: owner_of(group[0].record) for contact_day, group in candidates.items()}, clocks
+                {contact_day: owner_of(group[0].record) for contact_day, group in candidates.items()},
+                read.updates.clocks(),
             )  # 4
         with metrics.STEP_SECONDS.labels("decide").time():
             decision = _Decision(
-                winners(candidates, claimed.holders, owner_of),
-                fresh(updates, dict(zip(clocks, claimed.clocks, strict=True))),
+                winners(candidates, claimed.holders, owner_of), read.updates.fresh(claimed.clocks)
             )  # 5
             written = self._written(read, decision)
         newest_ms = {update.of: update.clock.timestamp_ms for update in decision.updates}  # each fresher than the last

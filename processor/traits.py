@@ -1,13 +1,13 @@
 """Which property changes are emitted: the newest wins (contract, section 5). Pure.
 
-A change older than a committed one, or than an earlier one in its batch, is stale whatever Redis says. Of the other
-changes of a property only the newest is sent to Redis, which returns the previous clock; they are compared with it one
-after the other. A change that finds its own coordinates was claimed and its transaction lost, or is being replayed: it
-is emitted again.
+A change older than a committed one, or than an earlier one in its batch, is stale whatever Redis says. Each of the
+others is newer than the one before it: only the last of a property is sent to Redis, and all are compared with the
+previous clock, which that returns. A change that finds its own coordinates was claimed and its transaction lost, or is
+being replayed: it is emitted again.
 """
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final, NewType, Self, cast
 
 import msgspec
@@ -75,52 +75,50 @@ class Update(msgspec.Struct, frozen=True, gc=False):
 
 
 class Updates:
-    """The changes of a batch that may be fresh, and how many are not."""
+    """The changes of a batch that may be fresh, and how many are not.
+
+    Invariant: of one property each is newer than the one before it, and none is older than what was committed.
+    """
 
     def __init__(self, newest_ms: Callable[[Property], int]) -> None:
         """Begin a batch; `newest_ms` returns the newest committed timestamp of a property, if known."""
-        self._newest_ms, self._seen_ms = newest_ms, dict[Property, int]()
+        self._newest_ms, self._last = newest_ms, dict[Property, Update]()
         self.updates: list[Update] = []
         self.stale = 0
 
     def add(self, record: Record, identify: Identify, owner: Callable[[Record], bytes]) -> None:
         """Take the changes that an event makes."""
-        timestamp_ms, seen_ms, clock = identify.timestamp_ms, self._seen_ms, None
+        timestamp_ms, last, clock = identify.timestamp_ms, self._last, None
         for change in identify.changes:
             of = property_of(record.workspace, identify.email, change.name)
-            newest_ms = seen_ms.get(of)
-            if timestamp_ms < (self._newest_ms(of) if newest_ms is None else newest_ms):
+            before = last.get(of)
+            newest_ms = self._newest_ms(of) if before is None else before.clock.timestamp_ms
+            if timestamp_ms < newest_ms:
                 self.stale += 1
                 continue
-            seen_ms[of] = timestamp_ms
             if clock is None:
                 clock = Clock(timestamp_ms, owner(record))
-            self.updates.append(Update(of, clock, change, identify, record))
+            if before is not None and timestamp_ms == newest_ms and clock.is_stale(before.clock):
+                self.stale += 1
+                continue
+            update = last[of] = Update(of, clock, change, identify, record)
+            self.updates.append(update)
 
+    def clocks(self) -> dict[Property, Clock]:
+        """Return the clock that each property of the batch comes to."""
+        return {of: update.clock for of, update in self._last.items()}
 
-def newest(updates: Sequence[Update]) -> dict[Property, Clock]:
-    """Return the clock that each property of a batch comes to."""
-    clocks: dict[Property, Clock] = {}
-    for update in updates:
-        of, clock = update.of, update.clock
-        before = clocks.get(of)
-        if before is None or not clock.is_stale(before):
-            clocks[of] = clock
-    return clocks
+    def fresh(self, before: Iterable[Clock | None]) -> list[Update]:
+        """Return the changes to emit, in the order of the batch.
 
-
-def fresh(updates: Sequence[Update], before: Mapping[Property, Clock | None]) -> list[Update]:
-    """Return the changes to emit, in the order of the batch.
-
-    Args:
-        updates: a batch's changes.
-        before: each property's clock as it was before the batch; None: there was none.
-    """
-    clocks, emitted = dict(before), []
-    for update in updates:
-        of, clock = update.of, update.clock
-        last = clocks[of]
-        if last is None or not clock.is_stale(last):
-            clocks[of] = clock
-            emitted.append(update)
-    return emitted
+        Args:
+            before: each property's clock before the batch, in the order of `clocks`; None: there was none.
+        """
+        clocks = dict(zip(self._last, before, strict=True))
+        return [
+            update
+            for update in self.updates
+            if (clock := clocks[update.of]) is None
+            or update.clock.timestamp_ms > clock.timestamp_ms
+            or not update.clock.is_stale(clock)
+        ]
