@@ -35,7 +35,6 @@ _DAY_TAGS, _CLOCK_TAGS = ([b"%b{%c}" % (kind, tag) for tag in TAGS * 4] for kind
 _OLD_TAGS: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
 _OLD_DAY_TAGS, _OLD_CLOCK_TAGS = ([b"%b{%c}" % (kind, tag) for tag in _OLD_TAGS * 4] for kind in (b"d", b"t"))
 _SLOT_OF_TAG = [slot(tag) for tag in range(256)]
-_Pair = tuple[bytes, bytes]  # a key and what it is to hold
 _INCARNATION_BYTES, _OWNER_BYTES, _CLOCK_BYTES = 4, 12, 20
 _ADVICE: Final = (
     "claims are lost: contact-days may be emitted again, under the same interaction_id; "
@@ -45,18 +44,17 @@ _ADVICE: Final = (
 
 def day_key(secret: bytes, contact_day: ContactDay) -> bytes:
     """Return the key of a contact-day's claim; `secret` is at most 64 bytes."""
-    return _key(_DAY_TAGS, secret, _name(contact_day))
+    return _keys(_DAY_TAGS, secret, [_name(contact_day)])[0]
 
 
 def old_keys(secret: bytes, contact_days: Iterable[ContactDay], properties: Iterable[Property]) -> list[bytes]:
     """Return the keys that versions up to 0.1 gave to contact-days, then those of properties."""
-    days = [_key(_OLD_DAY_TAGS, secret, _name(contact_day)) for contact_day in contact_days]
-    return days + [_key(_OLD_CLOCK_TAGS, secret, of) for of in properties]
+    return _keys(_OLD_DAY_TAGS, secret, map(_name, contact_days)) + _keys(_OLD_CLOCK_TAGS, secret, properties)
 
 
 def clock_key(secret: bytes, of: Property) -> bytes:
     """Return the key of a property's clock; `secret` is at most 64 bytes."""
-    return _key(_CLOCK_TAGS, secret, of)
+    return _keys(_CLOCK_TAGS, secret, [of])[0]
 
 
 class Lifetimes(NamedTuple):
@@ -165,9 +163,9 @@ class Claims:
             return Claimed([], [])
         self.meet()
         held, newest = self._before_upgrade(owners, clocks)
-        days = [(day_key(self._secret, day), owner) for day, owner in owners.items() if day not in held]
-        times = [(clock_key(self._secret, of), clock.packed()) for of, clock in clocks.items()]
-        answers = iter(self._ask(days, times))
+        asked = {day: owner for day, owner in owners.items() if day not in held} if held else owners
+        keys = _keys(_DAY_TAGS, self._secret, map(_name, asked)) + _keys(_CLOCK_TAGS, self._secret, clocks)
+        answers = iter(self._ask(keys, list(asked.values()), [clock.packed() for clock in clocks.values()]))
         holders = [held[day] if day in held else next(answers) for day in owners]
         before = [None if packed is None else Clock.unpacked(packed) for packed in answers]
         if newest:
@@ -203,7 +201,7 @@ class Claims:
         return not self.is_known() and store.size(self._client) == 0
 
     def _identity_key(self) -> bytes:
-        return _key(_DAY_TAGS, self._secret, b"identity")
+        return _keys(_DAY_TAGS, self._secret, [b"identity"])[0]
 
     def _identify(self, identity: Identity, instead_of: bytes | None = None) -> bytes | None:
         key = self._identity_key()
@@ -211,19 +209,18 @@ class Claims:
         keys = (key, b"t{%c}" % tag + key[4:])
         return self._run(scripts.IDENTIFY, keys, lambda _: (2, *keys, identity.packed(), instead_of or b""))[0]
 
-    def _ask(self, days: list[_Pair], times: list[_Pair]) -> list[bytes | None]:
-        keys, values = [key for key, _ in days + times], [value for _, value in days + times]
-        marked = len(keys)
+    def _ask(self, keys: list[bytes], owners: list[bytes], clocks: list[bytes]) -> list[bytes | None]:
+        values, days, marked = owners + clocks, len(owners), len(keys)
         tags, mark = sorted({key[2] for key in keys}) if self._clustered else [TAGS[0]], self._marks.next()
         keys += [b"d{%c}" % tag + self._marks.process for tag in tags]
 
         def words(indexes: Sequence[int]) -> tuple[Any, ...]:
-            of_days, upto = bisect_left(indexes, len(days)), bisect_left(indexes, marked)
-            owners = b"".join([values[index] for index in indexes[:of_days]])
-            clocks = b"".join([values[index] for index in indexes[of_days:upto]])
-            if len(owners) != of_days * _OWNER_BYTES or len(clocks) != (upto - of_days) * _CLOCK_BYTES:
+            of_days, upto = bisect_left(indexes, days), bisect_left(indexes, marked)
+            first = b"".join([values[index] for index in indexes[:of_days]])
+            rest = b"".join([values[index] for index in indexes[of_days:upto]])
+            if len(first) != of_days * _OWNER_BYTES or len(rest) != (upto - of_days) * _CLOCK_BYTES:
                 raise ValueError("an owner must have 12 bytes: the script cuts them apart by that")
-            return (len(indexes), *[keys[index] for index in indexes], *self._lifetimes_s, owners, clocks, mark)
+            return (len(indexes), *[keys[index] for index in indexes], *self._lifetimes_s, first, rest, mark)
 
         answers = self._run(scripts.CLAIM, keys, words)
         happened = self._marks.acknowledged(tags, answers[marked:])
@@ -287,11 +284,14 @@ def _name(contact_day: ContactDay) -> bytes:
     return f"{contact_day.workspace}\n{contact_day.email}\n{contact_day.day}".encode()
 
 
-def _key(tags: list[bytes], secret: bytes, name: bytes) -> bytes:
-    keyed = _keyed(secret).copy()  # twice as quick as to begin anew
-    keyed.update(name)
-    digest: bytes = keyed.digest()
-    return tags[digest[0]] + digest
+def _keys(tags: list[bytes], secret: bytes, names: Iterable[bytes]) -> list[bytes]:
+    begun, keys = _keyed(secret), []
+    for name in names:
+        keyed = begun.copy()  # twice as quick as to begin anew
+        keyed.update(name)
+        digest = keyed.digest()
+        keys.append(tags[digest[0]] + digest)
+    return keys
 
 
 @lru_cache(4)
