@@ -163,6 +163,16 @@ def test_a_clock_lives_as_long_as_set(redis_url: str) -> None:
     claims.close()
 
 
+def test_an_owner_of_another_length_is_not_sent(redis_url: str) -> None:
+    """The script cuts owners apart by their length: one that is short would shift all that follow."""
+    claims = Claims(redis_url, secrets.token_bytes(32), LIFETIMES)
+    for owners, clocks in (({DAYS[0]: b"short", DAYS[1]: MINE}, {}), ({}, {PLAN: Clock(1, b"short")})):
+        with pytest.raises(ValueError, match="12 bytes"):
+            claims.claim(owners, clocks)
+    assert held(claims, DAYS[:2]) == [None, None]
+    claims.close()
+
+
 def test_owner_marks_partition_offset_and_incarnation() -> None:
     """Twelve bytes, the same for the same coordinates only."""
     first = Record(1, 2, None, b"", "w", None, 0)
