@@ -23,13 +23,14 @@ class Opened(NamedTuple):
 
 
 @contextmanager
-def opened(found: Settings, group: str, topics: Collection[str] = ()) -> Iterator[Opened]:
+def opened(found: Settings, group: str, topics: Collection[str] = (), *, with_lane: bool = False) -> Iterator[Opened]:
     """Open clients that read without a group, and query a group's offsets without joining it.
 
     Args:
         found: the settings.
         group: whose offsets are asked for.
         topics: that must be there; all of ours, unless some are named.
+        with_lane: whether segment.backfill is one of them if it is there; without names it is.
 
     Raises:
         ClickException: Kafka does not answer, refuses us, or a topic is not there.
@@ -46,7 +47,7 @@ def opened(found: Settings, group: str, topics: Collection[str] = ()) -> Iterato
         missing = [name for name in names if name not in known]
         if missing:
             raise metadata.NoTopic(missing)
-        if not topics and found.topics.backfill in known:
+        if (with_lane or not topics) and found.topics.backfill in known:
             names.append(found.topics.backfill)
         yield Opened(clients, {name: sorted(known[name].partitions) for name in names})
     except KafkaException as error:

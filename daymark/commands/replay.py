@@ -83,7 +83,7 @@ def command(starts: tuple[Start, ...], **options: Any) -> None:
     ups = [up for up in settings.running_ups() if up.at.kafka == found.kafka and group == found.group]
     if options["fresh"]:
         _check_fresh(found, starts, options, is_ours=bool(ups))
-    with opened(found, group) as there:
+    with opened(found, group, () if options["fresh"] else [found.topics.events], with_lane=True) as there:
         raws, manner = _what(there, found, options)
         try:
             ask = partial(_survey, there, raws, found, options["until_ms"])
