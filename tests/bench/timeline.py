@@ -1,4 +1,4 @@
-"""PART=timeline: interactions a second into SQLite on one core, beside a plain `executemany` loop; search by a prefix.
+"""PART=timeline: interactions a second into SQLite beside a plain `executemany` loop; a search by prefix; the pages.
 
 The loop writes rows that are ready into the same tables, with the same indices, and does nothing else. The reader takes
 records as Kafka has them: it decodes, hashes, counts by workspace, and keeps the offsets. Times are CPU times.
@@ -14,7 +14,7 @@ from uuid import UUID
 
 from schemas import avro
 from schemas.topics import Topics
-from tests.bench import ground
+from tests.bench import ground, pages
 from tests.bench.figures import Row, ratios
 from tests.bench.options import Options
 from timeline import store
@@ -50,10 +50,8 @@ def run(options: Options) -> list[Row]:
     options.say(f"{PART}: search among {contacts:,} contacts")
     times = _search(contacts)
     case = f"search by prefix, {contacts:,} contacts"
-    return [
-        *rows,
-        *(Row(PART, READER, f"p{part}", "ms", (times[len(times) * part // 100],), case) for part in (50, 95)),
-    ]
+    rows += [Row(PART, READER, f"p{part}", "ms", (times[len(times) * part // 100],), case) for part in (50, 95)]
+    return rows + pages.run(options, PART)
 
 
 def _record(number: int, of: int) -> Record:

@@ -22,7 +22,7 @@ from tests.timeline.rows import (
     reject,
 )
 from timeline import store
-from timeline.store import Store
+from timeline.store import Store, deliveries
 from timeline.store.batches import Batch, Change, Mark
 from timeline.store.database import writing_engine
 from timeline.store.keys import contact_key
@@ -295,6 +295,19 @@ def test_deliveries_are_filtered(there: Store, writer: Writer, wanted: Wanted, e
     writer.write(reaching(reaching(batch, 0, 2), 0, 2, REJECTED), 1)
     assert [each.at_ms for each in there.deliveries.latest(wanted)] == expected
     assert [each.at_ms for each in there.deliveries.since("0.0", wanted)] == expected[::-1]
+
+
+def test_deliveries_of_a_contact_are_found_however_old(
+    there: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a workspace only the newest are looked at; for a contact there is an index."""
+    batch = Batch()
+    for number, email in enumerate((PETER, "petra@example.com", "petro@example.com")):
+        interact(batch, email, emitted_at_ms=10 + number)
+    writer.write(reaching(batch, 0, 3), 1)
+    monkeypatch.setattr(deliveries, "NEWEST", 1)
+    assert [each.email for each in there.deliveries.latest(Wanted(contact=KEY))] == [PETER]
+    assert [each.email for each in there.deliveries.latest(Wanted(workspace="demo"))] == ["petro@example.com"]
 
 
 def test_rejections_are_counted_and_shown_whole(there: Store, writer: Writer) -> None:

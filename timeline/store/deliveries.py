@@ -75,7 +75,8 @@ class Deliveries:
         tops = (_MOST, _MOST) if before is None else _parts(before)
         with self._asking() as connection:
             ends = _ends(connection)
-            stretches = [_Stretch(end - NEWEST, top, up=False) for end, top in zip(ends, tops, strict=True)]
+            after = [0 if wanted.contact is not None else end - NEWEST for end in ends]
+            stretches = [_Stretch(first, top, up=False) for first, top in zip(after, tops, strict=True)]
             found = _found(connection, wanted, stretches, limit)
         return [*_merged(found, tops, up=False)][:limit]
 
