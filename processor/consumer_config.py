@@ -8,7 +8,12 @@ CONFIG: Final[Mapping[str, Any]] = {
     "enable.auto.offset.store": False,
     "auto.offset.reset": "earliest",
     "isolation.level": "read_committed",
-    "fetch.queue.backoff.ms": 20,  # the default, 1000, stalls a partition whenever its queue is full
+    # Nothing is fetched while a record waits here, and then all that has come meanwhile: a busy worker asks once
+    # a batch, not for every few records that ingest writes to a partition. An idle worker waits at the broker.
+    "queued.min.messages": 1,
+    "fetch.queue.backoff.ms": 5,  # how soon it looks again whether one waits
+    "max.partition.fetch.bytes": 4 << 20,  # of lz4, so that one partition alone fills a batch
+    "fetch.max.bytes": 8 << 20,
     "fetch.wait.max.ms": 100,
     "fetch.error.backoff.ms": 50,  # each record of a batch that cannot be decompressed costs as much
     # A start waits for brokers, one after the other, and for its predecessor's transaction: look often at first.
