@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import redis
 
-from processor import plan, traits
+from processor import traits
 from processor.claims import Claims, clock_key, day_key
-from processor.decide import Candidate, Candidates, ContactDay, winners
+from processor.decide import ContactDay
 from processor.errors import ClaimsAway
 from processor.ports import Claimed
-from processor.records import Batch, Output, Record
+from processor.records import Batch, Output
 from processor.sink import Sink
 from processor.source import Source
 from processor.traits import Clock, Property
@@ -105,17 +105,6 @@ def claim_after_commit() -> None:
     _patch(Sink, "commit", commit_first)
 
 
-def siblings_ignored() -> None:
-    """Let only the first of a collapsed group be the owner."""
-
-    def only_firsts(
-        candidates: Candidates, holders: Sequence[bytes | None], owner_of: Callable[[Record], bytes]
-    ) -> Mapping[ContactDay, Candidate]:
-        return winners({day: siblings[:1] for day, siblings in candidates.items()}, holders, owner_of)
-
-    _patch(plan, "winners", only_firsts)
-
-
 def stale_by_arrival() -> None:
     """Let the change that comes last be the newest."""
     claim = Claims.claim
@@ -161,7 +150,6 @@ BREAKS: Final[dict[str, Callable[[], None]]] = {
     "static-between-moves": static_between_moves,
     "no-renewal": no_renewal,
     "no-owner": no_owner,
-    "siblings-ignored": siblings_ignored,
     "claim-after-commit": claim_after_commit,
     "offsets-outside": offsets_outside,
     "offsets-first": _apart("offsets"),

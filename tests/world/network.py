@@ -143,7 +143,9 @@ class Network:
         self.traps: list[
             Callable[[Link, Call], bool]
         ] = []  # each is asked of every request until it says that it took one
-        self.tell: Callable[[str], None] | None = None  # takes a line for each request that arrives
+        self.tell: Callable[[Link, Any, bool], None] | None = (
+            None  # hears of each request that arrives, and whether late
+        )
         self._paths: dict[tuple[str, str], Path] = {}
         self._numbers = 0
 
@@ -185,7 +187,7 @@ class Network:
     def arrived(self, link: Link, request: Any, *, is_late: bool) -> None:
         """Note that a request arrived."""
         if self.tell:
-            self.tell(f"{link.process.name} -> {link.server.name}: {request}{' LATE' if is_late else ''}")
+            self.tell(link, request, is_late)
 
     def down(self, server: Server) -> None:
         """A node went: all its connections break, and what was under way to it is lost."""

@@ -20,7 +20,7 @@ from tests.world.faults import BUSY_S, PHASE_S, Fault, Faults, draw
 from tests.world.fleet import Fleet, Settings
 from tests.world.judge import Judge
 from tests.world.kernel import EPOCH_S, Kernel, rule_time
-from tests.world.network import Network
+from tests.world.network import Link, Network
 from tests.world.store import StoreServer
 
 PARTITIONS: Final = 4
@@ -178,10 +178,11 @@ class World:
             self.judge.append(raw, event)
         self.kernel.after(self._random.expovariate(20.0 if is_busy else 0.5), self._append)
 
-    def _heard(self, line: str, *, verbose: bool) -> None:
-        self._digest = zlib.crc32(f"{self.kernel.now} {line}".encode(), self._digest)
+    def _heard(self, link: Link, request: Any, is_late: bool, *, verbose: bool) -> None:  # noqa: FBT001
+        line = f"{self.kernel.now} {link.process.name} {link.server.name} {type(request).__name__} {is_late}"
+        self._digest = zlib.crc32(line.encode(), self._digest)
         if verbose:
-            self.tell(line)
+            self.tell(f"{link.process.name} -> {link.server.name}: {request}{' LATE' if is_late else ''}")
 
     def _logged(self, _logger: Any, _method: str, event: Any) -> Any:
         process = self.kernel.process
