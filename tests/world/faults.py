@@ -19,23 +19,23 @@ KINDS: Final = {
     "freeze": 3,
     "replace": 2,  # frozen, and another process of its slot started meanwhile
     "stop": 2,
-    "late": 6,  # the connection of the next request breaks; the request arrives later
+    "late": 9,  # the connection of the next request breaks; the request arrives later
     "reset": 3,
     "cut": 3,
     "slow": 2,
     "move": 3,
     "node": 2,
-    "store-away": 2,
+    "store-away": 4,
     "store-full": 1,
     "store-read-only": 1,
     "store-loses": 0,  # only in worlds whose store may
     "clock": 1,
-    "scale": 2,
+    "scale": 3,
 }
 PHASE_S, BUSY_S = 30.0, 5.0  # how often events come in a burst, and for how long
 _LASTS_S: Final = ((0.01, 0.5), (0.5, 5.0), (6.0, 15.0), (6.0, 15.0))  # some longer than a session
 _LATE_S: Final = ((0.0, 0.1), (0.05, 1.0), (0.0, 8.0))
-_MOST_SKIPPED: Final = 12  # requests, before the one that meets a fault
+_MOST_SKIPPED: Final = 8  # requests, before the one that meets a fault
 _ROLES: Final = ("producer", "producer", "consumer", "store")
 
 
