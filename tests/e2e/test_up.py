@@ -156,7 +156,6 @@ def test_it_says_in_one_line_how_it_is_reached(up: Up) -> None:
     assert described.pop("workers")
     assert described.pop("lane") is False
     assert described.pop("page").startswith("http://127.0.0.1:")
-    assert described.pop("lane") is False
     assert described == {**running, "pid": up.process.pid}
     assert {(folder / name).stat().st_mode & 0o777 for name in ("key", "claim.key", "up.json")} == {0o600}
     assert (folder / ".gitignore").read_text() == "*\n"
