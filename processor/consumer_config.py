@@ -1,4 +1,4 @@
-"""librdkafka's consumer options: those that the guarantee requires, and those for performance."""
+"""librdkafka's consumer options: those that the guarantee requires, those for performance, and those given."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -23,3 +23,14 @@ CONFIG: Final[Mapping[str, Any]] = {
     "queued.max.messages.kbytes": 32768,
     "max.poll.interval.ms": 300_000,
 }
+
+_FETCH: Final = "fetch.max.bytes"
+_MESSAGE: Final = "message.max.bytes"
+
+
+def with_given(ours: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return our options with those given: librdkafka refuses a fetch that is smaller than the largest message."""
+    config = {**ours, **given}
+    if _FETCH not in given:
+        config[_FETCH] = max(ours[_FETCH], int(config.get(_MESSAGE, 0)))
+    return config

@@ -16,7 +16,8 @@ import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from processor import metrics
-from processor.consumer_config import CONFIG
+from processor.consumer_config import CONFIG as LIVE
+from processor.consumer_config import with_given
 from processor.cursor import Cursor
 from processor.errors import SessionLost
 from processor.heard import Heard
@@ -37,8 +38,8 @@ _ANSWER_S: Final = 0.5
 _NEXT_S, _IDLE_S = 0.01, 0.25  # how long live events may be waited for: in the middle of a backfill, and else
 
 # Nobody misses it when live events keep it waiting for long. The queue of fetched records is small: they can wait.
-_CONFIG: Final[Mapping[str, Any]] = {
-    **CONFIG,
+CONFIG: Final[Mapping[str, Any]] = {
+    **LIVE,
     "max.poll.interval.ms": 86_400_000,
     "queued.max.messages.kbytes": 8192,
     "fetch.max.bytes": 4 << 20,
@@ -80,7 +81,7 @@ class Lane:
         self._progress = Progress(topic, metrics.BACKFILL_LAG, lanes.BACKFILL)
         callbacks = {"error_cb": self._heard.on_error, "stats_cb": self._progress.on_statistics}
         plain = {name: value for name, value in config.items() if name not in _OF_A_MEMBER}
-        self._consumer = consumer({**_CONFIG, **plain, **callbacks})
+        self._consumer = consumer(with_given(CONFIG, {**plain, **callbacks}))
         self._cursor = Cursor(self._consumer, topic, self._heard, lanes.BACKFILL)
         self._held: set[int] = set()
         self._moved: set[int] = set()  # came or went since they were last looked at

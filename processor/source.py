@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from processor.consumer_config import CONFIG
+from processor.consumer_config import CONFIG, with_given
 from processor.cursor import Cursor
 from processor.errors import KafkaAway, SessionLost
 from processor.filling import FEW, Filling
@@ -69,7 +69,7 @@ class Source:
         self._progress = Progress(topic)
         self._patience_s = _PATIENT_SESSIONS * int(config.get("session.timeout.ms", _SESSION_MS)) / 1000
         callbacks = {"error_cb": self._heard.on_error, "stats_cb": self._progress.on_statistics}
-        self._consumer = consumer({**CONFIG, **config, **callbacks})
+        self._consumer = consumer(with_given(CONFIG, {**config, **callbacks}))
         self._cursor = Cursor(self._consumer, topic, self._heard)
 
     def join(self) -> None:
