@@ -37,8 +37,8 @@ def opened(found: Settings, group: str, topics: Collection[str] = (), *, with_la
     """
     ours, heard = command_config(found), metadata.Heard()
     clients = Clients(
-        Consumer({**ours, **reading.CONFIG, "group.id": group, "error_cb": heard}),
-        Consumer({**ours, **reading.UNCOMMITTED, "group.id": group}),
+        Consumer({**reading.over(ours), "group.id": group, "error_cb": heard}),
+        Consumer({**reading.over(ours, reading.UNCOMMITTED), "group.id": group}),
         AdminClient(ours),
     )
     try:

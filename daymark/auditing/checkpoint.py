@@ -45,7 +45,7 @@ class Checkpoints:
             raws: the topics of raw events.
             outputs: the partitions of each output topic that is followed.
         """
-        self._consumer = Consumer({**config, **reading.CONFIG, "group.id": f"{group}-audit"})
+        self._consumer = Consumer({**reading.over(config), "group.id": f"{group}-audit"})
         self._raws, self._outputs, self._is_refused = raws, outputs, False
 
     def load(self) -> Checkpoint | None:

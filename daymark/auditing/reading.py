@@ -27,6 +27,14 @@ CONFIG: Final[Mapping[str, Any]] = {
 # The end of a topic for readers of uncommitted records: records of open transactions lie before it.
 UNCOMMITTED: Final[Mapping[str, Any]] = {**CONFIG, "isolation.level": "read_uncommitted"}
 
+_FETCH, _MESSAGE = "fetch.max.bytes", "message.max.bytes"
+
+
+def over(given: Mapping[str, Any], ours: Mapping[str, Any] = CONFIG) -> dict[str, Any]:
+    """Return ours over the options given, with fetches as large as the largest message, as librdkafka wants them."""
+    return {**given, **ours, _FETCH: max(ours[_FETCH], int(given.get(_MESSAGE, 0)))}
+
+
 _CALL_S, _PATIENCE_S, _AGAIN_S = 10.0, 30.0, 0.2
 _STALLED_S = 120.0  # longer than any of our transactions stays open
 _MOST = 2_000

@@ -73,7 +73,7 @@ class Sender:
         self._producer: Producer | None = None
         self._heard = _Heard()
         # It never joins; it queries the number once no open transaction can change it.
-        self._reader = Consumer({**config, **reading.CONFIG, "group.id": to.group, "error_cb": lambda _: None})
+        self._reader = Consumer({**reading.over(config), "group.id": to.group, "error_cb": lambda _: None})
 
     def begin(self) -> int | None:
         """End the open transaction of an earlier sender, and return the number of the last committed batch, if any.

@@ -68,8 +68,8 @@ def _kafka(found: Settings) -> Iterator[Finding]:
     except metadata.Unreachable as error:
         yield fault("kafka", error.message, "start it, or correct DAYMARK_KAFKA; ingest answers 503 meanwhile")
         return
-    committed = Consumer({**ours, **reading.CONFIG, "group.id": found.group})
-    uncommitted = Consumer({**ours, **reading.UNCOMMITTED, "group.id": found.group})
+    committed = Consumer({**reading.over(ours), "group.id": found.group})
+    uncommitted = Consumer({**reading.over(ours, reading.UNCOMMITTED), "group.id": found.group})
     try:
         yield from kafka.look(kafka.Ground(found, admin, committed, uncommitted, cluster))
     finally:

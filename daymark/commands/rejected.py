@@ -234,7 +234,7 @@ def _sender(shelf: _Shelf) -> Iterator[Sender]:
     """Open what sends, with a separate reader for marks written in the meantime."""
     found, topic, positions = shelf.found, shelf.found.topics.rejected, dict(shelf.ends)
     config = command_config(found)
-    consumer = Consumer({**config, **reading.CONFIG, "group.id": found.group})
+    consumer = Consumer({**reading.over(config), "group.id": found.group})
 
     def sent() -> Marks:
         ends = reading.bounds(shelf.there.clients.uncommitted, topic, shelf.ends)
