@@ -118,8 +118,8 @@ chart-apiserver: $(DEPLOY) ## Create the chart's objects on a real Kubernetes AP
 	@$(BIN)/python -m tests.deploy.on_apiserver
 
 .PHONY: kustomize
-kustomize: $(DEPLOY) ## Write deploy/kustomize/base from the chart.
-	@$(BIN)/python -m tests.deploy.chart > deploy/kustomize/base/daymark.yaml
+kustomize: $(DEPLOY) ## Write deploy/kustomize from the chart.
+	@$(BIN)/python -m tests.deploy.chart
 
 .PHONY: fuzz
 fuzz: $(TOOLS) ## Fuzz the event reader, or TARGET=batches: RUNS=1000000 inputs, or for SECONDS=600.

@@ -11,6 +11,7 @@ import click
 import structlog
 
 from daymark import prefork, registry, settings
+from daymark.figures.scrape import addresses
 from daymark.kafka import client_config
 from daymark.setting_types import Address
 from daymark.settings import Settings
@@ -83,7 +84,7 @@ def _reading(found: Settings) -> int:
 
 def _serving(found: Settings, endpoints: Sequence[str], guard: Guard, listening: socket.socket) -> int:
     def urls() -> Sequence[str]:
-        return endpoints or [url for up in settings.running_ups() for url in (up.at.admin, *up.workers)]
+        return addresses(endpoints) or [url for up in settings.running_ups() for url in (up.at.admin, *up.workers)]
 
     with store.opened(found.timeline) as there, filled(found, urls) as sources:
         serve(make(there, sources, guard), listening)

@@ -20,7 +20,8 @@ def command(endpoints: tuple[str, ...], *, no_pages: bool) -> None:
 
     The pages are at DAYMARK_TIMELINE_HTTP, http://127.0.0.1:8090. Elsewhere than on loopback they need
     DAYMARK_TIMELINE_TOKEN, or a proxy that signs people in. Figures are read from the metrics at each HOST:PORT
-    (DAYMARK_ADMIN of each ingest and worker); without any, from those of a running `daymark up`.
+    (DAYMARK_ADMIN of each ingest and worker); dns+HOST:PORT means every address of that name, such as a headless
+    Service's; without any, from those of a running `daymark up`.
     """
     found = from_environment()
     logs.configure(found.log_format, found.log_level)

@@ -1,6 +1,7 @@
 """Reads metrics pages: a part's samples at one moment, and rates between two moments."""
 
 import http.client
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 _ANSWER_S: Final = 2.0
 _AT_ONCE: Final = 16
+_BY_NAME: Final = "dns+"
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -38,6 +40,25 @@ class Scrape(NamedTuple):
     def most(self, name: str) -> float:
         """Return the highest value, or 0 without any."""
         return max(self.values(name).values(), default=0.0)
+
+
+def addresses(urls: Sequence[str]) -> list[str]:
+    """Return the parts, `dns+HOST:PORT` replaced by each address of that name, such as a headless Service's.
+
+    A name that cannot be resolved stays one, so that it is seen not to answer.
+    """
+    return [each for url in urls for each in (_resolved(url) if url.startswith(_BY_NAME) else [url])]
+
+
+def _resolved(url: str) -> list[str]:
+    name = url.removeprefix(_BY_NAME)
+    try:
+        target = urlsplit(f"//{name}")
+        found = socket.getaddrinfo(target.hostname, target.port, type=socket.SOCK_STREAM)
+    except (OSError, ValueError):
+        return [name]
+    hosts = sorted({str(at[0]) for *_, at in found})
+    return [f"[{host}]:{target.port}" if ":" in host else f"{host}:{target.port}" for host in hosts]
 
 
 def scrapes(urls: Sequence[str]) -> list[Scrape]:

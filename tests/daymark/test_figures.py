@@ -2,11 +2,12 @@
 
 import io
 import math
+import socket
 
 import pytest
 from rich.console import Console
 
-from daymark.figures.scrape import Labels, Scrape, Span
+from daymark.figures.scrape import Labels, Scrape, Span, addresses
 from daymark.figures.screen import shown
 from daymark.figures.summary import summed
 from daymark.showing.figures import RULES
@@ -102,3 +103,17 @@ def test_it_fits_a_terminal() -> None:
     said = capture.get()
     assert "emitted 4.0" in said
     assert "7 records, oldest 1.5 s, in 12 partitions" in said
+
+
+def test_a_name_stands_for_every_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that cannot be resolved stays in the list, to be seen as away."""
+    known = {"workers": ["10.0.0.2", "10.0.0.1", "10.0.0.1", "fd00::1"]}
+
+    def resolve(host: str, port: int, **_: object) -> list[object]:
+        if host not in known:
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (at, port)) for at in known[host]]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    found = addresses(["workers:8081", "dns+workers:8081", "dns+gone:8081"])
+    assert found == ["workers:8081", "10.0.0.1:8081", "10.0.0.2:8081", "[fd00::1]:8081", "gone:8081"]

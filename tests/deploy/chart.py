@@ -1,13 +1,17 @@
-"""Renders the Helm chart. As a program: writes what `kubectl apply -k` takes, the chart with its defaults."""
+"""Renders the Helm chart. As a program: writes what `kubectl apply -k` takes."""
 
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import yaml  # type: ignore[import-untyped]  # of the `deploy` packages
 
+BASE: Final = Path("deploy/kustomize/base/daymark.yaml")
+TIMELINE: Final = Path("deploy/kustomize/timeline/timeline.yaml")
 CHART: Final = Path("deploy/helm/daymark")
 KAFKA: Final = ("kafka.bootstrapServers=kafka:9092",)  # the one value without a default
 _HEAD: Final = "# Made by `make kustomize` from the chart with its defaults: change the chart, not this file.\n"
@@ -17,6 +21,7 @@ class Refused(Exception):
     """Helm does not render the chart with these values."""
 
 
+@cache
 def text(*values: str, release: str = "daymark") -> str:
     """Return the rendered chart.
 
@@ -42,16 +47,23 @@ def objects(*values: str) -> list[dict[str, Any]]:
     return [found for found in yaml.safe_load_all(text(*KAFKA, *values)) if found]
 
 
-def kustomize_base() -> str:
-    """Return deploy/kustomize/base/daymark.yaml: without what only Helm's own labels and hooks are for."""
-    kept = []
-    for found in objects():
-        found["metadata"]["labels"] = _plain(found["metadata"]["labels"])
-        if template := found.get("spec", {}).get("template"):
+def kustomize() -> dict[Path, str]:
+    """Return the files of deploy/kustomize: the defaults, and what the timeline adds to them.
+
+    Without what only Helm's own labels and hooks are for.
+    """
+    defaults = objects()
+    added = [each for each in objects("timeline.enabled=true") if each not in defaults]
+    return {BASE: _file(defaults), TIMELINE: _file(added)}
+
+
+def _file(found: Sequence[dict[str, Any]]) -> str:
+    for each in found:
+        each["metadata"]["labels"] = _plain(each["metadata"]["labels"])
+        if template := each.get("spec", {}).get("template"):
             template["metadata"]["labels"] = _plain(template["metadata"]["labels"])
-        found["metadata"].pop("annotations", None)
-        kept.append(found)
-    return _HEAD + str(yaml.safe_dump_all(kept, sort_keys=False, width=120))
+        each["metadata"].pop("annotations", None)
+    return _HEAD + str(yaml.safe_dump_all(found, sort_keys=False, width=120))
 
 
 def _plain(labels: dict[str, str]) -> dict[str, str]:
@@ -59,4 +71,5 @@ def _plain(labels: dict[str, str]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(kustomize_base())
+    for file, content in kustomize().items():
+        file.write_text(content, "utf-8")

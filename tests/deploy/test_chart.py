@@ -23,14 +23,31 @@ EVERYTHING = (
     "kafka.topicPrefix=staging.",
     "settings.DAYMARK_CLAIM_DAYS=9",
 )
+TABLES = (
+    "timeline.enabled=true",
+    "timeline.replicas=2",
+    *EVERYTHING,
+    "networkPolicy.metricsFrom[0].podSelector.matchLabels.a=b",
+)
+FILE = (
+    "timeline.enabled=true",
+    "timeline.database=sqlite",
+    "timeline.proxy.header=X-Forwarded-User",
+    "timeline.proxy.addresses[0]=10.1.0.0/16",
+    "networkPolicy.enabled=true",
+)
 VARIANTS = [
     (),
     EVERYTHING,
     ("ingest.autoscaling.enabled=false", "ingest.replicas=3", "workspaces.configMapName=ours"),
     ("topics.enabled=false", "podDisruptionBudget.enabled=false", "image.tag=edge", "imagePullSecrets[0].name=pull"),
+    TABLES,
+    FILE,
 ]
 CUSTOM = {"ScaledObject", "PodMonitor"}  # their schemas are not Kubernetes' own
-variants = pytest.mark.parametrize("values", VARIANTS, ids=["defaults", "everything", "fixed", "bare"])
+variants = pytest.mark.parametrize(
+    "values", VARIANTS, ids=["defaults", "everything", "fixed", "bare", "tables", "file"]
+)
 
 
 def pods(values: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -87,6 +104,8 @@ def test_daymark_understands_it(values: tuple[str, ...], tmp_path: Path) -> None
         "claim-key": "00" * 32,
         "sasl-username": "daymark",
         "sasl-password": "secret",
+        "timeline-url": "postgresql://daymark@db/timeline",
+        "timeline-token": "t" * 16,
     }
     for name, text in secrets.items():
         (tmp_path / name).write_text(text, "utf-8")
@@ -104,7 +123,9 @@ def test_daymark_understands_it(values: tuple[str, ...], tmp_path: Path) -> None
         assert found.kafka
         if name == "process":
             assert (found.slot, found.claim_key) == ("a-pod-0", secrets["claim-key"].encode())
-            assert found.is_static == (values is not EVERYTHING)  # KEDA takes workers away, who must leave at once
+            assert found.is_static == (
+                "processor.keda.enabled=true" not in values
+            )  # KEDA takes workers away, who must leave at once
 
 
 def test_secrets_go_where_they_are_needed() -> None:
@@ -160,6 +181,8 @@ def test_numbers_are_written_out() -> None:
         ("settings.CLAIM_DAYS=9", "CLAIM_DAYS"),
         ("processor.replicas=0", "processor.replicas"),
         ("ingest.replica=2", "replica"),
+        ("timeline.database=sqlite,timeline.replicas=2", "timeline.replicas"),
+        ("timeline.proxy.header=X-User", "timeline.proxy.addresses"),
     ],
 )
 def test_wrong_values_are_refused(value: str, said: str) -> None:
@@ -170,7 +193,8 @@ def test_wrong_values_are_refused(value: str, said: str) -> None:
 
 def test_kustomize_is_the_chart() -> None:
     """`make kustomize` was run after the chart changed."""
-    assert Path("deploy/kustomize/base/daymark.yaml").read_text("utf-8") == chart.kustomize_base()
+    for file, content in chart.kustomize().items():
+        assert file.read_text("utf-8") == content
 
 
 @pytest.mark.parametrize(
