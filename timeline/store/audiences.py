@@ -3,33 +3,13 @@
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from timeline.store.results import Audience, Contact, Flow
 from timeline.store.tables import audience_hours, audiences, contacts, properties
-
-_moved = (
-    select(
-        audience_hours.c.workspace,
-        audience_hours.c.name,
-        func.sum(audience_hours.c.entries).label("entered"),
-        func.sum(audience_hours.c.exits).label("exited"),
-    )
-    .group_by(audience_hours.c.workspace, audience_hours.c.name)
-    .subquery()
-)
-_AUDIENCE = select(
-    audiences.c.workspace,
-    audiences.c.name,
-    audiences.c.kind,
-    audiences.c.members,
-    func.coalesce(_moved.c.entered, 0),
-    func.coalesce(_moved.c.exited, 0),
-    audiences.c.changed_at_ms,
-).outerjoin(_moved, (_moved.c.workspace == audiences.c.workspace) & (_moved.c.name == audiences.c.name))
 
 
 class Audiences:
@@ -40,17 +20,21 @@ class Audiences:
 
     def all(self, workspace: str | None = None) -> list[Audience]:
         """Return the audiences and journeys of a workspace, or of all, those with most members first."""
-        asked = _AUDIENCE.order_by(audiences.c.members.desc(), audiences.c.workspace, audiences.c.name)
-        if workspace is not None:
-            asked = asked.where(audiences.c.workspace == workspace)
+        asked = _asked() if workspace is None else _asked(workspace=workspace)
+        asked = asked.order_by(audiences.c.members.desc(), audiences.c.workspace, audiences.c.name)
         with self._asking() as connection:
             return [_audience(row) for row in connection.execute(asked)]
 
+    def names(self) -> list[tuple[str, str]]:
+        """Return the workspace and the name of each audience and journey, in no order."""
+        with self._asking() as connection:
+            found = connection.execute(select(audiences.c.workspace, audiences.c.name))
+            return [(workspace, name) for workspace, name in found]
+
     def get(self, workspace: str, name: str) -> Audience | None:
         """Return an audience or journey; None: no contact was ever in it."""
-        asked = _AUDIENCE.where(audiences.c.workspace == workspace, audiences.c.name == name)
         with self._asking() as connection:
-            row = connection.execute(asked).one_or_none()
+            row = connection.execute(_asked(workspace=workspace, name=name)).one_or_none()
         return None if row is None else _audience(row)
 
     def members(self, workspace: str, name: str, after: str = "", limit: int = 50) -> list[Contact]:
@@ -102,11 +86,40 @@ class Audiences:
         )
         found: dict[int, list[int]] = defaultdict(lambda: [0, 0])
         with self._asking() as connection:
+            at_ms = next_ms = 0
             for hour_ms, entries, exits in connection.execute(asked):
-                counts = found[hour_ms if step == "hour" else _day_ms(hour_ms, zone)]
+                if step == "hour":
+                    at_ms = hour_ms
+                elif hour_ms >= next_ms:  # once a day, not once an hour: zones are slow
+                    at_ms, next_ms = _day(hour_ms, zone)
+                counts = found[at_ms]
                 counts[0] += entries
                 counts[1] += exits
         return [Flow(at_ms, *counts) for at_ms, counts in found.items()]
+
+
+def _asked(**of: str) -> Select[tuple[Any, ...]]:
+    """Return the question for the audiences whose columns have these values; only their hours are added up."""
+    hours = audience_hours.c
+    moved = (
+        select(
+            hours.workspace, hours.name, func.sum(hours.entries).label("entered"), func.sum(hours.exits).label("exited")
+        )
+        .where(*(hours[column] == value for column, value in of.items()))
+        .group_by(hours.workspace, hours.name)
+        .subquery()
+    )
+    same = (moved.c.workspace == audiences.c.workspace) & (moved.c.name == audiences.c.name)
+    return (
+        select(
+            *(audiences.c[column] for column in ("workspace", "name", "kind", "members")),
+            func.coalesce(moved.c.entered, 0),
+            func.coalesce(moved.c.exited, 0),
+            audiences.c.changed_at_ms,
+        )
+        .outerjoin(moved, same)
+        .where(*(audiences.c[column] == value for column, value in of.items()))
+    )
 
 
 def _audience(row: Row[*tuple[Any, ...]]) -> Audience:
@@ -114,6 +127,8 @@ def _audience(row: Row[*tuple[Any, ...]]) -> Audience:
     return Audience(workspace, name, kind, members, int(entered), int(exited), changed_at_ms)  # sums may be decimals
 
 
-def _day_ms(instant_ms: int, zone: tzinfo) -> int:
-    at = datetime.fromtimestamp(instant_ms / 1000, zone)
-    return int(at.replace(hour=0, minute=0, second=0, microsecond=0).timestamp() * 1000)
+def _day(instant_ms: int, zone: tzinfo) -> tuple[int, int]:
+    """Return when the day of an instant begins, and when the next one does, in epoch milliseconds."""
+    day = datetime.fromtimestamp(instant_ms / 1000, zone).date()
+    begins, ends = (datetime.combine(each, time.min, zone).timestamp() for each in (day, day + timedelta(1)))
+    return int(begins * 1000), int(ends * 1000)

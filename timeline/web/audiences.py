@@ -62,9 +62,10 @@ def _audience(request: Request) -> Response:
 
 
 def _named(request: Request) -> Audience:
-    for each in ground(request).there.audiences.all():
-        if key(each.workspace, each.name) == request.path_params["key"]:
-            return each
+    there = ground(request).there.audiences
+    for name in there.names():
+        if key(*name) == request.path_params["key"] and (found := there.get(*name)) is not None:
+            return found
     raise HTTPException(404, "No audience has this key.")
 
 

@@ -1,6 +1,6 @@
 """Pictures as SVG's numbers: lines, bars and a calendar. Templates draw them; colours are the style sheet's. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
@@ -61,36 +61,47 @@ def _height(value: int, most: int, half: float) -> float:
 
 
 class Cell(NamedTuple):
-    """A day in the calendar: where it is drawn, and how many interactions it has."""
+    """A day with an interaction in the calendar: where it is drawn."""
 
     day: date
     x: int
     y: int
-    interactions: int
 
 
 class Calendar(NamedTuple):
-    """Twelve months of days, a column a week; the names of months with where they begin; the width in all."""
+    """Twelve months of days, a column a week.
+
+    Attributes:
+        cells: the days with an interaction.
+        silent: the other days, as one path of squares that a stroke of 5 makes 11 wide, with round corners.
+        months: their names, with where they begin.
+        width: in all.
+    """
 
     cells: Sequence[Cell]
+    silent: str
     months: Sequence[tuple[int, str]]
     width: int
 
 
-def calendar(counts: Mapping[date, int], until: date, weeks: int = 53) -> Calendar:
-    """Return the weeks up to a day, that day's included, Mondays at the top."""
+def calendar(days: Container[date], until: date, weeks: int = 53) -> Calendar:
+    """Return the weeks up to a day, that day's included, Mondays at the top; `days` have an interaction."""
     first = until - timedelta(days=until.weekday(), weeks=weeks - 1)
-    cells = []
+    cells, silent = [], []
     months: list[tuple[int, str]] = []
     for number in range((until - first).days + 1):
         day = first + timedelta(days=number)
         x = number // _WEEK * CELL
         if day.day == 1 or not number:
             months.append((x, f"{day:%b}"))
-        cells.append(Cell(day, x, day.weekday() * CELL, counts.get(day, 0)))
+        y = number % _WEEK * CELL
+        if day in days:
+            cells.append(Cell(day, x, y))
+        else:
+            silent.append(f"M{x + 2.5} {y + 2.5}h6v6h-6z")
     if len(months) > 1 and months[1][0] - months[0][0] < 2 * CELL:
         months.pop(0)  # a month of which only the end is seen has no room for its name
-    return Calendar(cells, months, weeks * CELL)
+    return Calendar(cells, "".join(silent), months, weeks * CELL)
 
 
 class Span(NamedTuple):

@@ -19,6 +19,7 @@ from timeline.web.rendering import ground, now_ms, page
 from timeline.web.sources import Trace, Unavailable
 
 _FOUND: Final = 20
+_ENTRIES: Final = 30  # on a page
 _YEAR_MS: Final = 365 * 86_400_000
 
 
@@ -48,8 +49,9 @@ def _contact(request: Request) -> Response:
     there, contact = ground(request).there.contacts, _named(request)
     zone_name, zone = ground(request).zone(contact.workspace)
     today = datetime.now(zone or UTC).date()
-    shown_page = there.timeline(contact.key, _day(request.query_params.get("before")))
-    counts = {each.day: each.interactions for each in there.calendar(contact.key, today)}
+    until = _day(request.query_params.get("before"))
+    shown_page = there.timeline(contact.key, until, _ENTRIES)
+    days = {each.day for each in there.calendar(contact.key, today)}
     return page(
         request,
         "contact.html",
@@ -59,10 +61,11 @@ def _contact(request: Request) -> Response:
         zone_name=zone_name,
         today=today,
         year_ago=today - timedelta(days=365),
-        calendar=charts.calendar(counts, today),
+        calendar=charts.calendar(days, today),
         closeness=there.closeness(contact.key, today),
         months=_by_month(shown_page.entries),
         before=shown_page.before,
+        is_newest=until is None,
         strips=_strips(contact, there.memberships(contact.key), zone),
         properties=[each for each in there.properties(contact.key) if each.membership is None],
         reading=ground(request).there.overview.state(),

@@ -1,6 +1,7 @@
 """One event for good: what it was, what became of it, and where its fault is."""
 
 import re
+from datetime import date, timedelta
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -37,7 +38,10 @@ def _event(request: Request) -> Response:
     else:
         steps.append(("entry", "none yet: no worker has committed it, or what came of it was erased", None))
     if entry is not None:
-        steps.append(("contact", event.email or "", f"/contacts/{entry.contact}#{entry.day}"))
+        after = min(entry.day, date.max - timedelta(1)) + timedelta(
+            1
+        )  # however long ago: the page begins with this day
+        steps.append(("contact", event.email or "", f"/contacts/{entry.contact}?before={after}#{entry.day}"))
     marked = found.sources.mark(event.raw, event.reason or "", event.workspace)
     return page(
         request,

@@ -81,7 +81,9 @@ def now_ms() -> int:
 
 def _shortened(text: object, most: int = _LONGEST) -> str:
     """Return a text without control characters, cut with its length said."""
-    shown_text = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in str(text))
+    shown_text = str(text)
+    if not shown_text.isprintable():
+        shown_text = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in shown_text)
     return shown_text if len(shown_text) <= most else f"{shown_text[:most]} … ({len(shown_text):,} characters)"
 
 

@@ -1,6 +1,7 @@
 """How values read on a page: instants in the workspace's time zone, spans, numbers. Pure."""
 
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -34,6 +35,7 @@ def day(value: date) -> str:
     return f"{value:%a} {value.day} {value:%b}"
 
 
+@lru_cache(4_096)  # a year of a contact has 365
 def full_day(value: date) -> str:
     """Return a day with its year: "25 Nov 2026"."""
     return f"{value.day} {value:%b} {value.year}"

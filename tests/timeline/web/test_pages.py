@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from html.parser import HTMLParser
 from ipaddress import ip_network
 from pathlib import Path
@@ -146,6 +147,23 @@ def test_a_contact_shows_its_months_audiences_and_properties(app: Starlette) -> 
     assert "lifetime_value" in text
 
 
+def test_a_long_timeline_goes_on_where_a_page_ended(app: Starlette, there: Store) -> None:
+    days = [f"{each.day}" for each in there.contacts.timeline(PETER, limit=1_000).entries]
+    path: str | None = f"/contacts/{PETER}"
+    seen: list[str] = []
+    while path:
+        page = Read(ask(app, path).text)
+        assert 0 < len(_days(page)) <= 30
+        assert (f"/contacts/{PETER}" in page.links) == bool(seen)  # back to the newest
+        seen += _days(page)
+        path = next((link for link in page.links if link.startswith(f"/contacts/{PETER}?before=")), None)
+    assert seen == days
+
+
+def _days(page: Read) -> list[str]:
+    return [attrs["id"] or "" for tag, attrs in page.elements if tag == "article"]
+
+
 def test_a_day_tells_which_event_won_and_which_did_not(app: Starlette) -> None:
     answer = ask(app, f"/contacts/{PETER}/days/2026-11-25", headers={"x-fragment": "1"})
     assert "<html" not in answer.text
@@ -194,7 +212,9 @@ def test_a_rejection_shows_its_fault_and_the_command_that_resends_it(app: Starle
 def test_an_event_of_a_day_that_was_won_is_a_duplicate(app: Starlette) -> None:
     page = Read(ask(app, "/events/5:90").text)
     assert "duplicate" in page.text
-    assert f"/contacts/{PETER}#{showcase.TODAY}" in page.links
+    target = f"/contacts/{PETER}?before={showcase.TODAY + timedelta(1)}#{showcase.TODAY}"
+    assert target in page.links
+    assert _days(Read(ask(app, target).text))[0] == f"{showcase.TODAY}"
 
 
 def test_what_is_not_there_is_said(app: Starlette) -> None:
