@@ -6,20 +6,15 @@ import time
 from typing import Any
 
 import uvloop
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not marked so
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    ResourceType,
-)
+from confluent_kafka.admin import AdminClient
 
 from daymark import limits
 from ingest.batch_size import BatchSize
 from ingest.delivery import Outcome
 from ingest.metrics import Metrics
 from ingest.publisher import Publisher
-from schemas.topics import BATCH_BYTES, LEAST_BATCH_BYTES, MESSAGE_LIMIT, Topics
+from schemas.topics import BATCH_BYTES, LEAST_BATCH_BYTES, Topics
+from tests.limits import limit
 
 PATIENCE_S = 120.0
 
@@ -51,17 +46,6 @@ def test_a_refusal_that_no_limit_explains_halves_it() -> None:
     size.refuse()
     size.settle([20_000])
     assert size.bytes == 20_000 - 1024
-
-
-def limit(kafka: str, topic: str, size: int) -> None:
-    entry = ConfigEntry(MESSAGE_LIMIT, str(size), incremental_operation=AlterConfigOpType.SET)
-    admin = AdminClient({"bootstrap.servers": kafka})
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    for future in admin.incremental_alter_configs([resource]).values():
-        future.result(60)
-    until = time.monotonic() + PATIENCE_S
-    while limits.read(admin, (topic,)).get(topic) != size:  # a broker hears of it a moment later
-        assert time.monotonic() < until
 
 
 def test_events_reach_a_topic_that_takes_less(kafka: str, topics: Topics) -> None:

@@ -7,32 +7,18 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not marked so
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    ResourceType,
-)
 
 from processor.errors import Aborted
 from processor.records import Batch, Output, Record
 from processor.sink import Sink
 from schemas.topics import BATCH_BYTES, LEAST_BATCH_BYTES, MESSAGE_LIMIT, Topics
 from tests.flows import Road, visit
+from tests.limits import limit
 
 
 @pytest.fixture
 def road(kafka: str, redis_url: str, topics: Topics, claim_key: bytes) -> Road:
     return Road(kafka, redis_url, topics, claim_key)
-
-
-def limit(road: Road, topic: str, size: int) -> None:
-    entry = ConfigEntry(MESSAGE_LIMIT, str(size), incremental_operation=AlterConfigOpType.SET)
-    admin = AdminClient({"bootstrap.servers": road.kafka})
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    for future in admin.incremental_alter_configs([resource]).values():
-        future.result(60)
 
 
 def aborted(figures: dict[str, float]) -> float:
@@ -42,7 +28,7 @@ def aborted(figures: dict[str, float]) -> float:
 def test_batches_fit_the_topics(road: Road) -> None:
     """Nothing is aborted, large rejections are truncated to fit, and the log says what a limit is too low for."""
     for topic in (road.topics.interactions, road.topics.rejected):
-        limit(road, topic, 20_000)
+        limit(road.kafka, topic, 20_000)
     road.send(visit(contact) for contact in range(1000))
     road.send([("one", b"\x00\xff" * 200_000)])
     with road.worker() as worker:
@@ -57,7 +43,7 @@ def test_a_limit_lowered_meanwhile(road: Road) -> None:
     """The worker looks again and makes smaller batches, in the same session."""
     with road.worker() as worker:
         worker.wait_for("partitions.assigned")
-        limit(road, road.topics.interactions, 20_000)
+        limit(road.kafka, road.topics.interactions, 20_000)
         road.send(visit(contact) for contact in range(3000))
         road.wait_settled()
         # Never more often than halving takes from the largest to the least.
@@ -82,7 +68,7 @@ class Waiting(Producer):
 def test_a_refusal_is_understood_at_either_call(road: Road, producer: Callable[..., Producer], tells: str) -> None:
     """Whether all was handed over when the broker refuses a batch, or not: smaller ones, and each record once."""
     road.send([visit(1)])
-    limit(road, road.topics.interactions, 20_000)
+    limit(road.kafka, road.topics.interactions, 20_000)
     values = [b"%d %s" % (number, os.urandom(500)) for number in range(200)]
     outputs = [Output(road.topics.interactions, b"key", value, 0) for value in values]
     name = f"{road.topics.prefix}{tells}"
@@ -108,7 +94,7 @@ def test_a_refusal_is_understood_at_either_call(road: Road, producer: Callable[.
 
 def test_a_record_that_no_batch_makes_fit_is_said(road: Road) -> None:
     """The worker ends with the topic and the setting to raise."""
-    limit(road, road.topics.interactions, 300)
+    limit(road.kafka, road.topics.interactions, 300)
     road.send([visit(1, name="x" * 20_000)])
     with road.worker() as worker:
         assert worker.wait() == 1
