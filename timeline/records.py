@@ -20,6 +20,8 @@ from timeline.store.batches import Batch, Change, Interaction, Mark
 from timeline.store.keys import contact_key, property_key
 
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
+_FIRST_MS: Final = (date.min.toordinal() - _EPOCH_ORDINAL) * 86_400_000
+_LAST_MS: Final = (date.max.toordinal() + 1 - _EPOCH_ORDINAL) * 86_400_000 - 1
 _NAME: Final = 250  # characters of a property's name or a reason: both are in indices
 _RESENT: Final = "resent"
 
@@ -72,7 +74,7 @@ class Records:
                 contact_key(workspace, email),
                 workspace,
                 _day(fields["day"]),
-                fields["timestamp"],
+                _instant(fields["timestamp"]),
                 _clean(fields["description"]),
                 fields["described_by"],
                 _clean(fields["url"]),
@@ -103,7 +105,7 @@ class Records:
             fields["kind"],
             msgspec.json.encode(fields["value"]).decode(),
             fields["membership"],
-            fields["timestamp"],
+            _instant(fields["timestamp"]),
             _clean(fields["message_id"]),
             fields["source_partition"],
             fields["source_offset"],
@@ -150,6 +152,17 @@ def _clean(text: Any) -> Any:
 
 def _short(text: str) -> str:
     return str(_clean(text if len(text) <= _NAME else f"{text[: _NAME - 1]}…"))
+
+
+def _instant(epoch_ms: int) -> int:
+    """Return an instant of an event; hours and days are counted from it.
+
+    Raises:
+        ValueError: no calendar has it: no worker wrote this.
+    """
+    if not _FIRST_MS <= epoch_ms <= _LAST_MS:
+        raise ValueError
+    return epoch_ms
 
 
 @lru_cache(1024)

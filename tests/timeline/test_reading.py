@@ -140,7 +140,7 @@ def test_every_kind_of_record_becomes_its_row(reading: Reading) -> None:
 
 
 def test_what_cannot_be_read_is_skipped(reading: Reading) -> None:
-    """Garbage, another schema's value, a year that no calendar has, and a record that cannot be decompressed."""
+    """Garbage, another schema's value, times that no calendar has, and a record that cannot be decompressed."""
     kafka = reading.kafka
     kafka.interact("a@example.com")
     for value in (b"", b"garbage", kafka.logs[TOPICS.interactions][0].value[:-1]):  # type: ignore[union-attr, index]
@@ -148,6 +148,11 @@ def test_what_cannot_be_read_is_skipped(reading: Reading) -> None:
     kafka.write(TOPICS.traits, b"x", kafka.logs[TOPICS.interactions][0].value)  # type: ignore[union-attr]
     kafka.write(TOPICS.interactions, b"\xff", None)
     kafka.interact("b@example.com", ago=-(10**7))
+    trait = {"workspace": "demo", "email": PETER, "name": "vip", "value": True, "kind": "audience", "membership": True}
+    trait |= dict.fromkeys(("message_id", "received_at")) | {"source_partition": 1, "source_offset": 2}
+    for at_ms in (-(1 << 63), (1 << 63) - 1):
+        kafka.interact("b@example.com", timestamp=at_ms)
+        kafka.write(TOPICS.traits, b"vip", avro.TRAIT.encode(trait | {"timestamp": at_ms}))
     at = len(kafka.logs[TOPICS.interactions])
     kafka.logs[TOPICS.interactions].append(Record((TOPICS.interactions, 0), at, is_unreadable=True))
     kafka.interact("c@example.com")

@@ -90,6 +90,13 @@ class Contacts:
             row = connection.execute(_ENTRY.where(interactions.c.interaction_id == interaction_id)).one_or_none()
         return None if row is None else _entry(row)
 
+    def of_day(self, key: str, day: date) -> Entry | None:
+        """Return a contact's interaction of a day; None: there is none."""
+        asked = _ENTRY.where(interactions.c.contact_key == key, interactions.c.day == day).limit(1)
+        with self._asking() as connection:
+            row = connection.execute(asked).one_or_none()
+        return None if row is None else _entry(row)
+
     def calendar(self, key: str, until: date, months: int = 12) -> list[DayCount]:
         """Return the days with an interaction in some months up to a day, this included, the oldest first."""
         return [DayCount(day) for day in self._days(key, closeness.months_before(until, months), until)]

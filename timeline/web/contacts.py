@@ -99,11 +99,16 @@ def _why(request: Request) -> Response:
 
 
 def _came(request: Request, contact: Contact, day: date, zone: tzinfo | None) -> int:
-    """Return when the event came that won a day, or, of a day without an entry, when it began, in epoch ms."""
-    for entry in ground(request).there.contacts.timeline(contact.key, day + timedelta(days=1), 1).entries:
-        if entry.day == day:
-            return entry.emitted_at_ms if entry.received_at_ms is None else entry.received_at_ms
-    return int(datetime.combine(day, datetime.min.time(), zone or UTC).timestamp() * 1000)
+    """Return when the event came that won a day, or, of a day without an entry, when it began, in epoch ms.
+
+    No event has come before 1970 or comes later than now, whatever its day is.
+    """
+    entry = ground(request).there.contacts.of_day(contact.key, day)
+    if entry is None:
+        came_ms = int(datetime.combine(day, datetime.min.time(), zone or UTC).timestamp() * 1000)
+    else:
+        came_ms = entry.emitted_at_ms if entry.received_at_ms is None else entry.received_at_ms
+    return min(max(0, came_ms), now_ms())
 
 
 def _named(request: Request) -> Contact:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from timeline.store.results import Entry
 from timeline.web import shown
 from timeline.web.rendering import ground, page
 from timeline.web.sources import Event, Marked
@@ -38,10 +39,7 @@ def _event(request: Request) -> Response:
     else:
         steps.append(("entry", "none yet: no worker has committed it, or what came of it was erased", None))
     if entry is not None:
-        after = min(entry.day, date.max - timedelta(1)) + timedelta(
-            1
-        )  # however long ago: the page begins with this day
-        steps.append(("contact", event.email or "", f"/contacts/{entry.contact}?before={after}#{entry.day}"))
+        steps.append(("contact", event.email or "", _where(entry)))
     marked = found.sources.mark(event.raw, event.reason or "", event.workspace)
     return page(
         request,
@@ -88,6 +86,12 @@ def _rejected(request: Request) -> Response:
         command=f"daymark rejected resend {place}",
         resent=letter.resent,
     )
+
+
+def _where(entry: Entry) -> str:
+    """Return the address of an entry: the page of its contact that begins with its day, however long ago."""
+    begin = f"?before={entry.day + timedelta(1)}" if entry.day < date.max else ""
+    return f"/contacts/{entry.contact}{begin}#{entry.day}"
 
 
 def _read(event: Event) -> list[Step]:

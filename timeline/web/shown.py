@@ -1,6 +1,6 @@
 """How values read on a page: instants in the workspace's time zone, spans, numbers. Pure."""
 
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
@@ -8,26 +8,37 @@ from urllib.parse import urlsplit
 NOTHING: Final = "\N{EN DASH}"  # in place of a value that there is not
 _SECOND: Final = 1000
 _STEPS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def at(epoch_ms: int | None, zone: tzinfo | None = None) -> str:
-    """Return an instant: "25 Nov 2026, 14:03:52"."""
+    """Return an instant: "25 Nov 2026, 14:03:52"; of one that no calendar has, on which side of it."""
     if epoch_ms is None:
         return NOTHING
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=epoch_ms)
-    local = moment.astimezone(zone or UTC)
+    local = _local(epoch_ms, zone)
+    if local is None:
+        return "after the year 9999" if epoch_ms > 0 else "before the year 1"
     return f"{local.day} {local:%b} {local.year}, {local:%H:%M:%S}"
 
 
 def clock(epoch_ms: int, zone: tzinfo | None = None) -> str:
     """Return the time of day of an instant: "14:03:52"."""
-    return f"{(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=epoch_ms)).astimezone(zone or UTC):%H:%M:%S}"
+    local = _local(epoch_ms, zone)
+    return NOTHING if local is None else f"{local:%H:%M:%S}"
 
 
 def iso(epoch_ms: int) -> str:
-    """Return an instant for machines, in UTC."""
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=epoch_ms)
+    """Return an instant for machines, in UTC; one that no calendar has as the first or the last day."""
+    moment = _local(epoch_ms) or datetime.combine(date.max if epoch_ms > 0 else date.min, time.min, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _local(epoch_ms: int, zone: tzinfo | None = None) -> datetime | None:
+    """Return an instant in a zone; None: it lies outside the years 1 to 9999. Anybody's record may name any number."""
+    try:
+        return (_EPOCH + timedelta(milliseconds=epoch_ms)).astimezone(zone or UTC)
+    except OverflowError:
+        return None
 
 
 def day(value: date) -> str:

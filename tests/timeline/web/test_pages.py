@@ -1,18 +1,16 @@
 """The pages, as a browser without JavaScript is sent them."""
 
-import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
-from html.parser import HTMLParser
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from starlette.applications import Starlette
 
 from tests.timeline.web import showcase
+from tests.timeline.web.asking import Read, ask, days
 from tests.timeline.web.showcase import WORKSPACE, Made
 from timeline.store import Store, StoreDown
 from timeline.store.keys import contact_key
@@ -59,46 +57,6 @@ def made() -> Made:
 @pytest.fixture
 def app(there: Store, made: Made) -> Starlette:
     return make(there, made.sources())
-
-
-def ask(
-    app: Starlette,
-    path: str,
-    method: str = "GET",
-    *,
-    headers: Mapping[str, str] | None = None,
-    form: Mapping[str, str] | None = None,
-    peer: str = "127.0.0.1",
-) -> httpx.Response:
-    """Send one request to an app."""
-    sent = [(name.encode(), text.encode("latin-1")) for name, text in (headers or {}).items()]
-
-    async def asking() -> httpx.Response:
-        transport = httpx.ASGITransport(app, client=(peer, 50_000), raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8090") as client:
-            return await client.request(method, path, headers=sent, data=form)
-
-    return asyncio.run(asking())
-
-
-class Read(HTMLParser):
-    """What a browser would make of a page: its elements, links and text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    @property
-    def links(self) -> list[str]:
-        return [attrs[name] or "" for _, attrs in self.elements for name in ("href", "src", "action") if name in attrs]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -148,20 +106,16 @@ def test_a_contact_shows_its_months_audiences_and_properties(app: Starlette) -> 
 
 
 def test_a_long_timeline_goes_on_where_a_page_ended(app: Starlette, there: Store) -> None:
-    days = [f"{each.day}" for each in there.contacts.timeline(PETER, limit=1_000).entries]
+    all_days = [f"{each.day}" for each in there.contacts.timeline(PETER, limit=1_000).entries]
     path: str | None = f"/contacts/{PETER}"
     seen: list[str] = []
     while path:
         page = Read(ask(app, path).text)
-        assert 0 < len(_days(page)) <= 30
+        assert 0 < len(days(page)) <= 30
         assert (f"/contacts/{PETER}" in page.links) == bool(seen)  # back to the newest
-        seen += _days(page)
+        seen += days(page)
         path = next((link for link in page.links if link.startswith(f"/contacts/{PETER}?before=")), None)
-    assert seen == days
-
-
-def _days(page: Read) -> list[str]:
-    return [attrs["id"] or "" for tag, attrs in page.elements if tag == "article"]
+    assert seen == all_days
 
 
 def test_a_day_tells_which_event_won_and_which_did_not(app: Starlette) -> None:
@@ -214,7 +168,7 @@ def test_an_event_of_a_day_that_was_won_is_a_duplicate(app: Starlette) -> None:
     assert "duplicate" in page.text
     target = f"/contacts/{PETER}?before={showcase.TODAY + timedelta(1)}#{showcase.TODAY}"
     assert target in page.links
-    assert _days(Read(ask(app, target).text))[0] == f"{showcase.TODAY}"
+    assert days(Read(ask(app, target).text))[0] == f"{showcase.TODAY}"
 
 
 def test_what_is_not_there_is_said(app: Starlette) -> None:
