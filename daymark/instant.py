@@ -1,4 +1,4 @@
-"""A point in time on the command line: a date, a timestamp, or a duration ago; and how one is shown."""
+"""A point in time on the command line: a date, a timestamp, or a duration ago; and how times are shown."""
 
 import re
 import time
@@ -11,6 +11,7 @@ from schemas import timestamps
 
 _AGO: Final = re.compile(r"-(\d+)([smhd])")
 _UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_MINUTE_S, _HOUR_S = 60, 3600
 
 
 class Instant(click.ParamType[int]):
@@ -41,3 +42,12 @@ def shown(epoch_ms: int) -> str:
     except (ValueError, OverflowError, OSError):  # no year that Python knows
         return f"{epoch_ms} ms"
     return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def lasting(seconds: float) -> str:
+    """Return a duration as people say it."""
+    if seconds < 2 * _MINUTE_S:
+        return f"{seconds:,.0f} s"
+    if seconds < 2 * _HOUR_S:
+        return f"{seconds / _MINUTE_S:,.0f} min"
+    return f"{seconds / _HOUR_S:,.1f} h"

@@ -16,6 +16,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from processor import metrics
+from processor.backlog import BEHIND
 from processor.consumer_config import CONFIG as LIVE
 from processor.consumer_config import with_given
 from processor.cursor import Cursor
@@ -27,12 +28,12 @@ from processor.topic_mark import TopicMark
 from processor.troubles import Pace
 from schemas import lanes
 
-# Records of a batch beside live ones, each of which costs them some 10 µs, and without any live event for a moment. So
-# many live ones in one batch say that the worker is behind: then few, but some, since a live event can be the duplicate
-# of a backfilled one that has claimed its day and is not committed yet.
+# Records of a batch beside live ones, each of which costs them some 10 µs, and without any live event for a moment. A
+# worker that is behind with live ones takes few, but some, since a live event can be the duplicate of a backfilled one
+# that has claimed its day and is not committed yet.
 BESIDE_LIVE: Final = 250
 ALONE: Final = lanes.MOST_AT_ONCE
-BEHIND, BESIDE_MANY = 2_000, 50
+BESIDE_MANY: Final = 50
 _MOMENT_S: Final = 1.0
 _ANSWER_S: Final = 0.5
 _NEXT_S, _IDLE_S = 0.01, 0.25  # how long live events may be waited for: in the middle of a backfill, and else

@@ -54,6 +54,13 @@ BATCH_RECORDS: Final = Histogram(
 STEP_SECONDS: Final = Histogram(
     "daymark_step_seconds", "Duration of each step of a batch: read, claim, decide, commit", ["step"], buckets=_SECONDS
 )
+BACKLOG_EVENTS: Final = Counter(
+    "daymark_backlog_events_total", "Events committed while working off a backlog: in full batches, one after another"
+)
+BACKLOG_SECONDS: Final = Counter(
+    "daymark_backlog_seconds_total",
+    "Time that these events took: the quotient of both is what the worker can process",
+)
 LAG: Final = Lag()
 REGISTRY.register(LAG)
 BACKFILL_LAG: Final = Lag(lane="backfill")

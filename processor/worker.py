@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from processor import metrics
+from processor.backlog import Backlog
 from processor.breaker import Breaker
 from processor.errors import Aborted, ClaimsAway, ClaimsFull, Fatal, KafkaAway, SessionLost
 from processor.health import STATE
@@ -104,21 +105,24 @@ class Worker:
         self._planner.begin(session.room_bytes)
         metrics.SESSIONS.inc()
         STATE.has_met_kafka = True
+        backlog = Backlog(self._clock)
         try:
             while not self._stopping:
                 STATE.looped()
                 batch = session.source.next_batch()
                 STATE.partitions = len(session.source.assigned)
+                taken = 0
                 if batch is None:
                     session.sink.poll()
-                else:
-                    self._take(session, batch)
+                elif self._take(session, batch):
+                    taken = len(batch.records)
+                backlog.committed(taken)
         finally:
             session.source.close()
             session.sink.close()
 
-    def _take(self, session: Session, batch: Batch) -> None:
-        """Take one batch through the steps; 1, the batch itself, is the caller's.
+    def _take(self, session: Session, batch: Batch) -> bool:
+        """Take one batch through the steps; 1, the batch itself, is the caller's. Return whether it is committed.
 
         2. Read each record: an identify, with the properties that it sets, or a rejection. Pure.
         3. Collapse: of several events of one contact-day only the first asks for the claim, of several changes of one
@@ -146,6 +150,8 @@ class Worker:
             session.source.committed(batch)
             self._planner.committed(plan)
             self._count(plan, batch)
+            return True
+        return False
 
     def _count(self, plan: Plan, batch: Batch) -> None:
         """Count what is committed, and only that: the figures agree with the topics."""

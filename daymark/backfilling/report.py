@@ -24,14 +24,16 @@ def as_json(counts: Mapping[str, Any], files: Files, *, dry_run: bool) -> str:
     return json.dumps({"dry_run": dry_run, **files._asdict(), **numbers, "rejected": rejected, **ends})
 
 
-def as_text(counts: Mapping[str, Any], files: Files, *, dry_run: bool) -> Iterator[str]:
-    """Yield lines for people."""
+def as_text(counts: Mapping[str, Any], files: Files, *, dry_run: bool, rate: float | None = None) -> Iterator[str]:
+    """Yield lines for people; `rate`: events a second at most, None without a limit."""
     before = f", {files.before:,} already done" if files.before else ""
     yield f"{files.files:,} files{before}; {files.stray:,} skipped by name"
     yield _row("lines", counts.get("lines", 0))
     sent = counts.get("sent", 0)
     span = f"   from {_shown(counts['earliest_ms'])} to {_shown(counts['latest_ms'])}" if sent else ""
     yield _row("would be sent" if dry_run else "sent", sent) + span
+    if dry_run and rate and sent:
+        yield f"  which takes about {instant.lasting(sent / rate)} at {rate:,.10g} events/s"
     if counts.get("other_time"):
         yield _row("outside the time range", counts["other_time"])
     for reason, lines in sorted(counts.get("rejected", {}).items(), key=lambda each: (-each[1], each[0])):

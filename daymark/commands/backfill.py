@@ -108,7 +108,7 @@ def _show(counts: dict[str, Any], files: Files, options: dict[str, Any]) -> None
     if options["as_line"]:
         click.echo(report.as_json(counts, files, dry_run=options["dry_run"]))
     else:
-        for line in report.as_text(counts, files, dry_run=options["dry_run"]):
+        for line in report.as_text(counts, files, dry_run=options["dry_run"], rate=options["rate"]):
             click.echo(line)
     if files.damaged:
         told = "; ".join(files.damaged[:3])

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -11,7 +10,6 @@ from typing import Any, Final, NamedTuple
 
 import click
 import msgspec
-from confluent_kafka import Consumer, KafkaException
 
 from daymark import bar, instant, settings
 from daymark.auditing.raws import Raws
@@ -20,21 +18,22 @@ from daymark.instant import Instant
 from daymark.local import home
 from daymark.replaying import fresh
 from daymark.replaying import group as groups
+from daymark.replaying.measuring import measure
 from daymark.replaying.narrowing import Share, share
 from daymark.replaying.plan import Manner, Plan, Unsafe, lines, moved_to
+from daymark.replaying.rate import Rate, given
 from daymark.replaying.start import Place, Since, Start, StartType
 from daymark.replaying.survey import survey
+from daymark.replaying.watching import watch
 from daymark.running import Described, workers_held
 from daymark.settings import Settings
 from processor.claims import Claims, Lifetimes
 from schemas import lanes
 from schemas.topics import Topics
 
-_LOOK_S: Final = 1.0
 _AGAIN: Final = (
     "An earlier run had rewound it. Once the workers have read everything: `daymark audit --emitted-since {}`."
 )
-_STILL_S: Final = 15.0  # without a step forward it is asked whether workers run
 
 
 @click.command()
@@ -57,7 +56,14 @@ _STILL_S: Final = 15.0  # without a step forward it is asked whether workers run
 @click.option("--group", help="Consumer group.  [default: DAYMARK_GROUP]")
 @click.option("--execute", is_flag=True, help="Reset the offsets. Without it, only show the plan.")
 @click.option("--wait", is_flag=True, help="Wait until all workers of the group have left, rather than refuse.")
-@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Events per second, to estimate the duration.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Events per second, rather than measure them.")
+@click.option(
+    "--metrics",
+    multiple=True,
+    metavar="HOST:PORT",
+    help="Ask this worker for its rate: its DAYMARK_ADMIN; repeatable. dns+HOST:PORT: each address of a name.  "
+    "[default: those of a running `daymark up`]",
+)
 @click.option("--no-audit", is_flag=True, help="Do not audit the replayed range.")
 @click.option("--json", "as_line", is_flag=True, help="A line of JSON: the plan; then the audit's.")
 def command(starts: tuple[Start, ...], **options: Any) -> None:
@@ -91,7 +97,7 @@ def command(starts: tuple[Start, ...], **options: Any) -> None:
             if options["workspace"] and planned.again:
                 share = _share(there, raws, planned, options["workspace"])
                 planned = ask(starts := share.starts())
-            _show(planned, share, found, options, manner)
+            _show(planned, share, found, options, manner, rate=_rate(there, raws, planned, options, ups))
             if not options["execute"] or not (planned.again or manner.is_fresh):
                 _conclude(planned, execute=options["execute"])
                 return
@@ -102,7 +108,7 @@ def command(starts: tuple[Start, ...], **options: Any) -> None:
         if emitted_ms is not None and not planned.again:
             click.echo(_AGAIN.format(instant.shown(emitted_ms)), err=True)
             return
-        _watch(there.clients.committed, raws, planned, group)
+        watch(there.clients.committed, raws, planned, group)
     if not options["no_audit"]:
         sys.exit(_audit(group, _period(planned, options["until_ms"], emitted_ms), as_line=options["as_line"]))
 
@@ -158,14 +164,32 @@ def _share(there: Opened, raws: Raws, planned: Plan, name: str) -> Share:
         return share(there.clients.committed, raws, planned, name, shown)
 
 
-def _show(planned: Plan, of: Share | None, found: Settings, options: Mapping[str, Any], manner: Manner) -> None:
+def _rate(
+    there: Opened, raws: Raws, planned: Plan, options: Mapping[str, Any], ups: Sequence[Described]
+) -> Rate | None:
+    """Return how fast it would go; None where there is nothing to wait for."""
+    if not planned.awaited:
+        return None
+    if options["rate"] is not None:
+        return given(options["rate"])
+    urls = options["metrics"] or [url for up in ups for url in up.workers]
+    clients = there.clients
+    return measure(clients.committed, raws, planned, urls, lambda: len(groups.members(clients.admin, options["group"])))
+
+
+def _show(
+    planned: Plan, of: Share | None, found: Settings, options: Mapping[str, Any], manner: Manner, *, rate: Rate | None
+) -> None:
     group = options["group"]
     if options["as_line"]:
         counts = {"again": planned.again, "awaited": planned.awaited, "expired": planned.expired}
+        speed = {} if rate is None else {"events_per_s": rate.events_per_s, "rate_source": rate.source}
         whose = {} if of is None else {"workspace": of.name, "own": of.own}
-        click.echo(json.dumps({"group": group, **counts, **whose, "parts": msgspec.to_builtins(planned.parts)}))
+        click.echo(
+            json.dumps({"group": group, **counts, **speed, **whose, "parts": msgspec.to_builtins(planned.parts)})
+        )
         return
-    for line in lines(planned, group, found.claim_days, options["rate"], manner):
+    for line in lines(planned, group, found.claim_days, rate, manner):
         click.echo(line)
     if of is not None:
         click.echo(f"{of.own:,} of them are of {of.name}. Others between and behind them are processed again, too.")
@@ -247,29 +271,6 @@ def _named(members: Sequence[groups.Member]) -> str:
     names = ", ".join(f"{member.name} at {member.host}" for member in members)
     static = " (static: it leaves when its session times out)" if any(member.is_static for member in members) else ""
     return f"{len(members)} {'member' if len(members) == 1 else 'members'}: {names}{static}"
-
-
-def _watch(consumer: Consumer, raws: Raws, planned: Plan, group: str) -> None:
-    """Return when the group is back at its previous offsets, or has come to --to."""
-    moved = planned.moved
-    behind, moved_at, told = planned.awaited, time.monotonic(), False
-    with bar.shown() as shown:
-        shown.expect(planned.awaited)
-        while behind:
-            time.sleep(_LOOK_S)
-            try:
-                stands = raws.committed(consumer)
-            except KafkaException:  # a broker on its way: it is asked again
-                continue
-            left = sum(part.left(stands[number]) for number, part in moved.items())
-            if left < behind:
-                moved_at, told = time.monotonic(), False
-            elif time.monotonic() - moved_at > _STILL_S and not told:
-                with_lane = ", with DAYMARK_BACKFILL_LANE=on" if raws.has_backfill else ""
-                click.echo(f"No progress: are workers of {group} running{with_lane}?", err=True)
-                told = True
-            shown.advance("Replaying", behind - left)
-            behind = left
 
 
 def _period(planned: Plan, until_ms: int | None, emitted_ms: int | None) -> list[str]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from daymark import instant
+from daymark.replaying.rate import Rate
 from daymark.replaying.start import Earliest, Place, Since, Start
 from schemas import lanes
 
@@ -117,8 +118,8 @@ class Manner(NamedTuple):
     leaves_lane: bool = False
 
 
-def lines(planned: Plan, group: str, claim_days: int, rate: float | None, manner: Manner) -> Iterator[str]:
-    """Yield a plan as lines for a person."""
+def lines(planned: Plan, group: str, claim_days: int, rate: Rate | None, manner: Manner) -> Iterator[str]:
+    """Yield a plan as lines for a person; `rate` is that of its events, None where there are none to wait for."""
     has_lane = any(lanes.is_backfill(part.partition) for part in planned.parts)
     yield f"{'partition':>11}  {'begins at':>12}  {group + ' is at':>16}  {'would be at':>12}  {'replayed':>12}  from"
     for part in planned.parts:
@@ -127,7 +128,11 @@ def lines(planned: Plan, group: str, claim_days: int, rate: float | None, manner
         oldest = "" if part.oldest_ms is None else instant.shown(part.oldest_ms)
         name = lanes.name(part.partition)
         yield f"{name:>11}  {part.first:>12,}  {stands:>16}  {target:>12}  {part.again:>12,}  {oldest}"
-    yield f"{planned.again:,} events would be replayed{_time(planned.awaited, rate)}."
+    if rate is None:
+        yield f"{planned.again:,} events would be replayed."
+    else:
+        duration = instant.lasting(planned.awaited / rate.events_per_s)
+        yield f"{planned.again:,} events would be replayed, in about {duration} at {rate}."
     if beyond := planned.again - planned.awaited:
         yield f"{beyond:,} of them lie behind --to: workers process them again, too, but they are not waited for."
     if gone := sum(part.first for part in planned.parts):
@@ -181,12 +186,6 @@ def _target(number: int, ground: Ground, everywhere: Start | None, places: Mappi
                     f"{lanes.place(number, target)} is deleted; partition {lanes.name(number)} begins at {ground.first}"
                 )
     return target if target < stands else None
-
-
-def _time(records: int, rate: float | None) -> str:
-    if rate is None:
-        return "; pass --rate, in events per second, to estimate the duration"
-    return f", in about {records / rate:,.0f} s"
 
 
 def moved_to(parts: Iterable[Part]) -> dict[int, int]:

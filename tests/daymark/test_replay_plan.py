@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from daymark.replaying.plan import Ground, Manner, Unsafe, lines, moved_to, plan
+from daymark.replaying.rate import given
 from daymark.replaying.start import Earliest, Place, Since, Start, StartType
 from schemas import lanes
 
@@ -21,11 +22,11 @@ def test_from_the_earliest_goes_to_what_retention_left() -> None:
     planned = plan([Earliest()], GROUND)
     assert moved_to(planned.parts) == {0: 100, 1: 0}
     assert (planned.again, planned.expired) == (350, 250)
-    said = "\n".join(lines(planned, "daymark", 8, 10.0, Manner()))
-    assert "350 events would be replayed, in about 35 s." in said
+    said = "\n".join(lines(planned, "daymark", 8, given(10), Manner()))
+    assert "350 events would be replayed, in about 35 s at 10 events/s." in said
     assert "deleted the first 100 events" in said
     assert "250 are older than claims live (8 days)" in said
-    anew = "\n".join(lines(planned, "daymark", 8, 10.0, Manner(is_fresh=True)))
+    anew = "\n".join(lines(planned, "daymark", 8, given(10), Manner(is_fresh=True)))
     assert ("evaluated again" in anew, "same bytes" in anew) == (True, False)
 
 

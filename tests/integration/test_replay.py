@@ -15,6 +15,7 @@ from daymark.auditing.raws import Raws
 from daymark.clients import opened
 from daymark.commands import audit, replay
 from daymark.commands import topics as make
+from daymark.local import ports
 from daymark.replaying.start import Earliest
 from daymark.replaying.survey import survey
 from schemas.topics import Topics
@@ -57,13 +58,15 @@ def notes(road: Road) -> set[str | None]:
 @pytest.mark.timeout(600)  # many processes, one after the other
 def test_a_replay_of_everything_leaves_the_newest_records_as_they_were(road: Road) -> None:
     """Byte for byte, though begun twice: refused while workers run, it waits, is killed, and is run again."""
+    admin = f"127.0.0.1:{ports.choose()}"
     assert road.start("simulate", *AUDIENCE, "--to", "topic", "--workspace", "w").wait(240) == 0
-    with road.worker():
+    with road.worker(DAYMARK_ADMIN=admin):
         road.wait_settled()
         before, noted = newest(road), notes(road)
-        planned = run(road, "--from", "earliest", "--json")
+        planned = run(road, "--from", "earliest", "--metrics", admin, "--json")
         said: dict[str, Any] = json.loads(planned.stdout)
         assert (planned.exit_code, said["again"] > 300, said["expired"]) == (0, True, 0)
+        assert said["rate_source"] == "benchmark"  # it asked the worker, which has never been behind
         assert road.lag() == 0
         refused = run(road, "--from", "earliest", "--execute")
         assert (refused.exit_code, f"{road.group} is in use: stop 1 member:" in refused.output) == (1, True)

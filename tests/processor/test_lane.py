@@ -6,8 +6,9 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, Message, TopicPartition
 
 from processor import lane as lanes_of
+from processor.backlog import BEHIND
 from processor.errors import SessionLost
-from processor.lane import ALONE, BEHIND, BESIDE_LIVE, BESIDE_MANY, Lane
+from processor.lane import ALONE, BESIDE_LIVE, BESIDE_MANY, Lane
 from processor.records import Batch
 from processor.sink import Sink
 from processor.source import Source

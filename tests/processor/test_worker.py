@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from processor import health, metrics
+from processor.backlog import BEHIND
 from processor.breaker import Breaker
 from processor.decide import ContactDay
 from processor.errors import ClaimsFull, Fatal, KafkaAway
@@ -425,6 +426,18 @@ def test_counts_what_is_committed(world: World) -> None:
     changed.subtract(traits)
     # The first was emitted, too, before the abort took it back: by then the clock was the third's.
     assert {name: value for name, value in changed.items() if value} == {"emitted": 1, "stale": 2}
+
+
+def test_a_backlog_shows_what_the_worker_can_do() -> None:
+    """Full batches count, but not one that was aborted, nor the first after it."""
+    world = World(most=BEHIND)
+    before = metrics.value(metrics.BACKLOG_EVENTS)
+    for index in range(5 * BEHIND + 1):
+        world.kafka.append(b"[%d]" % index)
+    world.percent = 100
+    world.faults.plan("commit", ABORTED, skip=2)
+    world.run()
+    assert metrics.value(metrics.BACKLOG_EVENTS) - before == 3 * BEHIND
 
 
 def test_closes_what_it_opened(world: World) -> None:
