@@ -50,12 +50,12 @@ COPY --from=build /opt/daymark /opt/daymark
 # The base image has the standard library without bytecode, and a read-only container would compile it at every start.
 RUN cd /opt/daymark/bin && for command in ingest process topics tail audit; do ./python -c "import daymark.commands.$command"; done && ./python -c "import daymark.timeline_wiring"
 
-# Inside a container the loopback address is unreachable from outside: listen on all interfaces.
+# Inside a container the loopback address is unreachable from outside: listen on all interfaces, IPv6 and IPv4.
 ENV PATH=/opt/daymark/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    DAYMARK_HTTP=0.0.0.0:8080 \
-    DAYMARK_ADMIN=0.0.0.0:8081
+    DAYMARK_HTTP=[::]:8080 \
+    DAYMARK_ADMIN=[::]:8081
 EXPOSE 8080 8081
 
 # A volume that is mounted here, for the locks of workers' slots, begins with this owner.

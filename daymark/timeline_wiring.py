@@ -5,7 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from threading import Event
-from typing import Any
+from typing import Any, Final
 
 import click
 import structlog
@@ -16,6 +16,7 @@ from daymark.kafka import client_config
 from daymark.setting_types import Address
 from daymark.settings import Settings
 from daymark.showing.filling import filled
+from ingest.http.listener import CannotListen, bind
 from schemas.avro import Schema
 from timeline import store
 from timeline.reading import Kinds, Reader
@@ -28,6 +29,8 @@ from timeline.web.safety import Guard, Unsafe
 from timeline.web.server import serve
 
 log = structlog.get_logger()
+
+_BACKLOG: Final = 128  # connections that wait to be accepted
 
 ById = Callable[[int], Schema]
 
@@ -92,15 +95,12 @@ def _serving(found: Settings, endpoints: Sequence[str], guard: Guard, listening:
 
 
 def _bound(address: Address) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
-        return socket.create_server(
-            (address.host, address.port), family=family, dualstack_ipv6=address.host == "::", backlog=128
-        )
-    except OSError as error:
-        raise click.ClickException(
-            f"{address} cannot be listened at: {error.strerror}; set DAYMARK_TIMELINE_HTTP to another address"
-        ) from None
+        bound = bind(address)
+        bound.listen(_BACKLOG)
+    except (CannotListen, OSError) as error:
+        raise click.ClickException(f"{error}; set DAYMARK_TIMELINE_HTTP to another address") from None
+    return bound
 
 
 def read(found: Settings, stop: Event) -> None:

@@ -84,6 +84,7 @@ class Worker:
         while not self._stopping:
             now = self._clock()
             began = [*(then for then in began if now - then < _SESSIONS_WITHIN_S), now]
+            STATE.looped()  # also while Kafka is away: a restart would not bring it back
             try:
                 self._serve_session()
             except KafkaAway as error:

@@ -5,6 +5,7 @@ are such ports. Invariant: a connection is accepted only while it will be read, 
 """
 
 import asyncio
+import errno
 import socket
 from contextlib import suppress
 from typing import Final
@@ -23,6 +24,7 @@ _BACKLOG: Final = 4096
 _LOOK_SECONDS: Final = 0.02
 _ON_ITS_WAY_SECONDS: Final = 0.5  # for a request that was sent before its sender could know that the port is closed
 _IPV6_ANY: Final = "::"
+_IPV4_ANY: Final = "0.0.0.0"  # noqa: S104  in place of `::`
 
 
 class CannotListen(Exception):
@@ -32,7 +34,7 @@ class CannotListen(Exception):
 def bind(address: tuple[str, int]) -> socket.socket:
     """Return a socket bound to host and port; it does not listen, so connections are refused.
 
-    `::` accepts IPv4 as well, whatever the machine's default of `IPV6_V6ONLY` is.
+    `::` accepts IPv4 as well, whatever the default of `IPV6_V6ONLY` is, and IPv4 alone where there is no IPv6.
 
     Raises:
         CannotListen: the address cannot be bound; the text says why.
@@ -41,6 +43,8 @@ def bind(address: tuple[str, int]) -> socket.socket:
         family, _, _, _, place = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         bound = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
+        if error.errno == errno.EAFNOSUPPORT and address[0] == _IPV6_ANY:
+            return bind((_IPV4_ANY, address[1]))
         raise _cannot_listen(address, error) from None
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # its predecessor's connections may linger

@@ -1,5 +1,6 @@
 """The worker's loop over fakes: what is done about each fault, and that nothing is lost or doubled by it."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -375,6 +376,24 @@ def test_kafka_may_be_away_for_long(world: World) -> None:
     world.kafka.append(event("a@x.org"))
     world.run()
     assert len(world.interactions()) == 1
+
+
+class Looks(list[float]):
+    """At each pause, whether the worker has been alive since the one before."""
+
+    def append(self, _seconds: float) -> None:
+        super().append(health.alive(time.time()).good)
+        health.STATE.last_loop_s = 0
+
+
+def test_a_worker_that_kafka_does_not_answer_is_alive(world: World) -> None:
+    """From its start, and however long it takes: Kubernetes would restart it again and again, which repairs nothing."""
+    world.slept = Looks()
+    health.STATE.last_loop_s = 0
+    for _ in range(3):
+        world.faults.plan("open", KafkaAway("planned"))
+    world.run()
+    assert world.slept == [True] * 3
 
 
 def test_stops_rather_than_reject_a_topic() -> None:

@@ -114,6 +114,7 @@ class Guard:
             peer = ipaddress.ip_address(connection.client.host if connection.client else "")
         except ValueError:
             return False
+        peer = getattr(peer, "ipv4_mapped", None) or peer  # as a socket that takes both kinds names an IPv4 peer
         return any(peer in network for network in self.proxies)
 
 

@@ -1,6 +1,7 @@
 """A listening port: what it binds, when it refuses, and that closing it loses no connection."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -33,6 +34,24 @@ def test_families(host: str, reached: list[str]) -> None:
         bound.listen()
         number = bound.getsockname()[1]
         assert [each for each in ("127.0.0.1", "::1") if _connects(each, number)] == reached
+
+
+def test_a_machine_without_ipv6_has_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The image listens on `::`; where the kernel does not know it, that is every address that there is."""
+    real = socket.socket
+
+    def without(family: int, kind: int) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return real(family, kind)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "socket", without)
+        bound = bind(("::", 0))
+        with pytest.raises(CannotListen, match=r"\[::1\]:0: Address family not supported"):
+            bind(("::1", 0))
+    with bound:
+        assert bound.getsockname()[0] == "0.0.0.0"
 
 
 def test_bound_port_refuses() -> None:

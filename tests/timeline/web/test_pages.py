@@ -259,6 +259,8 @@ def test_a_proxys_header_counts_from_the_proxy_only(there: Store, made: Made) ->
     app = make(there, made.sources(), guard)
     signed_in = {"x-forwarded-user": "ana"}
     assert ask(app, "/contacts", headers=signed_in, peer="10.1.2.3").status_code == 200
+    assert ask(app, "/contacts", headers=signed_in, peer="::ffff:10.1.2.3").status_code == 200
+    assert ask(app, "/contacts", headers=signed_in, peer="::ffff:192.0.2.1").status_code == 303
     assert ask(app, "/contacts", headers=signed_in, peer="192.0.2.1").status_code == 303
     assert ask(app, "/contacts", peer="10.1.2.3").status_code == 303
 
