@@ -23,7 +23,7 @@ from timeline.reading import Kinds, Reader
 from timeline.records import Records
 from timeline.source import KafkaDown, Source
 from timeline.store import StoreDown, WrongURL
-from timeline.store.writing import Writer
+from timeline.store.writing import Replaced, Writer
 from timeline.web.app import make
 from timeline.web.safety import Guard, Unsafe
 from timeline.web.server import serve
@@ -79,7 +79,7 @@ def _reading(found: Settings) -> int:
         signal.signal(ending, leave)
     try:
         read(found, stop)
-    except StoreDown as error:
+    except (StoreDown, Replaced) as error:
         log.error("store.failed", said=str(error))
         return 1
     return 0
@@ -109,6 +109,7 @@ def read(found: Settings, stop: Event) -> None:
     Raises:
         WrongURL: the store's address cannot be used.
         StoreDown: the database does not answer, or its tables are newer than this program.
+        Replaced: another process has made the tables anew meanwhile.
     """
     with store.opened(found.timeline) as opened:
         writer = Writer(opened.url)
@@ -117,7 +118,7 @@ def read(found: Settings, stop: Event) -> None:
     by_id = _patient(registry.lookup(found.schema_registry)) if found.schema_registry else None
     source = Source(client_config(found), kinds)
     try:
-        reader = Reader(source, writer, Records(topics, by_id), kinds, clock=_now_ms, stop=stop)
+        reader = Reader(source, writer, Records(topics, writer.keys, by_id), kinds, clock=_now_ms, stop=stop)
         reader.run()
     finally:
         source.close()

@@ -17,7 +17,7 @@ from schemas.forgotten import HEADER_FORGOTTEN, Forgotten
 from schemas.topics import Topics
 from timeline.source import Record
 from timeline.store.batches import Batch, Change, Interaction, Mark
-from timeline.store.keys import contact_key, property_key
+from timeline.store.keys import ContactKeys, property_key
 
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 _FIRST_MS: Final = (date.min.toordinal() - _EPOCH_ORDINAL) * 86_400_000
@@ -35,14 +35,16 @@ class Unreadable(Exception):
 class Records:
     """Adds records to batches, by their topics."""
 
-    def __init__(self, topics: Topics, by_id: Callable[[int], avro.Schema] | None = None) -> None:
+    def __init__(self, topics: Topics, keys: ContactKeys, by_id: Callable[[int], avro.Schema] | None = None) -> None:
         """Prepare.
 
         Args:
             topics: their names.
+            keys: of the store's contacts.
             by_id: looks up a registry's schema.
         """
         self._plain = avro.Plain(by_id)
+        self._key = keys.of
         self._takes: Mapping[str, Take] = {
             topics.interactions: self._interaction,
             topics.traits: self._trait,
@@ -71,7 +73,7 @@ class Records:
         batch.interaction(
             Interaction(
                 str(fields["interaction_id"]),
-                contact_key(workspace, email),
+                self._key(workspace, email),
                 workspace,
                 _day(fields["day"]),
                 _instant(fields["timestamp"]),
@@ -99,7 +101,7 @@ class Records:
         workspace, email = _clean(fields["workspace"]), _clean(fields["email"])
         change = Change(
             key,
-            contact_key(workspace, email),
+            self._key(workspace, email),
             workspace,
             _short(fields["name"]),
             fields["kind"],

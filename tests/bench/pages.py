@@ -20,7 +20,7 @@ from tests.timeline.web.showcase import Made
 from timeline import store
 from timeline.store import Store
 from timeline.store.batches import Batch, Change, Interaction
-from timeline.store.keys import contact_key, property_key
+from timeline.store.keys import ContactKeys, property_key
 from timeline.store.writing import Writer
 from timeline.web.app import make
 from timeline.web.audiences import key as audience_key
@@ -28,6 +28,7 @@ from timeline.web.audiences import key as audience_key
 _CONTACTS, _EACH, _REJECTIONS, _AUDIENCES = 50_000, 20, 100_000, 8
 _ROUND, _REQUESTS = 1_000, 100  # contacts in a batch; requests for each page
 _WORKSPACE, _DAY_MS = "demo", 86_400_000
+_KEY: Final = ContactKeys(b"of the benchmark").of
 _REASONS: Final = ("missing_email", "invalid_timestamp", "malformed_json")
 _TODAY = datetime.now(UTC).date()
 _NOW_MS: Final = int(datetime.now(UTC).timestamp() * 1000)
@@ -69,7 +70,7 @@ def _email(number: int) -> str:
 def _interact(batch: Batch, email: str, ago: int) -> None:
     day = _TODAY - timedelta(ago)
     identity = interaction_id(_WORKSPACE, email, day.toordinal() - 719_163)
-    key, at_ms = contact_key(_WORKSPACE, email), _NOW_MS - ago * _DAY_MS
+    key, at_ms = _KEY(_WORKSPACE, email), _NOW_MS - ago * _DAY_MS
     url = f"https://shop.example/products/{ago}"
     places = ago % 12, at_ms % 1_000_000, ago % 12, at_ms % 1_000_000
     said = url, "url", url, None, f"ajs-{identity}", at_ms, at_ms
@@ -78,7 +79,7 @@ def _interact(batch: Batch, email: str, ago: int) -> None:
 
 def _member(batch: Batch, email: str, name: str, at_ms: int, entered: bool) -> None:  # noqa: FBT001
     key, said = property_key(f"{email} {name}".encode()), "true" if entered else "false"
-    known = contact_key(_WORKSPACE, email), _WORKSPACE, name, "audience", said, entered, at_ms
+    known = _KEY(_WORKSPACE, email), _WORKSPACE, name, "audience", said, entered, at_ms
     batch.change(Change(key, *known, None, 0, 0), email)
 
 
@@ -101,7 +102,7 @@ def _rejection(number: int) -> Mapping[str, Any]:
 
 def _pages() -> Mapping[str, tuple[str, ...]]:
     """Return each page, and addresses of it."""
-    keys = [contact_key(_WORKSPACE, _email(number)) for number in range(0, _CONTACTS, _CONTACTS // 50)]
+    keys = [_KEY(_WORKSPACE, _email(number)) for number in range(0, _CONTACTS, _CONTACTS // 50)]
     audience = f"/audiences/{audience_key(_WORKSPACE, 'audience 3')}"
     return {
         "overview": ("/",),

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from schemas import avro
 from schemas.topics import Topics
-from tests.bench import ground, pages
+from tests.bench import ground, pages, searches
 from tests.bench.figures import Row, ratios
 from tests.bench.options import Options
 from timeline import store
@@ -22,16 +22,15 @@ from timeline.reading import BATCH
 from timeline.records import Records
 from timeline.source import Record
 from timeline.store.batches import Batch, Interaction, Reach
-from timeline.store.keys import contact_key
+from timeline.store.keys import ContactKeys
 from timeline.store.writing import Writer
 
 PART: Final = "timeline"
 READER, LOOP = "reader", "executemany loop"
 _TOPICS: Final = Topics()
 _PLACE: Final = (_TOPICS.interactions, 0)
-_DAY, _DAYS, _EACH, _SEARCHES = 20_700, 300, 4, 400
+_DAY, _DAYS, _EACH = 20_700, 300, 4
 _CONTACTS, _CONTACTS_DEEP = 1_000_000, 10_000_000
-_ROUND: Final = 50_000
 
 
 def run(options: Options) -> list[Row]:
@@ -48,7 +47,7 @@ def run(options: Options) -> list[Row]:
     rows += ratios(PART, case, runs, LOOP, "beside the loop")
     contacts = _CONTACTS_DEEP if options.deep else _CONTACTS
     options.say(f"{PART}: search among {contacts:,} contacts")
-    times = _search(contacts)
+    times = searches.times(contacts)
     case = f"search by prefix, {contacts:,} contacts"
     rows += [Row(PART, READER, f"p{part}", "ms", (times[len(times) * part // 100],), case) for part in (50, 95)]
     return rows + pages.run(options, PART)
@@ -74,7 +73,8 @@ def _record(number: int, of: int) -> Record:
 def _read(folder: Path, records: Sequence[Record]) -> float:
     """Return the CPU seconds of everything but Kafka's client."""
     with store.opened(f"sqlite:///{folder}/timeline.db") as there:
-        writer, rows, taken_s = Writer(there.url), Records(_TOPICS), 0.0
+        writer, taken_s = Writer(there.url), 0.0
+        rows = Records(_TOPICS, writer.keys)
         for batch, some in _batches(records):
             began = time.process_time()
             for record in some:
@@ -91,7 +91,8 @@ def _loop(folder: Path, records: Sequence[Record]) -> float:
     """Return the CPU seconds of `executemany`, of rows that are ready."""
     with store.opened(f"sqlite:///{folder}/timeline.db"):
         pass
-    connection, rows, taken_s = sqlite3.connect(folder / "timeline.db", isolation_level=None), Records(_TOPICS), 0.0
+    connection, taken_s = sqlite3.connect(folder / "timeline.db", isolation_level=None), 0.0
+    rows = Records(_TOPICS, ContactKeys(b"of the benchmark"))
     for pragma in ("synchronous=NORMAL", "cache_size=-65536"):
         connection.execute(f"PRAGMA {pragma}")
     for batch, some in _batches(records):
@@ -118,25 +119,3 @@ def _batches(records: Sequence[Record]) -> Iterator[tuple[Batch, Sequence[Record
         batch = Batch()
         batch.reach[_PLACE] = Reach(at, at + len(some), len(records), "")
         yield batch, some
-
-
-def _search(contacts: int) -> list[float]:
-    """Return how long searches take, sorted, in ms."""
-    with ground.folder() as folder, store.opened(f"sqlite:///{folder}/timeline.db") as there:
-        connection = sqlite3.connect(Path(folder) / "timeline.db", isolation_level=None)
-        for at in range(0, contacts, _ROUND):
-            people = [f"{contact_key('', str(number))}@example.com" for number in range(at, min(at + _ROUND, contacts))]
-            connection.execute("BEGIN")
-            connection.executemany(
-                "INSERT INTO contacts VALUES (?, 'demo', ?)", [(contact_key("demo", email), email) for email in people]
-            )
-            connection.execute("COMMIT")
-        connection.execute("INSERT INTO workspaces VALUES ('demo', ?, 0, 0)", [contacts])
-        connection.close()
-        draw, times = random.Random(1), []
-        for _ in range(_SEARCHES):
-            prefix = contact_key("", str(draw.randrange(contacts)))[: draw.randrange(1, 8)]
-            began = time.perf_counter()
-            assert there.contacts.search(prefix)
-            times.append((time.perf_counter() - began) * 1000)
-    return sorted(times)

@@ -24,7 +24,7 @@ from schemas.topics import Topics
 from tests.made import PARTITIONS
 from tests.timeline import postgres
 from timeline import store
-from timeline.store.tables import TABLES
+from timeline.store.tables import TABLES, key_secret
 
 CONTACTS, INTERACTIONS, CHANGES, REJECTIONS = 100, 3_000, 1_000, 60
 PATIENCE_S = 120.0
@@ -127,6 +127,15 @@ def content(there: store.Store) -> dict[str, list[Any]]:
     return found
 
 
+def share_secret(*those: store.Store) -> None:
+    """Let stores have the same secret, so that contacts have the same keys in them."""
+    for there in those:
+        engine = create_engine(there.url)
+        with engine.begin() as connection:
+            connection.execute(key_secret.update().values(secret=b"of both"))
+        engine.dispose()
+
+
 def _is_read(there: store.Store) -> bool:
     topics = {each.topic for each in there.overview.reading()}
     return len(topics) == 3 and not there.overview.state().behind
@@ -166,6 +175,7 @@ def test_a_kill_at_any_moment_and_a_wiped_store_end_with_the_same_content(
     """The reader is killed while it writes, again and again; another store is filled in one go."""
     fill(kafka, topics)
     killed, whole = (store.opened(url) for url in urls)
+    share_secret(killed, whole)
     rows = 0
 
     def progressed() -> bool:

@@ -4,11 +4,12 @@ from datetime import date, timedelta
 from typing import Any
 
 from timeline.store.batches import Batch, Change, Interaction, Reach
-from timeline.store.keys import contact_key, property_key
+from timeline.store.keys import ContactKeys, property_key
 
 INTERACTIONS, TRAITS, REJECTED = "timeline.interactions", "contact.traits", "segment.rejected"
 TODAY = date(2026, 11, 30)
 HOUR_MS = 3_600_000
+contact_key = ContactKeys(b"of the tests").of
 
 
 def identity(email: str, ago: int, workspace: str = "demo") -> str:

@@ -17,7 +17,6 @@ from timeline.records import Records
 from timeline.source import KafkaDown, Record, Source, Span
 from timeline.store import Store
 from timeline.store.batches import Batch, Place
-from timeline.store.keys import contact_key
 from timeline.store.writing import Moved, Writer
 
 TOPICS = Topics()
@@ -82,7 +81,9 @@ class Reading:
         """Read everything, as a new process would."""
         self.stop.clear()
         self.stop.wait = lambda _=None: False  # type: ignore[method-assign, assignment]  # nobody sleeps
-        reader = Reader(self.kafka, self.writer, Records(TOPICS), KINDS, clock=self.clock, stop=self.stop)
+        reader = Reader(
+            self.kafka, self.writer, Records(TOPICS, self.writer.keys), KINDS, clock=self.clock, stop=self.stop
+        )
         reader.run()
 
     def clock(self) -> int:
@@ -118,7 +119,7 @@ def test_every_kind_of_record_becomes_its_row(reading: Reading) -> None:
     kafka.write(TOPICS.rejected, None, avro.REJECTED.encode(dead))
     kafka.write(TOPICS.rejected, None, None, ("resent", b"0"), ("resent", b"?"), ("forgotten", b"something"))
     reading.run()
-    there, key = reading.there, contact_key("demo", PETER)
+    there, key = reading.there, reading.writer.keys.of("demo", PETER)
     (entry,) = there.contacts.timeline(key).entries
     assert (entry.day, entry.url, entry.event, entry.received_at_ms) == (TODAY, "index.html", "Log\ufffdin", 5)
     assert (entry.emitted_at_ms, entry.source, entry.record, entry.message_id) == (1_000_000, "0:9", "0:0", "m")

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, func, select
 from schemas import lanes
 from timeline.store import closeness
 from timeline.store.results import Closeness, Contact, DayCount, Entry, Membership, Page, Property
-from timeline.store.tables import contacts, interactions, moves, properties, workspaces
+from timeline.store.tables import contacts, interactions, moves, properties
 
 _LAST: Final = "\U0010ffff"  # after every text that goes on from a prefix
 _ENTRY: Final = select(
@@ -36,7 +36,7 @@ class Contacts:
     def __init__(self, asking: Callable[[], AbstractContextManager[Connection]]) -> None:
         self._asking = asking
 
-    def search(self, prefix: str, workspace: str | None = None, limit: int = 20) -> list[Contact]:
+    def search(self, prefix: str, limit: int = 20) -> list[Contact]:
         """Return the first contacts whose e-mail begins with a text, in the order of their e-mails."""
         prefix = prefix.strip().lower()
         last_day = (
@@ -47,14 +47,20 @@ class Contacts:
         asked = (
             select(contacts.c.contact_key, contacts.c.workspace, contacts.c.email, last_day)
             .where(contacts.c.email >= prefix, contacts.c.email < prefix + _LAST)
-            .order_by(contacts.c.email)
+            .order_by(contacts.c.email, contacts.c.workspace)
             .limit(limit)
         )
         with self._asking() as connection:
-            names = [workspace] if workspace is not None else connection.scalars(select(workspaces.c.workspace)).all()
-            rows = [row for name in names for row in connection.execute(asked.where(contacts.c.workspace == name))]
-        found = [Contact(key, of, email, last_day=_day(day)) for key, of, email, day in rows]
-        return sorted(found, key=lambda each: (each.email.encode(), each.workspace))[:limit]
+            rows = connection.execute(asked).all()
+        return [Contact(key, of, email, last_day=_day(day)) for key, of, email, day in rows]
+
+    def key(self, email: str, workspace: str | None = None) -> str | None:
+        """Return the key of the contact with an e-mail address; None: there is none, in this or in any workspace."""
+        asked = select(contacts.c.contact_key).where(contacts.c.email == email)
+        if workspace is not None:
+            asked = asked.where(contacts.c.workspace == workspace)
+        with self._asking() as connection:
+            return connection.scalar(asked.order_by(contacts.c.workspace).limit(1))
 
     def get(self, key: str) -> Contact | None:
         """Return a contact, with how many interactions it has; None: there is none under this key."""

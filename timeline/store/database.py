@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
+import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, TimeoutError  # noqa: A004  its pool's
 
@@ -14,6 +15,9 @@ from timeline.store.audiences import Audiences
 from timeline.store.contacts import Contacts
 from timeline.store.deliveries import Deliveries
 from timeline.store.overview import Overview
+from timeline.store.tables import VERSION
+
+log = structlog.get_logger()
 
 Asking = Callable[[], AbstractContextManager[Connection]]
 
@@ -64,7 +68,7 @@ class Store:
 
 
 def opened(url: str) -> Store:
-    """Open a store, and bring its tables to this version.
+    """Open a store, and bring its tables to this version: those of an older one are emptied, to be filled again.
 
     Args:
         url: sqlite:///relative/path, sqlite:////absolute/path or postgresql://user:password@host:port/database.
@@ -77,11 +81,13 @@ def opened(url: str) -> Store:
     writing = writing_engine(where)
     try:
         with translated(), writing.begin() as connection:
-            migrations.migrate(connection)
+            had = migrations.migrate(connection)
     except migrations.TooNew as error:
         raise StoreDown(str(error)) from None
     finally:
         writing.dispose()
+    if 0 < had < VERSION:
+        log.warning("store.emptied", version=had, wanted=VERSION, next="everything that the topics hold is read again")
     return Store(where)
 
 

@@ -2,7 +2,7 @@
 
 Instants are epoch milliseconds, in columns named `…_ms`; days are dates. Text is compared byte by byte in both
 databases, so that a search by prefix is a range of an index. Interactions and rejections are numbered as they arrive:
-`seq` is what a reader of new rows keeps.
+`seq` is what a reader of new rows keeps, so the number of a row that was erased is never given to another.
 """
 
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, LargeBinary, MetaData, String, Table, Text
 from sqlalchemy.dialects import sqlite
 
-VERSION: Final = 1  # of the schema, in the table `schema_version`; `migrations` knows the way from any before
+VERSION: Final = 2  # of the schema, in the table `schema_version`; `migrations` knows the way from any before
 
 _KEY = String(20).with_variant(String(20, collation="C"), "postgresql")
 _TEXT = Text().with_variant(Text(collation="C"), "postgresql")
@@ -28,7 +28,7 @@ def _instant(name: str, doc: str, *, nullable: bool = False) -> Column[int]:
 
 
 def _contact_key(*, primary_key: bool = False) -> Column[str]:
-    doc = "The contact: 20 hex digits of BLAKE2b (10 bytes) of the workspace, a line break and the e-mail, in UTF-8."
+    doc = "The contact: 20 hex digits that stand for it in this database; see `contacts`."
     return Column("contact_key", _KEY, primary_key=primary_key, nullable=False, doc=doc)
 
 
@@ -46,6 +46,13 @@ schema_version: Final = Table(
     comment="Which version of this schema the tables have.",
 )
 
+key_secret: Final = Table(
+    "key_secret",
+    TABLES,
+    Column("secret", LargeBinary, primary_key=True, doc="32 random bytes, drawn when the tables were made; one row."),
+    comment="What the keys of contacts are made with. Whoever knows it can tell which key an address has.",
+)
+
 offsets: Final = Table(
     "offsets",
     TABLES,
@@ -55,6 +62,8 @@ offsets: Final = Table(
     Column("end_offset", BigInteger, nullable=False, doc="Where the partition ended when it was last looked at."),
     _text("topic_id", "Kafka's id of the topic: another one means that it was deleted and made anew."),
     _instant("read_at_ms", "When that was: every ten seconds, while a reader runs"),
+    # A reader of version 1 has no such column: it fails, rather than write keys that are not this version's.
+    Column("version", Integer, nullable=False, doc="The version of the schema that the reader writes."),
     comment="How far each partition is read. Written in the same transaction as the rows that its records became.",
 )
 
@@ -64,6 +73,7 @@ notes: Final = Table(
     Column("seq", _SEQ, primary_key=True, autoincrement=True, doc="A number, in the order of arrival."),
     _instant("at_ms", "When"),
     _text("said", "What happened, in words."),
+    sqlite_autoincrement=True,
     comment="What the reader has to say, such as that a topic was made anew and is read from its beginning.",
 )
 
@@ -83,9 +93,10 @@ contacts: Final = Table(
     _contact_key(primary_key=True),
     _text("workspace", "The workspace."),
     _text("email", "The normalised e-mail address."),
-    Index("contacts_by_email", "workspace", "email", unique=True),
+    Index("contacts_by_email", "email", "workspace", unique=True),
     sqlite_with_rowid=False,
-    comment="Everyone who has an interaction or a property.",
+    comment="Everyone who has an interaction or a property. A key is BLAKE2b (10 bytes, keyed with the secret of"
+    " `key_secret`) of the workspace, a line break and the e-mail, in UTF-8.",
 )
 
 interactions: Final = Table(
@@ -108,6 +119,7 @@ interactions: Final = Table(
     *_place("record", "timeline.interactions"),
     Index("interactions_by_id", "interaction_id", unique=True),
     Index("interactions_by_contact", "contact_key", "day"),
+    sqlite_autoincrement=True,
     comment="One row for each contact and day.",
 )
 
@@ -184,5 +196,6 @@ rejections: Final = Table(
     Column("resent", Boolean, nullable=False, doc="Whether it was mended and sent again."),
     Index("rejections_by_place", "record_partition", "record_offset", unique=True),
     Index("rejections_by_time", "rejected_at_ms", "workspace", "reason"),
+    sqlite_autoincrement=True,
     comment="The dead letters.",
 )

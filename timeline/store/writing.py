@@ -15,7 +15,8 @@ from timeline.store import erasing, migrations
 from timeline.store.batches import Batch, Place
 from timeline.store.changes import write_changes
 from timeline.store.database import translated, writing_engine
-from timeline.store.tables import contacts, interactions, notes, offsets, rejections
+from timeline.store.keys import ContactKeys
+from timeline.store.tables import VERSION, contacts, interactions, notes, offsets, rejections
 from timeline.store.upserts import insert_new, upsert
 
 
@@ -23,11 +24,22 @@ class Moved(Exception):
     """Another process has written records of this batch: go on from its offsets."""
 
 
+class Replaced(Exception):
+    """The tables are others than those that were opened: this process has to start again."""
+
+
 class Writer:
-    """Writes to a store. Every call is one transaction, and may raise StoreDown."""
+    """Writes to a store, which has been opened before. Every call is one transaction, and may raise StoreDown.
+
+    Attributes:
+        keys: makes the keys of its contacts.
+    """
 
     def __init__(self, url: URL) -> None:
         self._engine = writing_engine(url)
+        with translated(), self._engine.begin() as connection:
+            self._identity = migrations.identity(connection)
+        self.keys = ContactKeys(self._identity.secret or b"")
 
     def close(self) -> None:
         """Close its connection."""
@@ -43,10 +55,13 @@ class Writer:
 
         Raises:
             Moved: its records do not begin where those in the store end.
+            Replaced: another process has brought the tables to another version, or made them anew.
         """
         with translated(), self._engine.begin() as connection:
             # 1. Nobody else writes until this transaction ends, and nobody has since the batch was read.
             migrations.lock(connection)
+            if migrations.identity(connection) != self._identity:
+                raise Replaced("the tables were made anew, or by another version of Daymark; start again")
             stands = _stands(connection)
             if any(stands.get(place, (0, ""))[0] != reach.first for place, reach in batch.reach.items()):
                 raise Moved
@@ -138,5 +153,5 @@ def _write_reach(connection: Connection, batch: Batch, now_ms: int) -> None:
 
 
 def _offset(place: Place, upto: int, end: int, topic_id: str, now_ms: int) -> Mapping[str, Any]:
-    values = *place, upto, end, topic_id, now_ms
-    return dict(zip(("topic", "partition", "next_offset", "end_offset", "topic_id", "read_at_ms"), values, strict=True))
+    names = "topic", "partition", "next_offset", "end_offset", "topic_id", "read_at_ms", "version"
+    return dict(zip(names, (*place, upto, end, topic_id, now_ms, VERSION), strict=True))

@@ -75,8 +75,7 @@ def _filtered(request: Request, given: dict[str, str]) -> Response:
     what = given.get("what", "").strip()
     if "@" in what:
         email = contacts.normalise(what) or what.lower()
-        found = ground(request).there.contacts.search(email, given.get("workspace") or None)
-        key = next((each.key for each in found if each.email == email), None)
+        key = ground(request).there.contacts.key(email, given.get("workspace") or None)
         if key is None:
             return _listed(request, what, "No contact has this address. Its events may have been rejected.")
         kept.append(("contact", key))

@@ -9,11 +9,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from schemas.interaction import interaction_id
+from tests.timeline.rows import contact_key
 from timeline import store
 from timeline.store import Store
 from timeline.store.batches import Batch, Change, Interaction, Reach
 from timeline.store.database import parsed
-from timeline.store.keys import contact_key, property_key
+from timeline.store.keys import property_key
 from timeline.store.writing import Writer
 from timeline.web.sources import Alert, Event, Finding, Marked, Moment, Part, Sources, Trace
 

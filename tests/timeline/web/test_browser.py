@@ -15,12 +15,12 @@ import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.timeline.rows import contact_key
 from tests.timeline.web import showcase
 from tests.timeline.web.showcase import NOW_MS, TODAY, WORKSPACE, Made
 from timeline.store import Store
 from timeline.store.batches import Batch, Reach
 from timeline.store.database import parsed
-from timeline.store.keys import contact_key
 from timeline.store.writing import Writer
 from timeline.web.app import make
 from timeline.web.audiences import key as audience_key

@@ -5,12 +5,12 @@ from datetime import date, timedelta
 
 import pytest
 
+from tests.timeline.rows import contact_key
 from tests.timeline.web import showcase
 from tests.timeline.web.asking import Read, ask, days
 from tests.timeline.web.showcase import WORKSPACE, Made
 from timeline.store import Store
 from timeline.store.batches import Batch, Change
-from timeline.store.keys import contact_key
 from timeline.store.writing import Writer
 from timeline.web.app import make
 from timeline.web.audiences import key as audience_key

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
+from tests.timeline.rows import contact_key
 from tests.timeline.web import showcase
 from tests.timeline.web.asking import Read, ask, days
 from tests.timeline.web.showcase import WORKSPACE, Made
 from timeline.store import Store, StoreDown
-from timeline.store.keys import contact_key
 from timeline.web.app import make
 from timeline.web.audiences import key as audience_key
 from timeline.web.safety import Guard, Unsafe
