@@ -80,6 +80,10 @@ protocol: $(READY) ## Search every state of the small model of claims and commit
 world: $(READY) ## Simulate clusters and their faults around the real workers for SECONDS (60); tell the story of what breaks. SEED=1.
 	@$(BIN)/python -m tests.world --seconds $(or $(filter-out 0,$(SECONDS)),60) --seed $(or $(SEED),1)
 
+.PHONY: world-breaks
+world-breaks: $(READY) ## Print how soon each deliberate break is found, from SEEDS (10) seeds; goes on where it was interrupted.
+	@$(BIN)/python -m tests.world.table --seeds $(or $(SEEDS),10)
+
 .PHONY: soak
 soak: $(READY) ## Repeat the faults with new seeds for SECONDS (an hour), and print a tally.
 	@$(BIN)/python -m tests.faults --seconds 75 --every 1 --rate 500 --soak $(or $(filter-out 0,$(SECONDS)),3600)

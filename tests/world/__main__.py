@@ -9,6 +9,8 @@ import argparse
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 
 from rich.console import Console
 
@@ -25,6 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.world", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="of real time")
     parser.add_argument("--seed", type=int, default=1, help="of the first world")
+    parser.add_argument("--cpu", type=float, default=float("inf"), help="seconds of CPU time at most")
     parser.add_argument("--worlds", type=int, default=1_000_000, help="at most so many")
     parser.add_argument("--break", dest="broken", choices=BREAKS, help="with a deliberate fault in the product")
     parser.add_argument("--tries", type=int, default=60, help="shorter worlds that are tried when one fails")
@@ -32,24 +35,36 @@ def main() -> int:
     asked = parser.parse_args()
     if asked.broken:
         BREAKS[asked.broken]()
-    began, virtual_s = kernel.real_monotonic(), 0.0
+    began, began_cpu_s, outcomes = kernel.real_monotonic(), time.process_time(), list[Outcome]()
     for seed in range(asked.seed, asked.seed + asked.worlds):
         plan = planned(seed)
         outcome = World(plan, verbose=asked.verbose).run()
-        virtual_s += outcome.at_s
+        outcomes.append(outcome)
         _CONSOLE.print(
             f"{seed:6} {plan.mode:8} {'lossy' if plan.lossy else '':5} "
             f"{outcome.commits:4} commits, {outcome.late} late, "
             f"done after {outcome.done_after_s:.1f} s, {outcome.steps} steps, {outcome.digest:08x}: "
             f"{outcome.broken or 'sound'}"
         )
+        spent_s = time.process_time() - began_cpu_s
         if outcome.broken:
+            _CONSOLE.print(f"found after {spent_s:.1f} CPU s")
             _tell(plan, outcome, asked.tries, verbose=asked.verbose)
             return 1
-        if kernel.real_monotonic() - began > asked.seconds:
+        if kernel.real_monotonic() - began > asked.seconds or spent_s > asked.cpu:
             break
-    _CONSOLE.print(f"{virtual_s / 60:.0f} virtual minutes in {kernel.real_monotonic() - began:.1f} s")
+    _CONSOLE.print(_tally(outcomes, time.process_time() - began_cpu_s))
     return 0
+
+
+def _tally(outcomes: Sequence[Outcome], cpu_s: float) -> str:
+    """Return what sound worlds were, in a line."""
+    minutes, commits = sum(each.at_s for each in outcomes) / 60, sum(each.commits for each in outcomes)
+    late, slowest_s = sum(each.late for each in outcomes), max(each.done_after_s for each in outcomes)
+    return (
+        f"{len(outcomes)} worlds, {minutes:.0f} virtual minutes, {commits} commits, {late} late requests, "
+        f"all committed at most {slowest_s:.1f} s after the last fault; {cpu_s:.0f} CPU s"
+    )
 
 
 def _tell(plan: Plan, outcome: Outcome, tries: int, *, verbose: bool) -> None:
