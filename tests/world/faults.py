@@ -18,7 +18,7 @@ KINDS: Final = {
     "kill-sending": 4,  # at the next request that it sends
     "freeze": 3,
     "replace": 2,  # frozen, and another process of its slot started meanwhile
-    "stop": 2,
+    "stop": 3,
     "late": 9,  # the connection of the next request breaks; the request arrives later
     "reset": 3,
     "cut": 3,
@@ -30,12 +30,15 @@ KINDS: Final = {
     "store-read-only": 1,
     "store-loses": 0,  # only in worlds whose store may
     "clock": 1,
-    "scale": 3,
+    "scale": 5,
 }
 PHASE_S, BUSY_S = 30.0, 5.0  # how often events come in a burst, and for how long
 _LASTS_S: Final = ((0.01, 0.5), (0.5, 5.0), (6.0, 15.0), (6.0, 15.0))  # some longer than a session
 _LATE_S: Final = ((0.0, 0.1), (0.05, 1.0), (0.0, 8.0))
 _MOST_SKIPPED: Final = 8  # requests, before the one that meets a fault
+_EVERY_S: Final = (2.0, 4.0)  # between faults, on average
+_OFTEN: Final = (1, 1, 4)  # how much more often a kind comes in one world than in another
+_GUESTS: Final = ("aa", "bb", "guest")  # slots: by name some lie between others, and take their partitions
 _ROLES: Final = ("producer", "producer", "consumer", "store")
 
 
@@ -53,11 +56,17 @@ class Fault(NamedTuple):
         return f"{self.kind}{about}, number {self.which}, {self.for_s:.3f} s"
 
 
-def draw(seed: int, until_s: float, every_s: float, *, lossy: bool) -> list[Fault]:
-    """Draw a schedule. Some kinds are left out of each world, so that others meet undisturbed."""
+def draw(seed: int, until_s: float, *, lossy: bool) -> list[Fault]:
+    """Draw a schedule.
+
+    Some kinds are left out of each world, so that others meet undisturbed, and some come more often; some worlds have
+    twice as many faults as others.
+    """
     random = Random(f"faults {seed}")
     weights = {**KINDS, "store-loses": 2 if lossy else 0}
     left = {kind: weight for kind, weight in weights.items() if weight and random.random() < 0.6} or weights
+    left = {kind: weight * random.choice(_OFTEN) for kind, weight in left.items()}
+    every_s = random.choice(_EVERY_S)
     at_s, faults = random.uniform(1, 5), []
     while (at_s := at_s + random.expovariate(1 / every_s)) < until_s:
         kind = random.choices([*left], [*left.values()])[0]
@@ -107,7 +116,7 @@ class Faults:
 
     def _do(self, fault: Fault) -> Callable[[], None] | None:
         if fault.kind == "scale":
-            return self._scale()
+            return self._scale(fault)
         if fault.kind in {"move", "node"}:
             return self._broker(fault)
         if fault.kind.startswith("store"):
@@ -172,9 +181,9 @@ class Faults:
             path.cut |= [{"there"}, {"back"}, {"there", "back"}][fault.which // 3 % 3]
         return partial(self._network.heal, name, server)
 
-    def _scale(self) -> Callable[[], None]:
-        slot = "guest"
-        self._tell("another worker comes")
+    def _scale(self, fault: Fault) -> Callable[[], None]:
+        slot = _GUESTS[fault.which % len(_GUESTS)]
+        self._tell(f"{slot} comes, for {fault.for_s:.3f} s")
         self._fleet.start(slot)
 
         def undo() -> None:
@@ -186,6 +195,8 @@ class Faults:
     def _broker(self, fault: Fault) -> Callable[[], None] | None:
         if fault.kind == "move":
             roles = self._cluster.roles
+            if not roles:
+                return None  # nobody has asked for anything yet
             role = roles[fault.which % len(roles)]
             self._tell(f"{role} moves to another node")
             self._cluster.move(role, min(fault.for_s, 3.0) if fault.which % 2 else 0.0)

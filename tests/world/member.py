@@ -4,7 +4,7 @@ The application is told of partitions only while it polls; until it has let go o
 driver knows of its membership may be blanked at any moment, whether the application polls or not.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from typing import Any, Final
@@ -149,14 +149,22 @@ class Member:
 
     def _divided(self, members: Mapping[str, frozenset[int]]) -> dict[str, frozenset[int]]:
         """Divide the partitions; a cooperative leader withholds what another still has."""
-        names = sorted(members)
-        wanted = {partition: names[partition % len(names)] for partition in range(self._partitions)}
-        shares: dict[str, set[int]] = {name: set() for name in names}
+        wanted = self._wanted(sorted(members))
+        shares: dict[str, set[int]] = {name: set() for name in members}
         for partition, name in wanted.items():
             holder = next((each for each, owned in members.items() if partition in owned), name)
             if not self.is_cooperative or holder == name:
                 shares[name].add(partition)
         return {name: frozenset(share) for name, share in shares.items()}
+
+    def _wanted(self, names: Sequence[str]) -> dict[int, str]:
+        """Return who is to have each partition: in ranges, or in turn, whoever holds it now."""
+        if self._assignor != "range":
+            return {partition: names[partition % len(names)] for partition in range(self._partitions)}
+        least, more = divmod(self._partitions, len(names))
+        sizes = [least + (index < more) for index in range(len(names))]
+        takers = [name for name, size in zip(names, sizes, strict=True) for _ in range(size)]
+        return dict(enumerate(takers))
 
     # KIP-848.
 

@@ -64,15 +64,16 @@ class Outcome(NamedTuple):
 MODES: Final[dict[str, tuple[bool, dict[str, str]]]] = {
     "static": (True, {"partition.assignment.strategy": "range"}),
     "dynamic": (False, {"partition.assignment.strategy": "cooperative-sticky"}),
+    "eager": (False, {"partition.assignment.strategy": "range"}),
     "consumer": (False, {"group.protocol": "consumer"}),
 }
 
 
-def planned(seed: int, every_s: float = 4.0) -> Plan:
+def planned(seed: int) -> Plan:
     """Return the world of a seed."""
     random = Random(f"plan {seed}")
     lossy = random.random() < 0.2
-    return Plan(seed, draw(seed, FAULTY_S, every_s, lossy=lossy), random.choice([*MODES]), lossy)
+    return Plan(seed, draw(seed, FAULTY_S, lossy=lossy), random.choice([*MODES]), lossy)
 
 
 def settings_of(mode: str) -> Settings:
