@@ -1,7 +1,7 @@
 """The options of librdkafka (`DAYMARK_KAFKA_<OPTION>`): those that Daymark sets itself, and a check of the others."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 OPTION_PREFIX: Final = "DAYMARK_KAFKA_"
 
@@ -25,6 +25,7 @@ OWNED_OPTIONS: Final = {
     "transaction.timeout.ms": "DAYMARK_TRANSACTION_TIMEOUT_MS",
     "transactional.id": "DAYMARK_SLOT",
 }
+_LAST: Final = {"sasl.oauthbearer.method": 1, "security.protocol": 2}
 
 
 def variable(option: str) -> str:
@@ -36,14 +37,23 @@ def option_faults(options: Mapping[str, str]) -> list[str]:
     """Return a fault for each option that librdkafka does not know or whose value it refuses."""
     from confluent_kafka import KafkaException, Producer  # noqa: PLC0415  most runs of most commands need no driver
 
-    faults: list[str] = []
-    good: dict[str, Any] = {}
-    # Each is tried together with those before it: SASL needs a mechanism, so the protocol comes last.
-    for option, text in sorted(options.items(), key=lambda item: item[0] == "security.protocol"):
+    def refusal(some: Mapping[str, str]) -> str | None:
         try:
-            Producer({**good, option: text, "log_level": 0})
+            Producer({**some, "log_level": 0})
         except KafkaException as error:
-            faults.append(f"{variable(option)}: {error.args[0].str()}")
-        else:
+            return str(error.args[0].str())
+        return None
+
+    together = refusal(options)
+    if together is None:
+        return []
+    faults: list[str] = []
+    good: dict[str, str] = {}
+    # Each is tried together with those before it, so that the fault has a name; those that need others come last.
+    for option, text in sorted(options.items(), key=lambda item: _LAST.get(item[0], 0)):
+        said = refusal({**good, option: text})
+        if said is None:
             good[option] = text
-    return faults
+        else:
+            faults.append(f"{variable(option)}: {said}")
+    return faults or [f"{OPTION_PREFIX}*: {together}"]

@@ -233,3 +233,19 @@ def test_an_address_is_written_as_it_is_read(text: str, url: str) -> None:
     """An IPv6 host has brackets, in the setting and in the URL under which this machine reaches it."""
     assert str(address(text)) == text
     assert address(text).url == url
+
+
+def test_options_that_need_each_other_are_taken_together() -> None:
+    """OAuth's method needs its end point, whichever is named first; one that is missing is named with the method."""
+    oauth = {
+        "DAYMARK_KAFKA_SASL_OAUTHBEARER_METHOD": "oidc",
+        "DAYMARK_KAFKA_SASL_MECHANISM": "OAUTHBEARER",
+        "DAYMARK_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+        "DAYMARK_KAFKA_SASL_OAUTHBEARER_CLIENT_ID": "daymark",
+        "DAYMARK_KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET": "hush",
+    }
+    end_point = {"DAYMARK_KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL": "http://127.0.0.1:1/token"}
+    assert load({**oauth, **end_point}).kafka_options["sasl.oauthbearer.method"] == "oidc"
+    with pytest.raises(SettingsFaults) as raised:
+        load(oauth)
+    assert [fault.partition(":")[0] for fault in raised.value.faults] == ["DAYMARK_KAFKA_SASL_OAUTHBEARER_METHOD"]

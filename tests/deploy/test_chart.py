@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from daymark import settings
 from daymark.cli import program
@@ -36,6 +37,28 @@ FILE = (
     "timeline.proxy.addresses[0]=10.1.0.0/16",
     "networkPolicy.enabled=true",
 )
+ELSEWHERE = (
+    "timeline.enabled=true",
+    "image.digest=sha256:" + "0" * 64,
+    *(f"pod.securityContext.{name}=null" for name in ("runAsUser", "runAsGroup", "fsGroup")),
+    "pod.labels.mesh=none",
+    "pod.annotations.team=data",
+    "pod.priorityClassName=high",
+    "pod.env[0].name=HTTPS_PROXY",
+    "pod.env[0].value=http://proxy:3128",
+    "pod.volumes[0].name=cabundle",
+    "pod.volumes[0].configMap.name=cabundle",
+    "pod.volumeMounts[0].name=cabundle",
+    "pod.volumeMounts[0].mountPath=/etc/ssl/private-ca",
+    "topics.resources.limits.cpu=500m",
+    "topics.tolerations[0].operator=Exists",
+    "networkPolicy.enabled=true",
+    *(f"secret.keys[{number}]={key}" for number, key in enumerate(("ca.crt", "tls.crt", "tls.key", "redis-url"))),
+    "kafka.properties.SECURITY_PROTOCOL=SSL",
+    "settings.DAYMARK_KAFKA_SSL_CA_LOCATION=/etc/daymark/secret/ca.crt",
+    "settings.DAYMARK_KAFKA_SSL_CERTIFICATE_PEM_FILE=/etc/daymark/secret/tls.crt",
+    "settings.DAYMARK_KAFKA_SSL_KEY_PEM_FILE=/etc/daymark/secret/tls.key",
+)
 VARIANTS = [
     (),
     EVERYTHING,
@@ -43,10 +66,11 @@ VARIANTS = [
     ("topics.enabled=false", "podDisruptionBudget.enabled=false", "image.tag=edge", "imagePullSecrets[0].name=pull"),
     TABLES,
     FILE,
+    ELSEWHERE,
 ]
 CUSTOM = {"ScaledObject", "PodMonitor"}  # their schemas are not Kubernetes' own
 variants = pytest.mark.parametrize(
-    "values", VARIANTS, ids=["defaults", "everything", "fixed", "bare", "tables", "file"]
+    "values", VARIANTS, ids=["defaults", "everything", "fixed", "bare", "tables", "file", "elsewhere"]
 )
 
 
@@ -106,6 +130,13 @@ def test_daymark_understands_it(values: tuple[str, ...], tmp_path: Path) -> None
         "sasl-password": "secret",
         "timeline-url": "postgresql://daymark@db/timeline",
         "timeline-token": "t" * 16,
+    }
+    authority = trustme.CA()
+    client = authority.issue_cert("daymark")
+    secrets |= {
+        "ca.crt": authority.cert_pem.bytes().decode(),
+        "tls.crt": client.cert_chain_pems[0].bytes().decode(),
+        "tls.key": client.private_key_pem.bytes().decode(),
     }
     for name, text in secrets.items():
         (tmp_path / name).write_text(text, "utf-8")

@@ -17,7 +17,16 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end }}
 
 {{- define "daymark.image" -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{ .Values.image.repository }}{{ with .Values.image.digest }}@{{ . }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{/* What a pod's metadata are: (dict "root" $ "part" "ingest") */}}
+{{- define "daymark.podMetadata" -}}
+labels: {{ include "daymark.labels" . | nindent 2 }}
+  {{- with .root.Values.pod.labels }}{{ toYaml . | nindent 2 }}{{ end }}
+{{- with .root.Values.pod.annotations }}
+annotations: {{ toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{/* Restricted pod security, no token, no service links (their names would look like settings). */}}
@@ -26,10 +35,11 @@ automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
-  runAsUser: 10001
-  runAsGroup: 10001
-  fsGroup: 10001
+  {{- with .Values.pod.securityContext }}{{ toYaml . | nindent 2 }}{{ end }}
   seccompProfile: { type: RuntimeDefault }
+{{- with .Values.pod.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets: {{ toYaml . | nindent 2 }}
 {{- end }}
@@ -64,21 +74,40 @@ securityContext:
 {{- range $name, $value := .Values.settings }}
 - { name: {{ $name }}, value: {{ include "daymark.word" $value }} }
 {{- end }}
+{{- with .Values.pod.env }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
-{{/* Its Secret as files, the keys that a part needs and no others: (dict "root" $ "keys" (list "redis-url")) */}}
-{{- define "daymark.secretVolume" -}}
-{{- $keys := .keys -}}
-{{- if .root.Values.secret.sasl }}{{ $keys = concat $keys (list "sasl-username" "sasl-password") }}{{ end -}}
-{{- if $keys -}}
+{{/* Keys of the Secret that a part gets, and no others, as a YAML list: (dict "root" $ "keys" (list "redis-url")) */}}
+{{- define "daymark.secretKeys" -}}
+{{- $sasl := ternary (list "sasl-username" "sasl-password") list .root.Values.secret.sasl -}}
+{{- concat .keys $sasl .root.Values.secret.keys | uniq | toYaml -}}
+{{- end }}
+
+{{/* The volumes of a part beside its own; the same arguments */}}
+{{- define "daymark.volumes" -}}
+{{- with include "daymark.secretKeys" . | fromYamlArray }}
 - name: secret
   secret:
-    secretName: {{ .root.Values.secret.name }}
+    secretName: {{ $.root.Values.secret.name }}
     defaultMode: 0440
     items:
-      {{- range $keys }}
+      {{- range . }}
       - { key: {{ . }}, path: {{ . }} }
       {{- end }}
+{{- end }}
+{{- with .root.Values.pod.volumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "daymark.mounts" -}}
+{{- if include "daymark.secretKeys" . | fromYamlArray }}
+- { name: secret, mountPath: /etc/daymark/secret, readOnly: true }
+{{- end }}
+{{- with .root.Values.pod.volumeMounts }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}
 
@@ -89,6 +118,19 @@ securityContext:
   {{- else }}
   secret: { secretName: {{ .Values.workspaces.secretName }}, defaultMode: 0440 }
   {{- end }}
+{{- end }}
+
+{{/* To DNS, and to what every part needs */}}
+{{- define "daymark.egress" -}}
+- ports:
+    {{- range .Values.networkPolicy.dnsPorts }}
+    - { port: {{ . }}, protocol: UDP }
+    - { port: {{ . }}, protocol: TCP }
+    {{- end }}
+- ports:
+    {{- range .Values.networkPolicy.egressPorts }}
+    - { port: {{ . }}, protocol: TCP }
+    {{- end }}
 {{- end }}
 
 {{- define "daymark.probes" -}}
