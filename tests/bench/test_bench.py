@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import base, plot, report, targets
+from tests.bench import base, plot, report, searches, targets
 from tests.bench.contenders import AFTERNOON, PASS_THROUGH, PASSED, WRITTEN, Contender, Wrong, take, worker
 from tests.bench.figures import Row, Spread, ratios, sheets
 from tests.bench.ground import Ground
@@ -157,6 +157,15 @@ def test_the_plot_shows_each_contender_with_its_unit() -> None:
     texts = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
     assert {"pass-through", "worker", "5.50", "µs an event"} <= set(texts)
     assert "prefers-color-scheme: dark" in plot.drawn(left)
+
+
+def test_searches_are_timed_over_contacts_who_were_in_touch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Filled in pieces, with every index made again: each search finds somebody, and the day of an interaction."""
+    monkeypatch.setattr(searches, "_PIECE", 300)
+    monkeypatch.setattr(searches, "_SEARCHES", 50)
+    took = searches.times(1_000)
+    assert len(took) == 50
+    assert 0 < took[0] <= took[-1]
 
 
 def test_one_part_as_a_command(kafka: str, redis_url: str, tmp_path: Path) -> None:
