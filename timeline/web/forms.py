@@ -10,7 +10,7 @@ _MOST_BYTES: Final = 8_192
 
 
 async def fields(request: Request) -> dict[str, str]:
-    """Return a form's fields.
+    """Return a form's fields; PostgreSQL takes no NUL in text, so they have none.
 
     Raises:
         HTTPException: 413, it is longer than any form of ours.
@@ -20,4 +20,5 @@ async def fields(request: Request) -> dict[str, str]:
         body += chunk
         if len(body) > _MOST_BYTES:
             raise HTTPException(413)
-    return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+    found = parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
+    return {name: text.replace("\0", "\N{REPLACEMENT CHARACTER}") for name, text in found}

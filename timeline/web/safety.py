@@ -137,6 +137,8 @@ class Guarded:
             return PlainTextResponse("This page is read only.\n", 405, {"allow": "GET, HEAD, POST"})
         if not self._guard.knows(Headers(scope=scope).get("host", "")):
             return PlainTextResponse("Open this page as http://127.0.0.1 or http://localhost.\n", 421)
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            return PlainTextResponse("There is no such page.\n", 404)  # PostgreSQL takes no NUL in text
         if scope["path"].startswith(_OPEN) or self._guard.admits(HTTPConnection(scope)):
             return None
         return RedirectResponse("/login", 303)

@@ -179,6 +179,14 @@ def test_what_is_not_there_is_said(app: Starlette) -> None:
         assert "<h1" in answer.text
 
 
+def test_no_question_to_the_database_has_a_nul(app: Starlette) -> None:
+    """PostgreSQL refuses it, as it would if it were away."""
+    for path in ("/contacts/a%00", "/deliveries?workspace=%00", "/deliveries?message_id=a%00b"):
+        assert ask(app, path).status_code == 404
+    answer = ask(app, "/deliveries", "POST", form={"what": "a\0b"})
+    assert answer.headers["location"] == "/deliveries?message_id=a%EF%BF%BDb"
+
+
 def test_an_empty_store_says_what_to_do(tmp_path: Path) -> None:
     with showcase.empty(tmp_path) as there:
         app = make(there, Made().sources())
