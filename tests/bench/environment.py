@@ -16,6 +16,7 @@ from tests.bench.options import Options
 _HERE = Path(__file__).parent
 _QUIX, _JARS, _STREAMS = _HERE / "requirements-quix.txt", _HERE / "streams.jars", _HERE / "programs" / "Streams.java"
 _GO, _GO_SOURCES = "/usr/local/go/bin/go", sorted((_HERE / "programs" / "contender").glob("*"))
+_IMAGE = _HERE.parents[1] / "locks" / "run.txt"
 _INSTALL_S = 600
 
 
@@ -30,6 +31,24 @@ def quix(options: Options) -> list[str] | None:
         _run([*pip, "--require-hashes", "--only-binary", ":all:", "-r", str(_QUIX)])
 
     return [str(python)] if _installed(folder, install, "Quix Streams", options) else None
+
+
+def image(python: str, options: Options) -> str | None:
+    """Return an interpreter that has what the image installs; None, and said, where it cannot be installed.
+
+    Args:
+        python: an interpreter, whose virtual environment it is.
+        options: of the benchmark.
+    """
+    folder = _folder("python", _IMAGE.read_bytes() + python.encode())
+    uv, made = str(Path(sys.executable).with_name("uv")), str(folder / "bin" / "python")
+
+    def install() -> None:
+        _run([uv, "venv", "--quiet", "--python", python, str(folder)])
+        words = ["--require-hashes", "--only-binary", ":all:", "-r", str(_IMAGE)]
+        _run([uv, "pip", "install", "--quiet", "--python", made, *words])
+
+    return made if _installed(folder, install, f"what the image has, for {python},", options) else None
 
 
 def streams(options: Options) -> list[str] | None:

@@ -30,7 +30,7 @@ from tests.flows import Process, Road, wait_until
 PART = "latency"
 PARTITIONS = 12
 _SLOW = 100.0  # events a second
-_BATCH = 100
+BATCH = 100
 _CONNECTIONS = 8
 _MOST, _OF_A_DAY = 10_000_000, 20_000  # events that could be sent, each day with its share of firsts
 _SETTLE_S = 60.0
@@ -83,17 +83,24 @@ def _run(way: Way, options: Options) -> Iterator[tuple[str, Taken]]:
     able = capacity(way, options.events // 2)
     yield "capacity, in batches of 100", able
     yield f"{_SLOW:.0f} events/s, singly", steady(way, _SLOW, options.seconds, 1)
-    yield "half of capacity, in batches of 100", steady(way, able.rate / 2, options.seconds, _BATCH)
+    yield "half of capacity, in batches of 100", steady(way, able.rate / 2, options.seconds, BATCH)
 
 
 def way_of(
-    stack: ExitStack, here: Ground, named: str, daymark: tuple[str, ...], options: Options, **settings: str
+    stack: ExitStack,
+    here: Ground,
+    named: str,
+    daymark: tuple[str, ...],
+    options: Options,
+    *,
+    workers: int = 1,
+    **settings: str,
 ) -> Way:
-    """Start a road, `settings` those of its worker, and warm it up."""
-    road = here.road(f"l{len(daymark)}", PARTITIONS, ("segment.backfill",))
+    """Start a road, `settings` those of its workers, and warm it up."""
+    road = here.road(f"l{len(daymark)}-{workers}", PARTITIONS, ("segment.backfill",))
     road.daymark = daymark
     receiver = ingest(stack, road)
-    worker = road.start("process", **settings)
+    worker = road.start("process", "--workers", str(workers), **settings)
     stack.callback(worker.end)
     worker.wait_for(r"partitions\.assigned")
     host, _, port = road.environment["DAYMARK_HTTP"].partition(":")
@@ -118,13 +125,13 @@ def _rows(taken: dict[tuple[str, str], list[Taken]]) -> Iterator[Row]:
 
 def capacity(way: Way, events: int) -> Taken:
     """Send so many events as fast as they are answered, and wait until they are committed."""
-    made = _calls(way, events, _BATCH)
+    made = _calls(way, events, BATCH)
     began, before = time.monotonic(), _cpu_s(way.pids)
     answered = asyncio.run(flat_out(way.line, [call.request for call in made], _CONNECTIONS))
     sender_s = own_cpu_s(os.getpid())  # not what is asked of Kafka from here on
     _check_answers(answered)
     wait_until(lambda: way.road.lag() == 0, "everything is committed", _SETTLE_S)
-    sent = len(made) * _BATCH
+    sent = len(made) * BATCH
     spent = _cpu_us(before, _cpu_s(way.pids) | {"sender": sender_s}, sent)
     way.told.update(one for call in made for one in call.ids)
     return Taken(sent / (time.monotonic() - began), spent)

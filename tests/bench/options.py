@@ -7,9 +7,9 @@ from tests.bench.mixed import Mix
 
 PARTS = (
     *("processor", "ingest", "latency", "scaling", "growth", "start", "isolation", "store", "connections", "disk"),
-    *("timeline", "lane"),
+    *("timeline", "lane", "python"),
 )
-MIXED = ("processor", "ingest", "latency", "scaling")  # parts that take the mixed load
+MIXED = ("processor", "ingest", "latency", "scaling", "python")  # parts that take the mixed load
 
 
 class Options(NamedTuple):

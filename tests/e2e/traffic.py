@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import Final
 
 import httpx
-from confluent_kafka import Consumer
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from schemas.topics import Topics
+from schemas.topics import PARTITIONS, Topics
 from tests.e2e.compose import KEY, Compose
 
 _BATCH: Final = 40  # events a request: nearly every partition gets one
@@ -64,15 +64,15 @@ class Watch(threading.Thread):
         self._consumer = Consumer(
             {
                 "bootstrap.servers": f"127.0.0.1:{compose.kafka_port}",
-                "group.id": "watch",
-                "auto.offset.reset": "earliest",
+                "group.id": "watch",  # not joined: whoever comes back to it sees everything again, as if it were new
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
                 "reconnect.backoff.max.ms": 500,
                 "log_level": 0,
             }
         )
-        self._consumer.subscribe([Topics().interactions])
+        topic = Topics().interactions
+        self._consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(PARTITIONS)])
 
     def run(self) -> None:
         while not self._leaves.is_set():
