@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from daymark.local import jars
@@ -47,6 +48,10 @@ def image(python: str, options: Options) -> str | None:
         _run([uv, "venv", "--quiet", "--python", python, str(folder)])
         words = ["--require-hashes", "--only-binary", ":all:", "-r", str(_IMAGE)]
         _run([uv, "pip", "install", "--quiet", "--python", made, *words])
+        # Daymark itself runs from its folder, and asks for its version.
+        info = next(folder.glob("lib/python*/site-packages")) / f"daymark-{version('daymark')}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: daymark\nVersion: {version('daymark')}\n")
 
     return made if _installed(folder, install, f"what the image has, for {python},", options) else None
 

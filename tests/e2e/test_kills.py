@@ -3,7 +3,7 @@
 import json
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -34,7 +34,7 @@ class Engine:
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
-    def is_in(self, state: dict[str, object]) -> None:
+    def is_in(self, state: Mapping[str, object]) -> None:
         self._state.write_text(json.dumps([{"State": state}]))
 
     def told(self, compose: Compose) -> list[str]:
@@ -85,7 +85,7 @@ def test_a_part_that_does_not_end_in_time_is_found(engine: Engine) -> None:
         (HEALTHY | {"Health": {"Status": "starting"}}, False),
     ],
 )
-def test_what_healthy_means(engine: Engine, state: dict[str, object], expected: object) -> None:
+def test_what_healthy_means(engine: Engine, state: Mapping[str, object], expected: object) -> None:
     engine.is_in(state)
     assert Compose().is_healthy() is expected
 
