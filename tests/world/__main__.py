@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -58,12 +59,14 @@ def main() -> int:
 
 
 def _tally(outcomes: Sequence[Outcome], cpu_s: float) -> str:
-    """Return what sound worlds were, in a line."""
+    """Return what sound worlds were, and what their workers said."""
     minutes, commits = sum(each.at_s for each in outcomes) / 60, sum(each.commits for each in outcomes)
+    said = sum((Counter(each.said) for each in outcomes), Counter[str]())
     late, slowest_s = sum(each.late for each in outcomes), max(each.done_after_s for each in outcomes)
     return (
         f"{len(outcomes)} worlds, {minutes:.0f} virtual minutes, {commits} commits, {late} late requests, "
-        f"all committed at most {slowest_s:.1f} s after the last fault; {cpu_s:.0f} CPU s"
+        f"all committed at most {slowest_s:.1f} s after the last fault; {cpu_s:.0f} CPU s\n"
+        + ", ".join(f"{name} {times}" for name, times in said.most_common())
     )
 
 

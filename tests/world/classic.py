@@ -26,6 +26,7 @@ class Classic:
         self._kernel = kernel
         self.generation, self.state = 0, "Empty"
         self.members: dict[str, _Member] = {}
+        self.moves_since_s = 0.0  # when the last rebalance began
         self._count = 0
         self._due_s = 0.0  # when a rebalance goes on without those who have not joined
 
@@ -136,7 +137,7 @@ class Classic:
         member = self._named(request)
         self.members[member.name] = member
         if self.state == "Empty":
-            self.state = "PreparingRebalance"
+            self.state, self.moves_since_s = "PreparingRebalance", self._kernel.now
             self._due_s = self._kernel.now + request.rebalance_s
         return member
 
@@ -151,7 +152,7 @@ class Classic:
             if member.syncing:
                 member.syncing(Refused("REBALANCE_IN_PROGRESS"))
                 member.syncing = None
-        self.state = "PreparingRebalance"
+        self.state, self.moves_since_s = "PreparingRebalance", self._kernel.now
         self._due_s = self._kernel.now + max(member.request.rebalance_s for member in self.members.values())
 
     def _complete_if_all_joined(self) -> None:

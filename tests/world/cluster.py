@@ -18,6 +18,7 @@ from tests.world.requests import (
     InitProducerId,
     Join,
     Leave,
+    ListOffsets,
     Membership,
     ModernHeartbeat,
     OffsetCommit,
@@ -96,6 +97,7 @@ class Cluster:
             Leave: lambda request, _: self.classic.leave(request),
             ModernHeartbeat: lambda request, _: self.modern.heartbeat(request),
             Fetch: self._waits(self._fetch),
+            ListOffsets: lambda request, _: (0, len(self.raw[request.partition])),
         }
         self.kernel.after(_SWEEP_S, self._sweep)
 
@@ -106,7 +108,7 @@ class Cluster:
                 return "transactions", request.tid
             case Produce():
                 return "leader", request.place
-            case Fetch():
+            case Fetch() | ListOffsets():
                 return RAW, request.partition
         return "group", 0
 
@@ -138,6 +140,11 @@ class Cluster:
                 is_over.past = True
                 reply((log[request.offset : request.offset + request.most], len(log)))
         return log[-1]
+
+    @property
+    def moves_since_s(self) -> float:
+        """When the group began to divide its partitions anew, the last time."""
+        return (self.modern if self._is_modern else self.classic).moves_since_s
 
     # Faults.
 

@@ -7,6 +7,7 @@ records of a partition that is revoked while a call gathers records stay in what
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from tests.world.client import Client, Closed, failed
 from tests.world.cluster import Cluster, Raw
 from tests.world.kernel import Event, Process
 from tests.world.member import Change, Member
-from tests.world.requests import Fetch, Membership, OffsetCommit, OffsetFetch, Refused
+from tests.world.requests import Fetch, ListOffsets, Membership, OffsetCommit, OffsetFetch, Refused
 
 _QUEUE: Final = 1_000  # records that are fetched ahead
 _BACKOFF_S: Final = 0.05
@@ -172,9 +173,16 @@ class WorldConsumer:
         """Return the ends of logs: nobody answers, which only a gauge would notice."""
         return []
 
-    def get_watermark_offsets(self, place: TopicPartition, _timeout: float, **_: Any) -> tuple[int, int]:
-        """Return the ends of a log, as the last fetch had them."""
-        return (0, self._ends[place.partition]) if place.partition in self._ends else (OFFSET_INVALID, OFFSET_INVALID)
+    def get_watermark_offsets(self, place: TopicPartition, timeout: float, *, cached: bool = False) -> Any:
+        """Return the ends of a log: as the last fetch had them, or as its leader says; None: it does not in time."""
+        if cached:
+            end = self._ends.get(place.partition)
+            return (OFFSET_INVALID, OFFSET_INVALID) if end is None else (0, end)
+        until = self._kernel.now + timeout
+        with suppress(Closed):
+            request = ListOffsets(place.partition)
+            return self._client.ask(request, until=lambda: self._kernel.now > until, timeout_s=timeout)
+        return None
 
     def close(self) -> None:
         """Let go of everything, and leave the group."""

@@ -23,6 +23,7 @@ class Modern:
     def __init__(self, kernel: Kernel, partitions: int, session_s: float) -> None:
         self._kernel, self._partitions, self._session_s = kernel, partitions, session_s
         self.epoch = 0
+        self.moves_since_s = 0.0  # when partitions were divided last
         self.members: dict[str, _Member] = {}
         self._target: dict[int, str] = {}
 
@@ -71,7 +72,7 @@ class Modern:
         self._divide()
 
     def _divide(self) -> None:
-        self.epoch += 1
+        self.epoch, self.moves_since_s = self.epoch + 1, self._kernel.now
         names = sorted(self.members)
         self._target = {partition: names[partition % len(names)] for partition in range(self._partitions) if names}
 

@@ -109,6 +109,12 @@ class Fetch(NamedTuple):
     most: int
 
 
+class ListOffsets(NamedTuple):
+    """Where the log of a partition of the raw topic begins and ends."""
+
+    partition: int
+
+
 class Refused(Exception):
     """A broker says no, by the name of its error code."""
 

@@ -6,7 +6,8 @@ The seed alone decides: what is drawn is drawn from it, and one greenlet runs at
 import logging
 import secrets
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import Any, Final, NamedTuple
@@ -23,11 +24,14 @@ from tests.world.kernel import EPOCH_S, Kernel, rule_time
 from tests.world.network import Link, Network
 from tests.world.store import StoreServer
 
+_ALARMS: Final = {"events.skipped", "offset.beyond_end", "record.unreadable"}  # nothing of that is simulated
 PARTITIONS: Final = 4
 SLOTS: Final = ("a", "b", "c")
 FAULTY_S: Final = 300.0  # of a world: events and faults
 WITHIN_S: Final = 120.0  # after which everything is committed, once nothing goes wrong any more
 _FRESH_S: Final = 4.0  # between contacts that nobody has seen
+_MOVING_S: Final = 1.0  # for which events come in a burst, too, once partitions begin to move
+_MOMENT_S: Final = 0.1
 _LOOK_EVERY_S: Final = 0.5
 _LOOK_AT_ALL_EVERY_S: Final = 15.0
 _SESSION_S: Final = 6.0
@@ -54,6 +58,7 @@ class Outcome(NamedTuple):
     late: int
     done_after_s: float
     digest: int
+    said: Mapping[str, int]  # what workers logged, and of what they died, how often
 
     @property
     def kind(self) -> str:
@@ -90,6 +95,7 @@ class World:
         self.plan, self.kernel = plan, Kernel()
         self.story: list[str] = []
         self._digest = 0
+        self._said = Counter[str]()
         self.network = Network(self.kernel, plan.seed)
         self.network.tell = partial(self._heard, verbose=verbose)
         self.cluster = Cluster(self.network, PARTITIONS, modern=plan.mode == "consumer", session_s=_SESSION_S)
@@ -137,13 +143,14 @@ class World:
             self.network.late,
             done_s,
             self._digest,
+            self._said + Counter(f"died: {error.split(';')[0]}"[:60] for error in self.fleet.fatal),
         )
 
     def _happen(self) -> float:
         kernel = self.kernel
         for slot in SLOTS:
             self.fleet.start(slot)
-        kernel.after(0.5, self._append)
+        kernel.after(0.5, self._await_events)
         self.faults.plan(self.plan.faults)
         while kernel.now < self.plan.until_s:
             self._go_on(at_all=kernel.now % _LOOK_AT_ALL_EVERY_S < _LOOK_EVERY_S)
@@ -165,11 +172,20 @@ class World:
         crash = self.fleet.crash
         assert crash is None, f"the worker crashed: {crash!r}"
         self.judge.look(at_all=at_all)
+        false = [name for name in self._said if name in _ALARMS or (name == "store.lost" and not self.plan.lossy)]
+        assert not false, f"workers say {false}, and nothing of that has happened"
+
+    def _await_events(self) -> None:
+        """Let events come: in a burst in some phases, and while partitions move; seldom else."""
+        now = self.kernel.now
+        is_busy = now % PHASE_S < BUSY_S or now - self.cluster.moves_since_s < _MOVING_S
+        wait_s = self._random.expovariate(20.0 if is_busy else 0.5)
+        # Such a wait has no memory: it may be cut, to see whether partitions move.
+        self.kernel.after(min(wait_s, _MOMENT_S), self._append if wait_s < _MOMENT_S else self._await_events)
 
     def _append(self) -> None:
         if self.kernel.now >= self.plan.until_s:
             return
-        is_busy = self.kernel.now % PHASE_S < BUSY_S
         for _ in range(self._random.choice([1, 1, 2, 5])):
             drawn: Event = self._random.choice(catalogue())
             age = min(int(self._random.expovariate(1.0)), 3)  # of a contact: most events are of those that are new
@@ -177,7 +193,7 @@ class World:
             partition = sum(f"{event.workspace}{event.email}".encode()) % PARTITIONS
             raw = self.cluster.append(partition, event.body, event.workspace, int((EPOCH_S + self.kernel.now) * 1000))
             self.judge.append(raw, event)
-        self.kernel.after(self._random.expovariate(20.0 if is_busy else 0.5), self._append)
+        self._await_events()
 
     def _heard(self, link: Link, request: Any, is_late: bool, *, verbose: bool) -> None:  # noqa: FBT001
         line = f"{self.kernel.now} {link.process.name} {link.server.name} {type(request).__name__} {is_late}"
@@ -189,6 +205,7 @@ class World:
         process = self.kernel.process
         if process is not None and not process.alive:
             raise structlog.DropEvent
+        self._said[event["event"]] += 1
         said = " ".join(f"{name}={value}" for name, value in event.items() if name not in {"event", "advice"})
         self.tell(f"{process.name if process else '?'}: {event['event']} {said}")
         raise structlog.DropEvent
