@@ -14,6 +14,7 @@ from processor.claims import Claims, clock_key, day_key
 from processor.decide import ContactDay
 from processor.errors import ClaimsAway
 from processor.ports import Claimed
+from processor.recent_winners import RecentWinners
 from processor.records import Batch, Output
 from processor.sink import Sink
 from processor.source import Source
@@ -142,6 +143,11 @@ def _apart(first: str) -> Callable[[], None]:
     return make
 
 
+def remembered() -> None:
+    """Remember winners beyond the assignment: what is replayed meanwhile is taken for duplicates."""
+    _patch(RecentWinners, "keep_for", lambda *_: None)
+
+
 BREAKS: Final[dict[str, Callable[[], None]]] = {
     "blank-metadata": blank_metadata,
     "late-metadata": late_metadata,
@@ -159,4 +165,5 @@ BREAKS: Final[dict[str, Callable[[], None]]] = {
     "no-collapse": no_collapse,
     "stale-by-arrival": stale_by_arrival,
     "clocks-unmoved": clocks_unmoved,
+    "remembered": remembered,
 }

@@ -141,6 +141,18 @@ class Cluster:
                 reply((log[request.offset : request.offset + request.most], len(log)))
         return log[-1]
 
+    def set_back(self, offsets: Mapping[int, int]) -> None:
+        """Set the group's offsets back, as an operator does.
+
+        Raises:
+            Refused: the group has members, or a transaction is about to change an offset.
+        """
+        if (self.modern if self._is_modern else self.classic).members:
+            raise Refused("UNKNOWN_MEMBER_ID")
+        if self.offsets.pending:
+            raise Refused("UNSTABLE_OFFSET_COMMIT")
+        self.offsets.committed |= offsets
+
     @property
     def moves_since_s(self) -> float:
         """When the group began to divide its partitions anew, the last time."""

@@ -86,9 +86,12 @@ class Fleet:
         """Ask a process to leave, as SIGTERM does."""
         life = self.running.get(slot)
         if life is not None:
-            life.is_stopping = True
-            if life.worker is not None:
-                life.worker.stop()
+            self._end(life)
+
+    def ask_to_leave(self, life: Life) -> None:
+        """Ask any process, a zombie, too, unless it cannot hear it: that is not kept for it."""
+        if not life.process.frozen and not life.is_stopping:
+            self._end(life)
 
     def freeze(self, life: Life, *, replaced: bool) -> None:
         """Stop a process, as SIGSTOP does; it may be replaced by another one of its slot."""
@@ -107,6 +110,12 @@ class Fleet:
     def lives(self) -> list[Life]:
         """Return all processes."""
         return [*self.running.values(), *self.zombies]
+
+    @staticmethod
+    def _end(life: Life) -> None:
+        life.is_stopping = True
+        if life.worker is not None:
+            life.worker.stop()
 
     def _ended(self, life: Life) -> None:
         if life in self.zombies:

@@ -3,6 +3,8 @@
 Follows the decided transactions in their order, each once its markers are written.
 """
 
+from collections.abc import Mapping
+
 from processor.records import Record
 from tests.fake_kafka import Commit
 from tests.model.events import Event
@@ -43,6 +45,15 @@ class Judge:
             self._taken += 1
         if at_all:
             self.promises._check_left_behind()
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether all that was decided is committed, and was looked at."""
+        return self._taken == len(self._cluster.transactions.decided)
+
+    def set_back(self, offsets: Mapping[int, int]) -> None:
+        """Note that the group's offsets were set back: what comes after them is to be done once more."""
+        self._ledger.committed |= offsets
 
     def is_done(self) -> bool:
         """Whether everything is committed."""

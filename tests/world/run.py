@@ -22,6 +22,7 @@ from tests.world.fleet import Fleet, Settings
 from tests.world.judge import Judge
 from tests.world.kernel import EPOCH_S, Kernel, rule_time
 from tests.world.network import Link, Network
+from tests.world.replays import Operator
 from tests.world.store import StoreServer
 
 _ALARMS: Final = {"events.skipped", "offset.beyond_end", "record.unreadable"}  # nothing of that is simulated
@@ -31,6 +32,7 @@ FAULTY_S: Final = 300.0  # of a world: events and faults
 WITHIN_S: Final = 120.0  # after which everything is committed, once nothing goes wrong any more
 _FRESH_S: Final = 4.0  # between contacts that nobody has seen
 _MOVING_S: Final = 1.0  # for which events come in a burst, too, once partitions begin to move
+_REPLAYED: Final = 0.25  # of the worlds: their group's offsets are set back now and then
 _MOMENT_S: Final = 0.1
 _LOOK_EVERY_S: Final = 0.5
 _LOOK_AT_ALL_EVERY_S: Final = 15.0
@@ -45,6 +47,7 @@ class Plan(NamedTuple):
     mode: str
     lossy: bool
     until_s: float = FAULTY_S  # when events and faults end
+    replays: Sequence[float] = ()  # when an operator begins one
 
 
 class Outcome(NamedTuple):
@@ -78,7 +81,11 @@ def planned(seed: int) -> Plan:
     """Return the world of a seed."""
     random = Random(f"plan {seed}")
     lossy = random.random() < 0.2
-    return Plan(seed, draw(seed, FAULTY_S, lossy=lossy), random.choice([*MODES]), lossy)
+    mode = random.choice([*MODES])
+    replayed = Random(f"replays {seed}")
+    # Where no keys are lost: a replay of them is another record's.
+    times = [replayed.uniform(30, FAULTY_S) for _ in range(3)] if not lossy and replayed.random() < _REPLAYED else []
+    return Plan(seed, draw(seed, FAULTY_S, lossy=lossy), mode, lossy, replays=times)
 
 
 def settings_of(mode: str) -> Settings:
@@ -103,6 +110,7 @@ class World:
         self.fleet = Fleet(self.cluster, self.store, settings or settings_of(plan.mode))
         self.judge = Judge(self.cluster)
         self.faults = Faults(self.fleet, self.store, self.judge.promises.redis_lost_keys, self.tell)
+        self.operator = Operator(self.fleet, self.judge, SLOTS, Random(f"operator {plan.seed}"))
         self._random = Random(f"events {plan.seed}")
 
     def tell(self, line: str) -> None:
@@ -152,6 +160,9 @@ class World:
             self.fleet.start(slot)
         kernel.after(0.5, self._await_events)
         self.faults.plan(self.plan.faults)
+        for at_s in self.plan.replays:
+            if at_s < self.plan.until_s:
+                kernel.after(at_s, self._replay)
         while kernel.now < self.plan.until_s:
             self._go_on(at_all=kernel.now % _LOOK_AT_ALL_EVERY_S < _LOOK_EVERY_S)
         self.tell("nothing more goes wrong")
@@ -194,6 +205,10 @@ class World:
             raw = self.cluster.append(partition, event.body, event.workspace, int((EPOCH_S + self.kernel.now) * 1000))
             self.judge.append(raw, event)
         self._await_events()
+
+    def _replay(self) -> None:
+        self.tell("events are to be replayed")
+        self.operator.replay()
 
     def _heard(self, link: Link, request: Any, is_late: bool, *, verbose: bool) -> None:  # noqa: FBT001
         line = f"{self.kernel.now} {link.process.name} {link.server.name} {type(request).__name__} {is_late}"

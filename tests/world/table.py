@@ -44,17 +44,17 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, default=Path.home() / ".cache/daymark/world-breaks.jsonl")
     asked = parser.parse_args()
     code = _digest()
-    known = {(hunt.broken, hunt.seed): hunt for hunt in _kept(asked.keep) if hunt.code == code}
+    known = {(hunt.broken, hunt.seed): hunt for hunt in kept(asked.keep) if hunt.code == code}
     seeds = [1 + _APART * number for number in range(asked.seeds)]
     broken = asked.only or [*BREAKS]
     due = [(name, seed) for seed, name in product(seeds, broken) if (name, seed) not in known]
     _say(f"{len(due)} hunts to do, {len(broken) * len(seeds) - len(due)} kept in {asked.keep}")
     for hunt in _hunts(code, due, asked.at_once):
-        _keep(asked.keep, hunt)
+        keep(asked.keep, hunt)
         known[hunt.broken, hunt.seed] = hunt
         _say(f"{hunt.broken} from {hunt.seed}: {'not found' if hunt.cpu_s is None else hunt.cpu_s}")
     hunts = [known[pair] for pair in product(broken, seeds)]
-    _say("\n".join(_lines(broken, hunts)))
+    _say("\n".join(lines(broken, hunts)))
     return int(any(hunt.cpu_s is None for hunt in hunts))
 
 
@@ -79,7 +79,8 @@ def _hunt(code: str, broken: str, seed: int) -> Hunt:
     return Hunt(code, broken, seed, cpu_s if cpu_s is not None and cpu_s <= _BUDGET_S else None)
 
 
-def _lines(broken: Sequence[str], hunts: Sequence[Hunt]) -> Iterator[str]:
+def lines(broken: Sequence[str], hunts: Sequence[Hunt]) -> Iterator[str]:
+    """Return the table: of how many hunts a break was found by, and how soon."""
     yield "| break | found | median, CPU s | worst, CPU s |"
     yield "|---|---|---|---|"
     for name in broken:
@@ -94,11 +95,13 @@ def _digest() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in files if path.name != "table.py")).hexdigest()[:16]
 
 
-def _kept(path: Path) -> list[Hunt]:
+def kept(path: Path) -> list[Hunt]:
+    """Return the hunts of a file; none where there is no file."""
     return [Hunt(*json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def _keep(path: Path, hunt: Hunt) -> None:
+def keep(path: Path, hunt: Hunt) -> None:
+    """Add a hunt to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         file.write(json.dumps(hunt) + "\n")
