@@ -31,8 +31,8 @@ SLOTS: Final = ("a", "b", "c")
 FAULTY_S: Final = 300.0  # of a world: events and faults
 WITHIN_S: Final = 120.0  # after which everything is committed, once nothing goes wrong any more
 _FRESH_S: Final = 4.0  # between contacts that nobody has seen
-_MOVING_S: Final = 1.0  # for which events come in a burst, too, once partitions begin to move
-_REPLAYED: Final = 0.25  # of the worlds: their group's offsets are set back now and then
+_MOVING_S: Final = 0.6  # for which events come in a burst, too, once partitions begin to move
+_REPLAYED: Final = 0.2  # of the worlds: their group's offsets are set back now and then
 _MOMENT_S: Final = 0.1
 _LOOK_EVERY_S: Final = 0.5
 _LOOK_AT_ALL_EVERY_S: Final = 15.0
@@ -84,7 +84,7 @@ def planned(seed: int) -> Plan:
     mode = random.choice([*MODES])
     replayed = Random(f"replays {seed}")
     # Where no keys are lost: a replay of them is another record's.
-    times = [replayed.uniform(30, FAULTY_S) for _ in range(3)] if not lossy and replayed.random() < _REPLAYED else []
+    times = [replayed.uniform(30, FAULTY_S) for _ in range(2)] if not lossy and replayed.random() < _REPLAYED else []
     return Plan(seed, draw(seed, FAULTY_S, lossy=lossy), mode, lossy, replays=times)
 
 
