@@ -29,7 +29,7 @@ def test_every_pod_gets_what_is_set_for_all() -> None:
         assert metadata["labels"]["mesh"] == "none"
         assert metadata["labels"]["app.kubernetes.io/name"] == "daymark"
         assert metadata["annotations"] == {"team": "data"}
-        assert spec["priorityClassName"] == "high"
+        assert spec["priorityClassName"] == "system-cluster-critical"
         (container,) = spec["containers"]
         assert {"name": "HTTPS_PROXY", "value": "http://proxy:3128"} in container["env"]
         assert "cabundle" in {volume["name"] for volume in spec["volumes"]}
