@@ -6,19 +6,19 @@ Invariants: DELIVERED means that every in-sync replica has every record; the que
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-import msgspec
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from ingest.batch_size import BatchSize, Limits
 from ingest.delivery import Done, Outcome, Readiness, Record
 from ingest.metrics import Metrics
 from ingest.quota import Quota
 from ingest.trouble import Trouble
+from ingest.waves import Waiter, Waves
 from schemas.headers import Headers
 from schemas.topics import BATCH_BYTES, PARTITIONER, Topics
 
@@ -52,24 +52,6 @@ class BadOptions(Exception):
     """librdkafka refuses its configuration; the text says which option, never its value."""
 
 
-class _Waiter(msgspec.Struct, eq=False, gc=False):
-    """The records of one request, counted down as they are acknowledged."""
-
-    topic: str
-    workspace: str
-    left: int
-    messages: int
-    size: int
-    deadline: float
-    done: Done | None  # the waiting caller; None once it has been called
-    told: Callable[["_Waiter", KafkaError | None], None]
-
-    def delivered(self, error: KafkaError | None, _message: Message) -> None:
-        self.left -= 1
-        if error is not None or not self.left:
-            self.told(self, error)
-
-
 class Publisher:
     """Publishes events and rejections. Must be created in the process, and within the event loop, that uses it.
 
@@ -96,8 +78,9 @@ class Publisher:
         self._topics, self._metrics = topics, metrics
         self._queue = Quota(most_messages, MOST_BYTES)
         self._loop = asyncio.get_running_loop()
-        self._waiters: set[_Waiter] = set()
-        self._ended: list[tuple[_Waiter, Outcome]] = []
+        self._waiters: set[Waiter] = set()
+        self._waves = Waves(self._loop.time)
+        self._ended: list[tuple[Waiter, Outcome]] = []
         self._polling, self._quiet, self._swept = False, 0, 0.0
         self._soon: asyncio.Handle | None = None
         self._trouble = Trouble()
@@ -142,7 +125,7 @@ class Publisher:
             done(Outcome.UNREADY)
         elif self._fits(waiter, part=1):
             self._waiters.add(waiter)
-            self._produce(waiter, records, headers)
+            self._depart(waiter, records, headers)
         else:
             done(Outcome.FULL)
 
@@ -151,7 +134,7 @@ class Publisher:
         records = [(b"", value) for value in values]
         waiter = self._waiter(self._topics.rejected, workspace, records, 0, None)
         if self._seen and self._fits(waiter, part=2):
-            self._produce(waiter, records, [])
+            self._depart(waiter, records, [])
         else:
             self._metrics.rejections_dropped += len(values)
 
@@ -168,18 +151,30 @@ class Publisher:
 
     def _waiter(
         self, topic: str, workspace: str, records: Sequence[Record], deadline: float, done: Done | None
-    ) -> _Waiter:
+    ) -> Waiter:
         count, size = len(records), 0
         for key, value in records:
             size += len(key) + len(value)
-        return _Waiter(topic, workspace, count, count, size, deadline, done, self._finish)
+        return Waiter(topic, workspace, count, count, size, deadline, done, self._finish)
 
-    def _fits(self, waiter: _Waiter, part: int) -> bool:
+    def _fits(self, waiter: Waiter, part: int) -> bool:
         """Whether a request's records go into a part of the queue. An empty queue takes any."""
         return not self._queue.count or self._queue.fits(waiter.workspace, waiter.messages, waiter.size, part)
 
-    def _produce(self, waiter: _Waiter, records: Sequence[Record], headers: Headers) -> None:
+    def _depart(self, waiter: Waiter, records: Sequence[Record], headers: Headers) -> None:
+        """Produce the records of a request now or with the next wave."""
         self._queue.take(waiter.workspace, waiter.messages, waiter.size)
+        if self._waves.holds(len(self._producer)):
+            self._waves.hold((waiter, records, headers))
+        else:
+            self._produce(waiter, records, headers)
+        if not self._soon:
+            self._soon = self._loop.call_soon(self._poll_soon)
+        if not self._polling:
+            self._polling, self._quiet = True, 0
+            self._loop.call_later(_POLL_SECONDS, self._poll)
+
+    def _produce(self, waiter: Waiter, records: Sequence[Record], headers: Headers) -> None:
         produce, topic, delivered, produced = self._producer.produce, waiter.topic, waiter.delivered, 0
         try:
             for key, value in records:
@@ -189,13 +184,8 @@ class Publisher:
             # Beyond the bounds, or the producer is done for. The rest was never produced: no callback will come.
             waiter.left = produced
             self._finish(waiter, _kafka_error(error))
-        if not self._soon:
-            self._soon = self._loop.call_soon(self._poll_soon)
-        if not self._polling:
-            self._polling, self._quiet = True, 0
-            self._loop.call_later(_POLL_SECONDS, self._poll)
 
-    def _finish(self, waiter: _Waiter, error: KafkaError | None) -> None:
+    def _finish(self, waiter: Waiter, error: KafkaError | None) -> None:
         """Fail a request at its first error; forget it when the last of its records is out of the queue."""
         if error is not None:
             self._metrics.delivery_failures[error.name(),] += 1
@@ -237,6 +227,8 @@ class Publisher:
             told += producer.poll(0)
             if not len(producer):
                 self._retired.remove(producer)
+        for departure in self._waves.due(len(self._producer)):
+            self._produce(*departure)
         ended, self._ended = self._ended, []
         for waiter, outcome in ended:
             done, waiter.done = waiter.done, None
