@@ -61,7 +61,7 @@ faults: $(READY) ## Inject faults into every component under load, then audit; s
 	@$(BIN)/python -m tests.faults --seconds 30 --empty $(if $(CONTAINERS),--containers)
 
 .PHONY: storm
-storm: $(READY) ## Kill a worker every second for SECONDS (600) at half load; judge each recovery; audit. MODE=consumer: KIP-848.
+storm: $(READY) ## Kill a worker every second for SECONDS (600) at half load; judge each recovery; audit. MODE=consumer, classic.
 	@$(BIN)/python -m tests.faults --storm --mode $(or $(MODE),static) --seconds $(or $(filter-out 0,$(SECONDS)),600)
 
 .PHONY: scale
