@@ -77,7 +77,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--mode", choices=MODES, help="membership of the workers; by default it changes with the seed")
     parser.add_argument("--session", type=float, default=6, help="seconds until a silent worker is taken for dead")
-    parser.add_argument("--every", type=float, help="seconds between two faults of workers, in the mean; of a storm, 1, or 15")
+    parser.add_argument(
+        "--every", type=float, help="seconds between two faults of workers, in the mean; of a storm, 1, or 15"
+    )
     parser.add_argument("--away", type=float, default=20, help="most seconds that all of Kafka is away")
     parser.add_argument("--workers", type=int, help="how many  [default: 4; of a storm, 6, by the new protocol 8]")
     parser.add_argument("--kafka", help="bootstrap servers of a Kafka to run on; it is not hurt")
