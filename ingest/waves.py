@@ -6,10 +6,9 @@ core at 5,000 events/s that are acknowledged after 10 ms. So what comes meanwhil
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from confluent_kafka import KafkaError, Message
 
 from ingest.delivery import Done, Record
 from schemas.headers import Headers
@@ -28,10 +27,10 @@ class Waiter(msgspec.Struct, eq=False, gc=False):
     size: int
     deadline: float
     done: Done | None  # the waiting caller; None once it has been called
-    told: Callable[["Waiter", KafkaError | None], None]
+    told: Callable[["Waiter", Any], None]  # with the driver's error, or None
 
-    def delivered(self, error: KafkaError | None, _message: Message) -> None:
-        """Count a record, as its delivery report."""
+    def delivered(self, error: Any, _message: Any) -> None:
+        """Count a record: the driver's delivery report, with its error or None."""
         self.left -= 1
         if error is not None or not self.left:
             self.told(self, error)
