@@ -64,7 +64,7 @@ def test_structs_that_the_collector_does_not_track_hold_no_callbacks() -> None:
         for field in node.body
         if isinstance(field, ast.AnnAssign) and re.search(r"Callable|Reply|Done", ast.unparse(field.annotation))
     }
-    assert holders == {"Waiter"}  # held or in flight for a moment: librdkafka always calls back; nothing else refers to it
+    assert holders == {"Waiter"}  # in flight for a moment: librdkafka always calls back; nothing else refers to it
 
 
 def test_the_environment_is_read_in_one_place() -> None:
