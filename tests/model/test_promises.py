@@ -27,7 +27,7 @@ def test_no_fault_breaks_a_promise(machine: type[Workers], part: int) -> None:
 
 @pytest.mark.xfail(strict=True, reason="a claim that comes late takes a lost key for a record that is done with")
 def test_a_stale_claim_after_the_loss_of_a_key_loses_no_day() -> None:
-    """Of one contact-day spread over two partitions, which takes a change of their number."""
+    """Of one contact-day spread over two partitions, which takes a change of their number (DECISIONS.md, 61)."""
     state = WorkersOverALossyRedis()
     state.begin(raw=[(1, Event())])
     state.freeze(slot="b", at="claim", driver_knows=False, meanwhile=None)  # with the record of partition 1

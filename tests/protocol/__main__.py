@@ -6,7 +6,7 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from tests.protocol.cases import LIMIT, SOUND, SPREAD, WITHOUT, Case
+from tests.protocol.cases import FENCES, LIMIT, LOSSES, PAIR, SOUND, SPREAD, WITHOUT, Case
 from tests.protocol.search import Found, search
 from tests.protocol.steps import Model, Remedies
 
@@ -31,7 +31,21 @@ def main() -> int:
         "A known limit: the store loses its keys, and a contact's day is in two partitions",
         _timed(LIMIT, Remedies())[0],
     )
-    return int(bool(broken))
+    return int(bool(broken + _fences()))
+
+
+def _fences() -> int:
+    """Print which losses each fence survives, and return how often that is not what is known."""
+    table = Table("fences", *LOSSES)
+    surprises = 0
+    for fences, known in FENCES.items():
+        model = Model(PAIR, fences=fences)
+        lost = {name for name, left in LOSSES.items() if search(model, left).broken}
+        surprises += lost != known
+        names = ", ".join(name for name, is_there in fences._asdict().items() if is_there)
+        table.add_row(names or "none", *("lost" if name in lost else "sound" for name in LOSSES))
+    _CONSOLE.print(table)
+    return surprises
 
 
 def _timed(case: Case, remedies: Remedies) -> tuple[Found, float]:

@@ -2,12 +2,15 @@
 
 from typing import Final, NamedTuple
 
+from tests.protocol.store import Fences
 from tests.protocol.world import Days, Left
 
 # Three events of one contact-day; with the third in the other partition, as after partitions were added.
 SPREAD: Final[Days] = ((0, 0), (0,))
 # The same, but the third is of another contact-day: as keys are distributed.
 APART: Final[Days] = ((0, 0), (1,))
+# Two events of one contact-day, one in each partition: the least that a late claim can lose.
+PAIR: Final[Days] = ((0,), (0,))
 
 
 class Case(NamedTuple):
@@ -43,4 +46,19 @@ WITHOUT: Final = {
     "stable": Left(rebalances=1),
     "sought": Left(aborts=1),
     "verified": Left(late=1, rebalances=1),
+}
+
+# What the store may lose while partitions move once.
+LOSSES: Final = {name: Left(rebalances=1, **{name: 1}) for name in ("losses", "failovers", "flushes")}
+
+# Fences against a claim that comes late, and under which losses a contact-day is lost in spite of them.
+FENCES: Final = {
+    Fences(): {"losses", "failovers", "flushes"},
+    Fences(marked=True): {"losses", "failovers", "flushes"},
+    Fences(marked=True, registered=True): {"failovers"},
+    Fences(token=True): {"losses", "failovers", "flushes"},
+    Fences(marked=True, registered=True, token=True): {"failovers"},
+    Fences(connected=True): {"flushes"},
+    Fences(connected=True, marked=True, registered=True): set[str](),
+    Fences(settled=True): set[str](),
 }

@@ -27,7 +27,7 @@ def search(model: Model, left: Left) -> Found:
     while waiting:
         world = waiting.popleft()
         own = [*model.own(world), *model.arrivals(world)]
-        if broken := _doubled(model, world, left.losses) or ("" if own else _undone(model, world)):
+        if broken := _doubled(model, world, left.lossy) or ("" if own else _undone(model, world)):
             return Found(len(before), broken, _story(before, world))
         for what, after in [*own, *model.faults(world)]:
             if after not in before:

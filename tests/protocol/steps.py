@@ -6,8 +6,10 @@ remedy is a switch, so that the search can show what it is for.
 
 from collections.abc import Iterator
 from itertools import product
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
+from tests.protocol import store
+from tests.protocol.store import Fences
 from tests.protocol.world import (
     NONE,
     PARTITIONS,
@@ -19,6 +21,7 @@ from tests.protocol.world import (
     Offsets,
     Refused,
     Request,
+    Step,
     Transaction,
     Worker,
     World,
@@ -26,8 +29,6 @@ from tests.protocol.world import (
     begin_epoch,
     put,
 )  # fmt: skip
-
-Step: TypeAlias = tuple[str, World]
 
 _IN_ORDER = (Api.ADD_PARTITIONS, Api.PRODUCE, Api.ADD_OFFSETS, Api.OFFSETS, Api.COMMIT)
 _APART = (Api.ADD_PARTITIONS, Api.PRODUCE, Api.COMMIT, Api.PLAIN_OFFSETS)
@@ -47,16 +48,17 @@ class Remedies(NamedTuple):
 
 
 class Model(NamedTuple):
-    """The events, and the remedies in force."""
+    """The events, the remedies in force, and fences that are tried."""
 
     days: Days
     remedies: Remedies = Remedies()
+    fences: Fences = Fences()
 
     def start(self, left: Left) -> World:
         """Return the world in which both workers have started, and nothing else happened."""
         count = 1 + max(day for days in self.days for day in days)
         workers, transactions = (Worker("idle", 1),) * len(WORKERS), (Transaction(1),) * len(WORKERS)
-        return World(workers, transactions, 0, (0, 1), (0, 0), (), (None,) * count, None, left)
+        return World(workers, transactions, 0, (0, 1), (0, 0), (), store.empty(count), frozenset(), None, left)
 
     def own(self, world: World) -> Iterator[Step]:
         """Yield the steps that the workers can take."""
@@ -74,9 +76,7 @@ class Model(NamedTuple):
                     moved = world._replace(owners=owners, generation=world.generation + 1)
                     once = moved._replace(left=left._replace(rebalances=left.rebalances - 1))
                     yield f"the group begins a generation, with partitions of workers {owners}", once
-        if left.losses:
-            lost = world._replace(claims=(None,) * len(world.claims), left=left._replace(losses=left.losses - 1))
-            yield "the store loses its keys", lost
+        yield from store.losses(world)
 
     def _hurt(self, world: World, number: int, worker: Worker) -> Iterator[Step]:
         left, request = world.left, self._next(worker, number)
@@ -90,6 +90,8 @@ class Model(NamedTuple):
                 yield f"worker {number} is killed, and its {request.api} is on its way", on_its_way
         if request and late:
             yield self._cut(world, number, request)
+        if left.late and world.late is None:
+            yield from self._early_cut(world, number, worker)
         if request and left.aborts:
             failed, _ = self._give_up(world._replace(left=left._replace(aborts=left.aborts - 1)), number)
             yield f"worker {number}: {request.api} fails, and it aborts", failed
@@ -101,6 +103,9 @@ class Model(NamedTuple):
                 arrived = self._apply(world, world.late)
             except Refused:
                 arrived = world
+            if world.late.api is Api.CLAIM:
+                claimed, _ = store.claim(world.store, self._asked(world.late.outputs), owned=self.remedies.owned)
+                arrived = store.written(world, world.late.worker, claimed, self.fences)
             yield f"late: {world.late}", arrived._replace(late=None)
 
     def _steps(self, world: World, number: int, worker: Worker) -> Iterator[Step]:
@@ -117,7 +122,12 @@ class Model(NamedTuple):
                     read = worker._replace(phase="read", batch=batch)
                     yield f"{who} reads {batch}", _with(world, number, read)
             case "read":
-                yield self._claim(world, number, worker)
+                yield from self._claim(world, number, worker)
+            case "unproven":
+                is_member = worker.generation == world.generation
+                proven = worker._replace(phase="read") if is_member else _outsider(worker)
+                what = f"{who} asks whether it is a member, and is {'one' if is_member else 'none'}"
+                yield what, _with(world, number, proven)
             case "claimed":
                 if worker.doubtful and self.remedies.renewed and not worker.step:
                     renewed = begin_epoch(world, number)
@@ -135,10 +145,16 @@ class Model(NamedTuple):
         pending = {partition for one in world.transactions for partition in PARTITIONS if one.offsets[partition] >= 0}
         if self.remedies.stable and pending & set(mine):
             return
+        known = store.introduced(world, number, world.generation, self.fences)
         positions = tuple(world.committed[one] if one in mine else -1 for one in PARTITIONS)
-        joined = worker._replace(generation=world.generation, positions=positions)
-        after = _with(world, number, joined)
-        yield f"worker {number} joins generation {world.generation} and reads on at {positions}", after
+        joined = worker._replace(
+            generation=world.generation,
+            positions=positions,
+            marked=worker.marked or self.fences.registered,
+            connected=world.store.life if self.fences.connected else 0,
+        )
+        what = f"worker {number} joins generation {world.generation} and reads on at {positions}"
+        yield what, _with(known, number, joined)
 
     def _batches(self, worker: Worker) -> Iterator[tuple[Event, ...]]:
         """Yield batches of one record, and of all that there are."""
@@ -151,16 +167,40 @@ class Model(NamedTuple):
         firsts = {event[0]: event for event in reversed(waiting)}
         yield from {(event,) for event in firsts.values()} | ({tuple(waiting)} if waiting else set())
 
-    def _claim(self, world: World, number: int, worker: Worker) -> Step:
-        claims, outputs = list(world.claims), []
-        for event in worker.batch:
-            day = self.days[event[0]][event[1]]
-            if claims[day] is None or (self.remedies.owned and claims[day] == event):
-                claims[day] = event
-                outputs.append(event)
-        claimed = worker._replace(phase="claimed", outputs=tuple(outputs), step=0)
-        after = _with(world, number, claimed)._replace(claims=tuple(claims))
-        return f"worker {number} claims, and is to emit {tuple(outputs)}", after
+    def _claim(self, world: World, number: int, worker: Worker) -> Iterator[Step]:
+        who, fences = f"worker {number}", self.fences
+        if fences.connected and worker.connected != world.store.life:
+            again = worker._replace(phase="unproven", connected=world.store.life)
+            yield f"{who} connects to the store again", _with(world, number, again)
+        elif why := store.refusal(world, number, worker, fences):
+            yield f"{who} claims, and is refused: {why}", _with(world, number, _outsider(worker))
+        else:
+            asked = self._asked(worker.batch)
+            held, outputs = store.claim(world.store, asked, owned=self.remedies.owned)
+            after = store.written(world, number, held, fences)
+            claimed = worker._replace(phase="claimed", outputs=outputs, step=0, marked=fences.marked)
+            if fences.settled and not store.is_settled(after, asked):
+                back = _ready(claimed, done=False)
+                yield f"{who} claims, and waits for the owner of a duplicate", _with(after, number, back)
+            else:
+                yield f"{who} claims, and is to emit {outputs}", _with(after, number, claimed)
+
+    def _asked(self, batch: tuple[Event, ...]) -> dict[Event, int]:
+        return {(partition, offset): self.days[partition][offset] for partition, offset in batch}
+
+    def _early_cut(self, world: World, number: int, worker: Worker) -> Iterator[Step]:
+        """Break a connection under what is asked before a transaction: a producer epoch, or claims."""
+        left = world.left._replace(late=world.left.late - 1)
+        if worker.phase == "down":
+            for what, after in self._steps(world, number, worker):
+                late = Request(Api.INIT, number, 0, -1, (), NONE)
+                yield f"{what}; a copy of {late.api} is on its way", after._replace(late=late, left=left)
+        if worker.phase == "read":
+            late = Request(Api.CLAIM, number, worker.epoch, worker.generation, worker.batch, NONE)
+            back = _with(world, number, _ready(worker, done=False))._replace(late=late, left=left)
+            yield f"worker {number} gives up {late.api} of {worker.batch}, which is on its way", back
+            for what, after in self._claim(world, number, worker):
+                yield f"{what}; a copy of {late.api} is on its way", after._replace(late=late, left=left)
 
     def _next(self, worker: Worker, number: int) -> Request | None:
         """Return the request that a worker makes next, if it is in a transaction or may begin one."""
@@ -217,3 +257,8 @@ def _ready(worker: Worker, *, done: bool) -> Worker:
     """Return a worker after its batch; one that is not done is read again."""
     positions = tuple(map(max, worker.positions, _next_offsets(worker))) if done else worker.positions
     return worker._replace(phase="idle", positions=positions, batch=(), outputs=(), step=0)
+
+
+def _outsider(worker: Worker) -> Worker:
+    """Return a worker that has to join anew: it keeps nothing of what it knew."""
+    return Worker("idle", worker.epoch, doubtful=worker.doubtful)

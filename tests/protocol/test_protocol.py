@@ -2,9 +2,10 @@
 
 import pytest
 
-from tests.protocol.cases import LIMIT, SOUND, SPREAD, WITHOUT, Case
+from tests.protocol.cases import FENCES, LIMIT, LOSSES, PAIR, SOUND, SPREAD, WITHOUT, Case
 from tests.protocol.search import search
 from tests.protocol.steps import Model, Remedies
+from tests.protocol.store import Fences
 
 
 @pytest.mark.parametrize("case", [case for case in SOUND if case.quick], ids=lambda case: repr(case.left))
@@ -28,3 +29,11 @@ def test_the_limit_that_the_guarantee_names() -> None:
 
 def test_every_remedy_is_tried() -> None:
     assert set(WITHOUT) == set(Remedies._fields)
+
+
+def test_marks_compared_before_a_claim_do_not_outlive_a_failover() -> None:
+    """A zombie's mark is older than what a replica lacks: DECISIONS.md, 61."""
+    fences = Fences(marked=True, registered=True)
+    assert FENCES[fences] == {"failovers"}
+    assert not search(Model(PAIR, fences=fences), LOSSES["losses"]).broken
+    assert "has no interaction" in search(Model(PAIR, fences=fences), LOSSES["failovers"]).broken

@@ -18,8 +18,10 @@ NONE: Final[Offsets] = (-1, -1)
 
 
 class Api(StrEnum):
-    """The requests of one transaction, in the order in which a worker makes them."""
+    """What a worker asks: a producer epoch, claims, then the requests of one transaction, in their order."""
 
+    INIT = "InitProducerId"
+    CLAIM = "the claim"
     ADD_PARTITIONS = "AddPartitionsToTxn"
     PRODUCE = "Produce"
     ADD_OFFSETS = "AddOffsetsToTxn"
@@ -58,7 +60,7 @@ class Transaction(NamedTuple):
 class Worker(NamedTuple):
     """One process. `step` is the number of requests of its transaction that are answered, after a batch and a claim."""
 
-    phase: str = "down"  # down, idle, read, claimed
+    phase: str = "down"  # down, idle, read, unproven (only with a fence), claimed
     epoch: int = 0
     generation: int = -1
     positions: Offsets = NONE  # of the partitions that it holds, where it reads on
@@ -66,6 +68,8 @@ class Worker(NamedTuple):
     outputs: tuple[Event, ...] = ()
     step: int = 0
     doubtful: bool = False  # a connection broke under a request: a copy may arrive late
+    marked: bool = False  # the store has acknowledged a mark of this process
+    connected: int = 0  # to which life of the store's server
 
 
 class Left(NamedTuple):
@@ -75,7 +79,23 @@ class Left(NamedTuple):
     rebalances: int = 0
     late: int = 0
     aborts: int = 0
-    losses: int = 0
+    losses: int = 0  # the store comes back empty
+    failovers: int = 0  # it loses what was written last
+    flushes: int = 0  # its keys are deleted, and connections live on
+
+    @property
+    def lossy(self) -> int:
+        """How often the store may lose keys."""
+        return self.losses + self.failovers + self.flushes
+
+
+class Store(NamedTuple):
+    """What the store knows. `token` and `life` matter to fences only."""
+
+    claims: tuple[Event | None, ...]  # of each contact-day the event that owns it
+    marks: tuple[bool, ...]  # of each worker: whether its newest acknowledged call is here
+    token: int = -1  # the highest generation that was here
+    life: int = 0  # of the server: how often it was replaced
 
 
 class World(NamedTuple):
@@ -87,9 +107,13 @@ class World(NamedTuple):
     owners: tuple[int, ...]  # who holds each partition, as the group has it
     committed: Offsets
     emitted: tuple[Event, ...]  # what a read_committed reader sees, sorted
-    claims: tuple[Event | None, ...]  # of each contact-day the event that owns it
+    store: Store
+    past: frozenset[Store]  # what the store was, as far as it may come back
     late: Request | None
     left: Left
+
+
+Step: TypeAlias = tuple[str, World]
 
 
 class Refused(Exception):
@@ -113,6 +137,8 @@ def apply(world: World, request: Request, *, members: bool = True, verified: boo
     if request.api is Api.PLAIN_OFFSETS:
         _check_member(world, request, members=members)
         return world._replace(committed=_over(world.committed, request.offsets))
+    if request.api is Api.INIT:
+        return begin_epoch(world, request.worker)
     if request.epoch != transaction.epoch:
         raise Refused("a newer producer has fenced this one")
     if request.api in {Api.COMMIT, Api.ABORT}:
