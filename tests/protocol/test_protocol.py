@@ -2,15 +2,17 @@
 
 import pytest
 
+from tests.protocol import store
 from tests.protocol.cases import FENCES, LIMIT, LOSSES, PAIR, SOUND, SPREAD, WITHOUT, Case
 from tests.protocol.search import search
 from tests.protocol.steps import Model, Remedies
 from tests.protocol.store import Fences
+from tests.protocol.world import Left
 
 
 @pytest.mark.parametrize("case", [case for case in SOUND if case.quick], ids=lambda case: repr(case.left))
 def test_nothing_is_lost_or_doubled_in_any_state(case: Case) -> None:
-    """And wherever nobody can go on, everything is committed."""
+    """And from every state the workers come to an end, with everything committed."""
     found = search(Model(case.days), case.left)
     assert not found.broken, "\n".join((found.broken, *found.story))
 
@@ -37,3 +39,9 @@ def test_marks_compared_before_a_claim_do_not_outlive_a_failover() -> None:
     assert FENCES[fences] == {"failovers"}
     assert not search(Model(PAIR, fences=fences), LOSSES["losses"]).broken
     assert "has no interaction" in search(Model(PAIR, fences=fences), LOSSES["failovers"]).broken
+
+
+def test_a_worker_that_tries_again_for_ever_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has always something left to do: here a duplicate waits for an owner that never counts as committed."""
+    monkeypatch.setattr(store, "is_settled", lambda _, asked: len(asked) > 1)
+    assert "no end" in search(Model(PAIR, fences=Fences(settled=True)), Left()).broken
