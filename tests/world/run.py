@@ -92,7 +92,12 @@ def settings_of(mode: str) -> Settings:
     """Return how workers are set up."""
     is_static, membership = MODES[mode]
     classic = {"session.timeout.ms": int(_SESSION_S * 1000), "heartbeat.interval.ms": int(_SESSION_S * 1000) // 15}
-    return Settings({**membership, **({} if mode == "consumer" else classic)}, is_static)
+    return Settings({**membership, **({} if _is_modern(mode) else classic)}, is_static)
+
+
+def _is_modern(mode: str) -> bool:
+    """Return whether members use the consumer protocol: by the settings, which a break may have changed."""
+    return MODES[mode][1].get("group.protocol") == "consumer"
 
 
 class World:
@@ -105,7 +110,7 @@ class World:
         self._said = Counter[str]()
         self.network = Network(self.kernel, plan.seed)
         self.network.tell = partial(self._heard, verbose=verbose)
-        self.cluster = Cluster(self.network, PARTITIONS, modern=plan.mode == "consumer", session_s=_SESSION_S)
+        self.cluster = Cluster(self.network, PARTITIONS, modern=_is_modern(plan.mode), session_s=_SESSION_S)
         self.store = StoreServer(self.kernel)
         self.fleet = Fleet(self.cluster, self.store, settings or settings_of(plan.mode))
         self.judge = Judge(self.cluster)
