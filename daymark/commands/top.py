@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 
 import click
 import msgspec
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 
 from daymark import settings
-from daymark.figures.scrape import scrapes
+from daymark.figures.scrape import Scrape, addresses, scrapes
 from daymark.figures.screen import shown
 from daymark.figures.summary import Summary, summed
 
@@ -25,17 +26,18 @@ def command(endpoints: tuple[str, ...], *, interval: float, once: bool, as_line:
     """Show live figures: rates, lag, outcomes, workers, the store.
 
     Reads the metrics at each HOST:PORT (DAYMARK_ADMIN of each ingest, worker and following audit); without any, those
-    of a running `daymark up`. Ctrl-C ends it. Where the output is no terminal, it shows one look. The exit status is 1
+    of a running `daymark up`; dns+HOST:PORT means every address of that name, such as a headless Service's. Ctrl-C
+    ends it. Where the output is no terminal, it shows one look. The exit status is 1
     when no part answers.
     """
     urls = endpoints or tuple(url for up in settings.running_ups() for url in (up.at.admin, *up.workers))
     if not urls:
         raise click.UsageError("no running `daymark up` was found from here: name the parts, HOST:PORT of each.")
     console = Console(file=sys.stdout)
-    before = scrapes(urls)
+    before = scrapes(addresses(urls))
     if once or as_line or not console.is_terminal:
         time.sleep(interval)
-        summary = summed(before, scrapes(urls))
+        summary = _since(before, scrapes(addresses(urls)))
         if as_line:
             click.echo(msgspec.json.encode(summary))
         else:
@@ -45,9 +47,15 @@ def command(endpoints: tuple[str, ...], *, interval: float, once: bool, as_line:
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             time.sleep(interval)
-            now = scrapes(urls)
-            live.update(shown(summed(before, now)), refresh=True)
+            now = scrapes(addresses(urls))
+            live.update(shown(_since(before, now)), refresh=True)
             before = now
+
+
+def _since(before: Sequence[Scrape], now: Sequence[Scrape]) -> Summary:
+    """Sum up two looks; names may have other addresses at the second one."""
+    known = {each.url: each for each in before}
+    return summed([known.get(each.url, each) for each in now], now)
 
 
 def _judge(summary: Summary) -> None:

@@ -85,7 +85,7 @@ class Figures:
             summary = summed([self._before.get(each.url, each) for each in now], now)
             self._before = {each.url: each for each in now}
             self._summary = summary
-        return _moment(summary)
+        return moment_of(summary)
 
     def alerts(self) -> list[Alert]:
         """Return the alerts that would fire if what the last look saw went on."""
@@ -95,7 +95,8 @@ class Figures:
         return [Alert(rule.name, rule.severity, rule.summary) for rule in RULES if rule.fires(summary)]
 
 
-def _moment(summary: Summary) -> Moment:
+def moment_of(summary: Summary) -> Moment:
+    """Return what the overview shows of a summary of two looks."""
     return Moment(
         at_ms=summary.at_ms,
         accepted_per_s=summary.accepted_per_s.get("accepted", 0.0),
@@ -107,6 +108,9 @@ def _moment(summary: Summary) -> Moment:
         p99_s=summary.commit_p99_s,
         store=summary.store,
         parts=[_part(part) for part in summary.parts],
+        refused_per_s={
+            name: rate for name, rate in summary.accepted_per_s.items() if name not in {"accepted", "failed"}
+        },
     )
 
 

@@ -1,12 +1,15 @@
 """What `daymark top` makes of two looks at metrics."""
 
 import io
+import json
 import math
 import socket
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
+from daymark.commands import top
 from daymark.figures.scrape import Labels, Scrape, Span, addresses
 from daymark.figures.screen import shown
 from daymark.figures.summary import summed
@@ -117,3 +120,15 @@ def test_a_name_stands_for_every_address(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     found = addresses(["workers:8081", "dns+workers:8081", "dns+gone:8081"])
     assert found == ["workers:8081", "10.0.0.1:8081", "10.0.0.2:8081", "[fd00::1]:8081", "gone:8081"]
+
+
+def test_top_takes_every_address_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing listens there: it says so of each address, not of the name."""
+    at = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, 1)) for host in ("127.0.0.2", "127.0.0.3")]
+    asked = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *more, **said: at if host == "workers" else asked(host, *more, **said)
+    )
+    told = CliRunner().invoke(top.command, ["dns+workers:1", "--interval", "0.2", "--json"])
+    assert (told.exit_code, "no part answers" in told.stderr) == (1, True)
+    assert [part["url"] for part in json.loads(told.stdout)["parts"]] == ["127.0.0.2:1", "127.0.0.3:1"]

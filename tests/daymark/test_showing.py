@@ -10,9 +10,11 @@ import click
 import pytest
 
 from daymark.clients import Opened
+from daymark.figures.scrape import Scrape
+from daymark.figures.summary import summed
 from daymark.showing.asking import mark
 from daymark.showing.events import Events
-from daymark.showing.figures import RULES, Figures
+from daymark.showing.figures import RULES, Figures, moment_of
 from schemas.workspace import Workspaces
 from tests.alerts import ALERTS
 from timeline.web.sources import Unavailable
@@ -29,6 +31,9 @@ daymark_event_lag_seconds{{partition="0"}} {lag}
 daymark_events_total{{result="emitted"}} {emitted}
 daymark_events_total{{result="missing_email"}} {rejected}
 """
+
+
+RESULTS = {"accepted": 70.0, "failed": 5.0, "missing_email": 30.0}
 
 
 class Worker(ThreadingHTTPServer):
@@ -78,6 +83,18 @@ def test_two_looks_tell_rates_and_the_alerts_they_would_raise(worker: Worker) ->
     assert moment.outcomes_per_s["emitted"] == pytest.approx(3 * moment.outcomes_per_s["missing_email"])
     assert (moment.lag_s, moment.store, [part.kind for part in moment.parts]) == (90, "unavailable", ["worker"])
     assert [alert.name for alert in figures.alerts()] == ["DaymarkLagging", "DaymarkPaused", "DaymarkRejecting"]
+
+
+def test_what_ingest_rejects_is_told_apart_from_what_kafka_did_not_take() -> None:
+    """Events that were answered with 503 come again; they are no rejections."""
+    name = "daymark_ingest_events_total"
+    looks = [
+        Scrape("ingest", at_s, {(name, (("result", result),)): at_s * rate for result, rate in RESULTS.items()})
+        for at_s in (1.0, 2.0)
+    ]
+    moment = moment_of(summed(looks[:1], looks[1:]))
+    assert moment.accepted_per_s == pytest.approx(RESULTS["accepted"])
+    assert moment.refused_per_s == pytest.approx({"missing_email": 30})
 
 
 def test_a_part_that_does_not_answer_is_an_alert() -> None:

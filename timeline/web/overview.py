@@ -65,13 +65,13 @@ def _figures(moments: Sequence[Moment]) -> list[Figure]:
     now = moments[-1] if moments else None
     latest = [each for each in moments if each.p99_s is not None]
     p50, p99 = (latest[-1].p50_s, latest[-1].p99_s) if latest else (None, None)
-    accepted = [each.accepted_per_s for each in moments]
+    received = [each.accepted_per_s + charts.total(each.refused_per_s.values()) for each in moments]
     worked = [charts.total(each.outcomes_per_s.values()) for each in moments]
     lags = [float(each.lag_records) for each in moments]
     oldest = f"the oldest waits for {shown.seconds(now.lag_s)}" if now and now.lag_records else "nothing waits"
     slow = f"p99 {shown.seconds(p99)}, from receipt to commit" if latest else "from receipt to commit"
     return [
-        Figure("Received", _last(accepted), "events/s", _most(accepted), _line(accepted)),
+        Figure("Received", _last(received), "events/s", _most(received), _line(received)),
         Figure("Processed", _last(worked), "events/s", _most(worked), _line(worked)),
         Figure("Lag", _last(lags), "events", oldest if moments else "no figures yet", _line(lags)),
         Figure("Latency, at most", shown.seconds(p50), "p50", slow, _line([each.p50_s or 0.0 for each in moments])),
@@ -93,7 +93,7 @@ def _line(values: Sequence[float]) -> charts.Line:
 def _pipeline(now: Moment | None) -> Mapping[str, Any]:
     """Return the numbers and words of the picture."""
     if now is None:
-        words = dict.fromkeys(("taken", "read", "emitted", "traits", "rejected"), shown.NOTHING)
+        words = dict.fromkeys(("taken", "passed", "refused", "read", "emitted", "traits", "rejected"), shown.NOTHING)
         return words | {
             "known": False,
             "ingest": "not seen",
@@ -104,10 +104,13 @@ def _pipeline(now: Moment | None) -> Mapping[str, Any]:
             "workers_ill": False,
         }
     rejected = sum(rate for name, rate in now.outcomes_per_s.items() if name not in {_ENTRY, _REPEAT})
+    refused = charts.total(now.refused_per_s.values())
     ingests, workers = ([part for part in now.parts if part.kind == kind] for kind in ("ingest", "worker"))
     return {
         "known": True,
-        "taken": shown.number(now.accepted_per_s),
+        "taken": shown.number(now.accepted_per_s + refused),
+        "passed": shown.number(now.accepted_per_s),
+        "refused": shown.number(refused),
         "read": shown.number(charts.total(now.outcomes_per_s.values())),
         "emitted": shown.number(now.outcomes_per_s.get(_ENTRY, 0.0)),
         "traits": shown.number(now.traits_per_s),
@@ -125,7 +128,7 @@ def _outcomes(moments: Sequence[Moment]) -> list[tuple[str, float, float]]:
     """Return each outcome's share of the last hour and its mean rate, the most frequent first."""
     sums: dict[str, float] = {}
     for each in moments:
-        for name, rate in each.outcomes_per_s.items():
+        for name, rate in (*each.outcomes_per_s.items(), *each.refused_per_s.items()):
             sums[name] = sums.get(name, 0.0) + rate
     whole = sum(sums.values())
     ordered = sorted(sums.items(), key=lambda each: -each[1])

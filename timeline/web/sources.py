@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -25,6 +26,7 @@ class Moment(NamedTuple):
     Attributes:
         at_ms: of the later look.
         accepted_per_s: events that ingest took.
+        refused_per_s: events that ingest rejected, by reason; no worker sees them.
         outcomes_per_s: events of workers by outcome: emitted, duplicate, or a rejection's reason.
         traits_per_s: property changes that were emitted.
         lag_records: uncommitted events in all partitions.
@@ -44,6 +46,7 @@ class Moment(NamedTuple):
     p99_s: float | None
     store: str
     parts: Sequence[Part]
+    refused_per_s: Mapping[str, float] = MappingProxyType({})
 
 
 class Finding(NamedTuple):

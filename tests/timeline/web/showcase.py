@@ -210,7 +210,19 @@ class Made:
         ]
         outcomes = {"emitted": wave * 0.62, "duplicate": wave * 0.36, "missing_email": wave * 0.02}
         at = int(datetime.now(UTC).timestamp() * 1000)
-        return Moment(at, wave, outcomes, wave * 0.8, 24 + self.looks % 7, 0.3, 0.012, 0.05, "ok", parts)
+        return Moment(
+            at,
+            wave,
+            outcomes,
+            wave * 0.8,
+            24 + self.looks % 7,
+            0.3,
+            0.012,
+            0.05,
+            "ok",
+            parts,
+            {"missing_email": wave * 0.01},
+        )
 
     def _why(self, _workspace: str, email: str, day: date, _came_ms: int) -> list[Trace]:
         at = int(datetime(day.year, day.month, day.day, 9, 30, 12, tzinfo=UTC).timestamp() * 1000)

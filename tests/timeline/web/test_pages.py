@@ -1,5 +1,6 @@
 """The pages, as a browser without JavaScript is sent them."""
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import ip_network
@@ -286,3 +287,21 @@ def test_a_proxys_header_counts_from_the_proxy_only(there: Store, made: Made) ->
 def test_it_refuses_to_be_open_to_others(options: dict[str, Any]) -> None:
     with pytest.raises(Unsafe, match="DAYMARK_TIMELINE"):
         Guard(**options)
+
+
+def test_the_overview_counts_what_ingest_rejects(there: Store, made: Made) -> None:
+    """Events that no worker sees are received, on an arrow to the dead letters, and among the outcomes."""
+    sources = made.sources()
+    moment = sources.look()._replace(
+        accepted_per_s=1000.0, outcomes_per_s={"emitted": 1000.0}, refused_per_s={"missing_email": 250.0}
+    )
+    app = make(there, sources._replace(look=lambda: moment))
+    history = app.state.ground.history
+    history.start()
+    until = time.monotonic() + 60
+    while not history.moments() and time.monotonic() < until:
+        time.sleep(0.01)
+    history.close()
+    text = ask(app, "/").text
+    for shows in (">1,250<", ">1,000<", ">250<", "20.0 %"):
+        assert shows in text
