@@ -25,6 +25,15 @@ def _grew(metric: str) -> str:
     return f"increase({metric}[10m]) > 0 or ({metric} > 0 unless {metric} offset 10m)"
 
 
+def _rate(metric: str) -> str:
+    """Return events a second of all parts; 0 where none has the metric."""
+    return f"(sum(rate({metric}[5m])) or vector(0))"
+
+
+_REJECTED_BY_WORKERS: Final = _rate('daymark_events_total{result!~"emitted|duplicate"}')
+_JUDGED_BY_WORKERS: Final = _rate("daymark_events_total")
+_REJECTED_BY_INGEST: Final = _rate('daymark_ingest_events_total{result!~"accepted|failed"}')
+
 ALERTS: Final = (
     Alert(
         "DaymarkDown",
@@ -145,7 +154,7 @@ ALERTS: Final = (
     ),
     Alert(
         "DaymarkRejecting",
-        'sum(rate(daymark_events_total{result!~"emitted|duplicate"}[5m])) / sum(rate(daymark_events_total[5m])) > 0.1',
+        f"({_REJECTED_BY_WORKERS} + {_REJECTED_BY_INGEST}) / ({_JUDGED_BY_WORKERS} + {_REJECTED_BY_INGEST}) > 0.1",
         "5m",
         "warning",
         "Over a tenth of the events are rejected: a sender or a custom format is wrong. They are in segment.rejected.",

@@ -56,7 +56,7 @@ RULES: Final = (
         "DaymarkRejecting",
         "warning",
         "over a tenth of the events are rejected: a sender or a custom format is wrong.",
-        lambda now: _rejected(now) > _REJECTING * sum(now.events_per_s.values()),
+        lambda now: _rejected(now) > _REJECTING * (sum(now.events_per_s.values()) + sum(_refused(now).values())),
     ),
     _Rule("DaymarkAuditFound", "critical", "`daymark audit` has found something.", lambda now: bool(now.found)),
 )
@@ -108,9 +108,7 @@ def moment_of(summary: Summary) -> Moment:
         p99_s=summary.commit_p99_s,
         store=summary.store,
         parts=[_part(part) for part in summary.parts],
-        refused_per_s={
-            name: rate for name, rate in summary.accepted_per_s.items() if name not in {"accepted", "failed"}
-        },
+        refused_per_s=_refused(summary),
     )
 
 
@@ -127,5 +125,11 @@ def _any(now: Summary, kind: str) -> bool:
     return any(part.kind == kind for part in now.parts)
 
 
+def _refused(now: Summary) -> dict[str, float]:
+    """Return what ingest rejects, by reason."""
+    return {name: rate for name, rate in now.accepted_per_s.items() if name not in {"accepted", "failed"}}
+
+
 def _rejected(now: Summary) -> float:
-    return sum(rate for name, rate in now.events_per_s.items() if name not in _FINE)
+    by_workers = sum(rate for name, rate in now.events_per_s.items() if name not in _FINE)
+    return by_workers + sum(_refused(now).values())

@@ -92,7 +92,9 @@ def test_what_ingest_rejects_is_told_apart_from_what_kafka_did_not_take() -> Non
         Scrape("ingest", at_s, {(name, (("result", result),)): at_s * rate for result, rate in RESULTS.items()})
         for at_s in (1.0, 2.0)
     ]
-    moment = moment_of(summed(looks[:1], looks[1:]))
+    summary = summed(looks[:1], looks[1:])
+    assert "DaymarkRejecting" in [rule.name for rule in RULES if rule.fires(summary)]
+    moment = moment_of(summary)
     assert moment.accepted_per_s == pytest.approx(RESULTS["accepted"])
     assert moment.refused_per_s == pytest.approx({"missing_email": 30})
 

@@ -81,6 +81,8 @@ CASES: Final = {
     "DaymarkAuditStale": Case("daymark_audit_last_cycle_timestamp_seconds", "0x40", "0+60x40"),
 }
 
+INGEST_REJECTS: Final = Case('daymark_ingest_events_total{result="missing_email"}', "0+60x40", "0x40")
+
 
 def test_every_alert_has_a_case() -> None:
     assert list(CASES) == [alert.name for alert in alerts.ALERTS]
@@ -96,8 +98,9 @@ def test_alerts_fire_when_they_must(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
     steady = {"series": 'daymark_events_total{result="emitted"}', "values": "0+60x40"}
     tests: list[dict[str, Any]] = []
-    for alert in alerts.ALERTS:
-        case = CASES[alert.name]
+    by_name = {alert.name: alert for alert in alerts.ALERTS}
+    for name, case in (*CASES.items(), ("DaymarkRejecting", INGEST_REJECTS)):
+        alert = by_name[name]
         labels = dict(re.findall(r'(\w+)="([^"]*)"', case.series)) if "sum(" not in alert.expr else {}
         labels = {} if alert.expr.startswith("max(") else labels
         said = {"summary": alert.meaning, "description": alert.action, "page": f"docs/{alert.page}"}
