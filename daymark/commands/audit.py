@@ -5,7 +5,6 @@ Reads options, wires, shows. The expected results follow from segment.events alo
 
 import json
 import signal
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -16,7 +15,6 @@ from typing import Any
 import click
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from rich.console import Console
 
 from daymark import bar, logs, registry, settings, statuses
 from daymark.auditing import reading, watch
@@ -32,6 +30,7 @@ from daymark.auditing.truth import Truth
 from daymark.clients import opened
 from daymark.instant import Instant
 from daymark.kafka import command_config
+from daymark.output import standard_output
 from daymark.setting_types import Address
 from daymark.workspaces_file import WorkspacesFile
 from schemas import zones
@@ -214,4 +213,4 @@ def _show(run: Run, planned: Scope, tally: Tally, *, as_line: bool) -> None:
     if as_line:
         click.echo(json.dumps(as_json(run, planned.reach, tally)))
     else:
-        Console(file=sys.stdout).print(as_tables(run, planned.reach, tally), highlight=False)
+        standard_output().print(as_tables(run, planned.reach, tally), highlight=False)

@@ -16,10 +16,10 @@ from typing import Any
 
 import click
 import tomlkit
-from rich.console import Console
 from rich.table import Table
 
 from daymark import settings
+from daymark.output import standard_output
 from daymark.settings import SettingsFaults
 from schemas import sections
 from schemas import workspace as workspaces
@@ -86,7 +86,7 @@ def list_(path: Path, *, as_line: bool) -> None:
     for each in found:
         for digest in [_shown(key) for key in each.keys] or ["no key"]:
             table.add_row(each.name, digest)
-    Console(file=sys.stdout).print(table)
+    standard_output().print(table)
 
 
 @command.command()

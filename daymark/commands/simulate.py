@@ -8,7 +8,6 @@ every response was as expected.
 import asyncio
 import dataclasses
 import json
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ import msgspec
 from rich.console import Console
 
 from daymark import bar, settings, statuses
+from daymark.output import standard_output
 from daymark.simulation import audience, delivery, life, requests, sending
 from daymark.simulation.audience import Event, Expected, Plan
 from daymark.simulation.life import Life
@@ -282,4 +282,4 @@ def _show(summary: Summary, *, as_line: bool) -> None:
     if as_line:
         click.echo(json.dumps(as_json(summary)))
     else:
-        Console(file=sys.stdout).print(as_table(summary))
+        standard_output().print(as_table(summary))

@@ -1,18 +1,16 @@
 """`daymark size`: what a load needs, from measured figures (contract, section 8). Reads options and shows."""
 
-import sys
 from collections.abc import Callable
 from math import isfinite
 from typing import Any, Final
 
 import click
-from rich.console import Console
 
+from daymark.output import standard_output
 from daymark.sizing import measured, quantities
 from daymark.sizing.estimate import DAY_S, Load, estimate
 from daymark.sizing.report import as_json, as_table
 
-_WIDTH: Final = 130  # of a table that is read from a file
 _HOUR_S: Final = 3600
 
 
@@ -107,5 +105,5 @@ def command(contacts: float, peak: float | None, *, as_line: bool, **given: Any)
     if as_line:
         click.echo(as_json(load, needs))
         return
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
+    console = standard_output(highlight=False)
     console.print(as_table(needs))

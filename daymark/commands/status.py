@@ -3,7 +3,6 @@
 import http.client
 import json
 import socket
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from daymark import greeting, settings, statuses
 from daymark.local import processes
+from daymark.output import standard_output
 from daymark.running import Described
 
 _ANSWER_S = 2.0
@@ -105,6 +104,6 @@ def _show(up: Described, of_it: Sequence[Part]) -> None:
         state = "ready" if part.ready else "not ready" if part.pid else "ended"
         style = "" if part.ready else "bold red"
         table.add_row(part.name, state, str(part.pid or "-"), part.address, style=style)
-    console = Console(file=sys.stdout)
+    console = standard_output()
     click.echo(f"daymark up, process {up.pid}; logs in {greeting.short(up.folder / 'logs')}")
     console.print(table)

@@ -1,18 +1,17 @@
 """`daymark top`: what running parts do, from their metrics (contract, section 8)."""
 
-import sys
 import time
 from collections.abc import Sequence
 
 import click
 import msgspec
-from rich.console import Console
 from rich.live import Live
 
 from daymark import settings
 from daymark.figures.scrape import Scrape, addresses, scrapes
 from daymark.figures.screen import shown
 from daymark.figures.summary import Summary, summed
+from daymark.output import standard_output
 
 
 @click.command()
@@ -33,7 +32,7 @@ def command(endpoints: tuple[str, ...], *, interval: float, once: bool, as_line:
     urls = endpoints or tuple(url for up in settings.running_ups() for url in (up.at.admin, *up.workers))
     if not urls:
         raise click.UsageError("no running `daymark up` was found from here: name the parts, HOST:PORT of each.")
-    console = Console(file=sys.stdout)
+    console = standard_output()
     before = scrapes(addresses(urls))
     if once or as_line or not console.is_terminal:
         time.sleep(interval)

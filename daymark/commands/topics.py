@@ -5,7 +5,6 @@ created either, since topics with unequal partitions would have to be deleted ag
 """
 
 import json
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,11 +16,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
     ClusterMetadata,
 )
 from confluent_kafka.cimpl import NewTopic
-from rich.console import Console
 from rich.table import Table
 
 from daymark import metadata, settings, statuses
 from daymark.kafka import command_config
+from daymark.output import standard_output
 from daymark.topic_states import MOST_REPLICAS, Found, Wanted, differences, read, want
 
 _REQUEST_S = 30.0
@@ -121,4 +120,4 @@ def _show(states: Sequence[State], *, as_line: bool) -> None:
     for state in states:
         told = "\n".join((state.state, *state.why))
         table.add_row(state.topic, str(state.partitions or "-"), str(state.replication or "-"), told)
-    Console(file=sys.stdout).print(table)
+    standard_output().print(table)

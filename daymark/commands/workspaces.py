@@ -1,18 +1,17 @@
 """`daymark workspaces`: checks a workspaces file before it is deployed (contract, section 9)."""
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from daymark import samples
+from daymark.output import standard_output
 from daymark.samples import DryRun
 from daymark.statuses import SomethingWrong
 from daymark.workspaces_file import read
@@ -86,7 +85,7 @@ def _row(checked: _Checked) -> dict[str, Any]:
 
 
 def _show(checked: Sequence[_Checked], plain: DryRun, *, every: bool) -> None:
-    console = Console(file=sys.stdout)
+    console = standard_output()
     for each in checked:
         console.print(each.workspace.name, style="bold", markup=False, highlight=False)
         console.print(_settings(each.workspace))
