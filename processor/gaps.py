@@ -103,7 +103,9 @@ class Gaps:
             begins = low if first is None else min(low, first)
             if begins > committed:
                 _say_skipped(partition, committed, begins)
-            elif (high if first is None else first) < committed:
+            elif high < committed:
+                # A first record that is behind is not enough: a worker that was frozen is handed what it had fetched,
+                # while its successor has committed that.
                 _say_beyond(partition, committed, high)
         self._unchecked.discard(partition)
 

@@ -41,6 +41,7 @@ def stand(member: Member, *, committed: int | None, low: int, high: int, cached:
         (5, 40, 40, (35, 0)),
         (5, 40, 42, (35, 0)),
         (5, 50, 42, (37, 0)),  # retention has gone on meanwhile
+        (50, 0, 5, (0, 0)),  # it was frozen: its successor has committed what it had fetched
         (500, 0, 0, (0, 1)),
         (500, 20, 20, (0, 1)),
         (None, 20, 20, (0, 0)),  # a new group
