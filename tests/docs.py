@@ -85,7 +85,7 @@ def _type(column: Column[Any]) -> str:
 
 def _size() -> str:
     words = ["--contacts", "50M", "--syncs-per-day", "8", "--peak", "200k/s"]
-    said = CliRunner().invoke(size.command, words).output
+    said = CliRunner().invoke(size.command, words, env={"COLUMNS": "130"}).output
     lines = "\n".join(line.rstrip() for line in said.splitlines())
     return f"```\n$ daymark size {' '.join(words)}\n{lines}\n```\n"
 
