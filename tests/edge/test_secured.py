@@ -191,11 +191,17 @@ def test_an_unknown_user(parts: Secured, command: str) -> None:
 
 def test_an_audit(parts: Secured) -> None:
     """It sees all that it must with the rights of that table."""
-    worker = parts.start("process", "process")
+    contact = "audited@example.com"
+    tail = parts.start("tail", "tail", "--json", "--count", "1", "--timeout", "60", "--email", contact)
+    ingest, worker = parts.start("ingest", "ingest"), parts.start("process", "process")
     try:
-        worker.wait_for("partitions.assigned")
+        tail.wait_for("Waiting for commits")
+        event = wire.post(wire.event(traits={"email": contact}))
+        wire.until(lambda: wire.exchange(_address(ingest), event).status == 200, 30)
+        assert tail.wait() == 0, tail.said + worker.said
     finally:
-        worker.end()
+        for process in (ingest, worker, tail):
+            process.end()
     audit = parts.start("audit", "audit", "--json")
     try:
         assert audit.wait() in {0, 3}, audit.said
