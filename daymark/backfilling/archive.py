@@ -29,11 +29,15 @@ class File(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line: its number, from 1; its bytes, None if it is too long; the number of bytes of the file read so far."""
+    """A line: its number, from 1; its bytes, None if it is too long; the number of bytes of the file read so far.
+
+    `is_ended`: whether it has a line end; a last line without one may be part of a line.
+    """
 
     number: int
     text: bytes | None
     read: int
+    is_ended: bool
 
 
 class Found(NamedTuple):
@@ -80,14 +84,14 @@ def lines(file: File, skip: int, most: int) -> Iterator[Line]:
     """
     try:
         with file.open() as stored:
-            for number, text in enumerate(_texts(stored, most), 1):
+            for number, (text, is_ended) in enumerate(_texts(stored, most), 1):
                 if number > skip:
-                    yield Line(number, text, stored.tell())
+                    yield Line(number, text, stored.tell(), is_ended)
     except (OSError, EOFError, zlib.error) as error:
         raise Damaged(f"{file.name} cannot be read to its end: {error}") from None
 
 
-def _texts(stored: BinaryIO, most: int) -> Iterator[bytes | None]:
+def _texts(stored: BinaryIO, most: int) -> Iterator[tuple[bytes | None, bool]]:
     is_gzip = stored.read(len(_GZIP)) == _GZIP
     stored.seek(0)
     plain: Any = gzip.GzipFile(fileobj=stored) if is_gzip else stored
@@ -95,11 +99,11 @@ def _texts(stored: BinaryIO, most: int) -> Iterator[bytes | None]:
         plain.read(len(_BOM))
     while line := plain.readline(most + 1):
         if line.endswith(b"\n") or len(line) <= most:
-            yield line.rstrip(b"\r\n")
+            yield line.rstrip(b"\r\n"), line.endswith(b"\n")
             continue
         while line and not line.endswith(b"\n"):
             line = plain.readline(_BUFFER_BYTES)  # the rest of it
-        yield None
+        yield None, line.endswith(b"\n")
 
 
 def _within(path: Path) -> Iterator[Path]:

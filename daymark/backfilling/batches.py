@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from daymark.backfilling import archive
-from daymark.backfilling.archive import Damaged, File
+from daymark.backfilling.archive import Damaged, File, Line
 from daymark.backfilling.judging import LINE_BYTES, Event
 from daymark.backfilling.state import Place
-from schemas.rejections import Rejection
+from schemas.rejections import Reason, Rejection
 
 MOST_EVENTS: Final = 2_000
 _MOST_LINES: Final = 50_000  # of a batch that has hardly anything to send
@@ -91,11 +91,11 @@ def batches(
         number, read = done.get(file.name, _NOWHERE).lines, 0
         try:
             for line in archive.lines(file, number, LINE_BYTES):
-                number = line.number
                 batch.read += line.read - read
                 read = line.read
                 if line.text is None or line.text.strip():
-                    batch.note(judge(line.text))
+                    batch.note(_judged(line, judge, file))
+                number = line.number
                 batch.places[file.name] = Place(number, None)
                 if batch.is_full(most_events):
                     yield batch
@@ -106,3 +106,15 @@ def batches(
         batch.read += file.size - read
     if batch.places:
         yield batch
+
+
+def _judged(line: Line, judge: Judge, file: File) -> Event | Rejection | None:
+    """Judge a line. One that was cut is left to a later run, when the file is whole.
+
+    Raises:
+        Damaged: the file ends within it.
+    """
+    found = judge(line.text)
+    if not line.is_ended and isinstance(found, Rejection) and found.reason is Reason.MALFORMED_JSON:
+        raise Damaged(f"{file.name} ends within line {line.number:,}")
+    return found

@@ -143,7 +143,9 @@ def test_a_state_is_refused_for_something_else(tmp_path: Path) -> None:
 
 def run_through(path: Path, done: dict[str, Place], most: int, damaged: list[str] | None = None) -> list[Batch]:
     files = left(archive.find([path]).files, done)
-    return list(batches(files, done, lambda line: judge(line, PLAIN, ANY, NOW_MS), most, damaged or []))
+    return list(
+        batches(files, done, lambda line: judge(line, PLAIN, ANY, NOW_MS), most, [] if damaged is None else damaged)
+    )
 
 
 def test_batches_go_on_where_they_ended_in_files_that_grow(tmp_path: Path) -> None:
@@ -160,6 +162,22 @@ def test_batches_go_on_where_they_ended_in_files_that_grow(tmp_path: Path) -> No
     with (tmp_path / "a.json").open("ab") as file:
         file.write(b"\n" + identify(traits={"email": emails[7]}))
     assert [event.key.decode() for batch in run_through(tmp_path, done, 2) for event in batch.events] == [emails[7]]
+
+
+def test_a_line_that_was_cut_is_sent_once_the_file_is_whole(tmp_path: Path) -> None:
+    """A file that was read while it was copied, or written: what had come of its last line is no line."""
+    file, emails = tmp_path / "a.json", [f"{number}@example.org" for number in range(3)]
+    whole = b"\n".join(identify(traits={"email": email}) for email in emails)
+    done: dict[str, Place] = {}
+    sent, damaged = list[str](), list[str]()
+    for size in (len(whole) * 5 // 6, len(whole) * 5 // 6 + 1, len(whole), len(whole)):
+        file.write_bytes(whole[:size])
+        for batch in run_through(tmp_path, done, 2, damaged):
+            sent += [event.key.decode() for event in batch.events]
+            done |= batch.places
+            assert not batch.rejected
+    assert sent == emails
+    assert [told.partition(" ends ")[2] for told in damaged] == ["within line 3"] * 2
 
 
 def test_memory_does_not_grow_with_the_archive(tmp_path: Path) -> None:
