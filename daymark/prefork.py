@@ -15,7 +15,7 @@ import structlog
 
 from daymark.backoff import Backoff
 
-BAD_SETTINGS: Final = 2  # a worker that exits with it would do so again
+BAD_SETTINGS: Final = 2  # a worker that begins with it would do so again, and so would the others
 INTERRUPTED: Final = 130
 
 _SIGNALS: Final = {signal.SIGTERM, signal.SIGINT}
@@ -37,7 +37,7 @@ def supervise(workers: int, run: Callable[[int], int], release: Callable[[], Non
     while (told := _heard()) is None:
         for child in children:
             child.look()
-            if child.code == BAD_SETTINGS:
+            if child.code == BAD_SETTINGS and child.lives == 1:  # later the others have a file that was good
                 return max(BAD_SETTINGS, _end(children, signal.SIGTERM))
     release()
     return _end(children, told)
@@ -50,11 +50,12 @@ def _heard() -> int | None:
 
 
 class _Child:
-    """One worker: its process, and when it is restarted."""
+    """One worker: its process, how often it was started, and when it is restarted."""
 
     def __init__(self, number: int, run: Callable[[int], int]) -> None:
         self._number, self._run, self._backoff = number, run, Backoff()
         self.code: int | None = None
+        self.lives = 0
         self._due = 0.0  # of the restart, monotonic
         self._start()
 
@@ -83,6 +84,7 @@ class _Child:
 
     def _start(self) -> None:
         self.code, self._started_at = None, time.monotonic()
+        self.lives += 1
         parent = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:
