@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -17,6 +18,8 @@ from daymark.local import ports
 
 ROOT: Final = Path(__file__).parents[2]
 IMAGE: Final = "daymark:test"
+FILES: Final = ("docker-compose.yml", "deploy/compose/profiles.yaml")
+_PUBLISHED: Final = re.compile(r"\$\{(\w+_PORT):-")
 KEY: Final = "daymark_development_key"  # published in schemas/workspaces.example.toml
 
 
@@ -25,11 +28,11 @@ class Compose:
 
     def __init__(self, *files: str) -> None:
         self.name = f"daymark-test-{uuid.uuid4().hex[:8]}"
-        self.port = ports.choose()
-        self.kafka_port = ports.choose()
+        self._ports = {name: ports.choose() for name in sorted({*_PUBLISHED.findall("".join(map(_text, FILES)))})}
+        self.port, self.kafka_port = self._ports["DAYMARK_PORT"], self._ports["KAFKA_PORT"]
         self._files = [word for file in ("docker-compose.yml", *files) for word in ("-f", file)]
         self._environ = {name: text for name, text in os.environ.items() if not name.startswith("DAYMARK_")}
-        self._environ |= {"DAYMARK_PORT": str(self.port), "KAFKA_PORT": str(self.kafka_port), "DAYMARK_IMAGE": IMAGE}
+        self._environ |= {name: str(port) for name, port in self._ports.items()}
 
     def __call__(self, *words: str, ok: bool = True, image: str = IMAGE) -> str:
         """Run `docker compose` with these words; return what it says on stdout."""
@@ -45,6 +48,10 @@ class Compose:
         states = [state(each) for each in self.containers()]
         lasting = [each for each in states if each["Running"] or each["ExitCode"]]
         return all(each["Running"] and each["Health"]["Status"] == "healthy" for each in lasting)
+
+
+def _text(file: str) -> str:
+    return (ROOT / file).read_text("utf-8")
 
 
 def identify(compose: Compose, email: str) -> None:
