@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import redis
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, TopicPartition
 
 from processor import plan
 from processor.claims import Claims, clock_key, day_key
@@ -21,6 +21,7 @@ from processor.records import Batch, Output, Record
 from processor.sink import Sink
 from processor.source import Source
 from processor.traits import Clock, Property
+from schemas import lanes
 from tests.faults.frames import Api
 from tests.faults.schedule import STEPS, Kind
 
@@ -75,9 +76,11 @@ def offsets_outside() -> None:
     note = Source.committed
 
     def commit_offsets(source: Source, batch: Batch) -> None:
-        places = source._cursor.places(batch.next_offsets())
-        for place in places:
-            place.offset = batch.next_offsets()[place.partition]
+        cursors = {False: source._cursor, **({True: source._lane._cursor} if source._lane else {})}
+        places = [
+            TopicPartition(cursors[lanes.is_backfill(number)]._topic, lanes.own(number), offset)
+            for number, offset in batch.next_offsets().items()
+        ]
         source._consumer.commit(offsets=places, asynchronous=False)
         note(source, batch)
 
@@ -90,7 +93,7 @@ def no_rewind() -> None:
     _patch(Source, "rewind", lambda *_: None)
 
 
-_EVERYBODYS = range(1_000)  # partitions
+_EVERYBODYS = range(1 << 16)  # partitions, of both lanes
 
 
 def no_filter() -> None:

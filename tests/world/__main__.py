@@ -42,7 +42,7 @@ def main() -> int:
         outcome = World(plan, verbose=asked.verbose).run()
         outcomes.append(outcome)
         _CONSOLE.print(
-            f"{seed:6} {plan.mode:8} {'lossy' if plan.lossy else '':5} "
+            f"{seed:6} {plan.mode:8} {'lossy' if plan.lossy else '':5} {'lane' if plan.lane else '':4} "
             f"{outcome.commits:4} commits, {outcome.late} late, "
             f"done after {outcome.done_after_s:.1f} s, {outcome.steps} steps, {outcome.digest:08x}: "
             f"{outcome.broken or 'sound'}"

@@ -4,21 +4,24 @@ One of them is put into a whole process, since all workers of its worlds are to 
 already are taken from there.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 import redis
 
-from processor import traits
+from processor import plan, traits
 from processor.claims import Claims, clock_key, day_key
-from processor.decide import ContactDay
+from processor.decide import Candidate, Candidates, ContactDay
 from processor.errors import ClaimsAway
+from processor.lane import Lane
 from processor.ports import Claimed
 from processor.recent_winners import RecentWinners
-from processor.records import Batch, Output
+from processor.records import Batch, Output, Record
 from processor.sink import Sink
 from processor.source import Source
 from processor.traits import Clock, Property
+from schemas.lanes import BACKFILL
 from tests.faults.breaks import _patch, no_collapse, no_filter, no_owner, no_renewal, no_rewind, offsets_outside
 from tests.world import run
 from tests.world.requests import Membership
@@ -48,7 +51,7 @@ def late_metadata() -> None:
         batch = next_batch(source)
         if batch is None:
             return None
-        return Batch(batch.records, _Late(source), batch.incarnation, batch.assignment)
+        return msgspec.structs.replace(batch, membership=_Late(source))
 
     _patch(Source, "next_batch", later)
     _patch(Sink, "_send_offsets", lambda sink, offsets, late, wait_s: send(sink, offsets, late.now(), wait_s))
@@ -148,6 +151,31 @@ def remembered() -> None:
     _patch(RecentWinners, "keep_for", lambda *_: None)
 
 
+def no_siblings() -> None:
+    """Let only the first of a collapsed group own the claim: what a later one has claimed is lost."""
+
+    def by_the_first(
+        candidates: Candidates, holders: Sequence[bytes | None], owner_of: Callable[[Record], bytes]
+    ) -> Mapping[ContactDay, Candidate]:
+        return {
+            day: siblings[0]
+            for (day, siblings), holder in zip(candidates.items(), holders, strict=True)
+            if holder is None or holder == owner_of(siblings[0].record)
+        }
+
+    _patch(plan, "winners", by_the_first)
+
+
+def own_lane() -> None:
+    """Read on in the lane of a backfill, whoever has the live partition by now."""
+    moved = Lane.moved
+
+    def never_goes(lane: Lane, partitions: Iterable[int]) -> None:
+        moved(lane, [partition for partition in partitions if BACKFILL + partition not in lane._held])
+
+    _patch(Lane, "moved", never_goes)
+
+
 BREAKS: Final[dict[str, Callable[[], None]]] = {
     "blank-metadata": blank_metadata,
     "late-metadata": late_metadata,
@@ -166,4 +194,6 @@ BREAKS: Final[dict[str, Callable[[], None]]] = {
     "stale-by-arrival": stale_by_arrival,
     "clocks-unmoved": clocks_unmoved,
     "remembered": remembered,
+    "no-siblings": no_siblings,
+    "own-lane": own_lane,
 }

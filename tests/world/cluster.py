@@ -5,6 +5,7 @@ from functools import partial
 from random import Random
 from typing import Any, Final, NamedTuple
 
+from schemas import lanes
 from tests.world.classic import Classic
 from tests.world.modern import Modern
 from tests.world.network import Network, Reply
@@ -45,7 +46,7 @@ class Parked:
 
 
 class Raw(NamedTuple):
-    """A raw record as a consumer gets it."""
+    """A raw record as a consumer gets it; of which topic, the number of its partition says (`schemas.lanes`)."""
 
     partition: int
     offset: int
@@ -67,12 +68,13 @@ class Node:
 
 
 class Cluster:
-    """The brokers together. `modern`: the group is divided by KIP-848."""
+    """The brokers together. `modern`: the group is divided by KIP-848; `lane`: there is a topic for backfills."""
 
-    def __init__(self, network: Network, partitions: int, *, modern: bool, session_s: float) -> None:
-        self.kernel, self.network = network.kernel, network
+    def __init__(self, network: Network, partitions: int, *, modern: bool, session_s: float, lane: bool) -> None:
+        self.kernel, self.network, self.partitions = network.kernel, network, partitions
         self.nodes = [Node(self, number) for number in range(NODES)]
-        self.raw: dict[int, list[Raw]] = {partition: [] for partition in range(partitions)}
+        numbers = [*range(partitions), *(lanes.BACKFILL + partition for partition in range(partitions if lane else 0))]
+        self.raw: dict[int, list[Raw]] = {number: [] for number in numbers}
         self.offsets = Offsets()
         self.transactions = Transactions(self.kernel, network.seed, self.offsets.end)
         self.classic = Classic(self.kernel)
@@ -81,7 +83,7 @@ class Cluster:
         self._random = Random(f"cluster {network.seed}")
         self._where: dict[Role, Node] = {}
         self._loading: dict[Role, float] = {}
-        self._parked: dict[int, list[tuple[Fetch, Reply, Parked]]] = {partition: [] for partition in range(partitions)}
+        self._parked: dict[int, list[tuple[Fetch, Reply, Parked]]] = {number: [] for number in numbers}
         self._handlers: dict[type, Callable[[Any, Reply], Any]] = {
             InitProducerId: lambda request, _: self.transactions.init(request),
             AddPartitionsToTxn: lambda request, _: self.transactions.add(request),

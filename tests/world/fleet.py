@@ -15,6 +15,7 @@ from processor import store as store_module
 from processor.breaker import Breaker
 from processor.claims import Claims, Lifetimes
 from processor.errors import ClaimsAway, Fatal
+from processor.lane import Lane
 from processor.outputs import Codecs
 from processor.ports import Session
 from processor.sink import Sink
@@ -27,6 +28,7 @@ from tests.world.cluster import Cluster
 from tests.world.consumer import WorldConsumer
 from tests.world.kernel import Event, Kernel, Process
 from tests.world.producer import WorldProducer
+from tests.world.reader import WorldReader
 from tests.world.store import StoreServer, WorldRedis
 
 _CODECS = Codecs(avro.INTERACTION, avro.TRAIT, avro.REJECTED)
@@ -42,7 +44,7 @@ class Settings(NamedTuple):
     membership: Mapping[str, Any]  # of the consumer, but for the slot
     is_static: bool
     transaction_s: float = 10.0
-    static_anyway: bool = False  # a switch: as before decision 14
+    has_lane: bool = False  # whether segment.backfill is read, too
 
 
 class Life:
@@ -172,13 +174,14 @@ class Fleet:
         member = {"group.id": "daymark", **settings.membership}
         if settings.is_static:
             member["group.instance.id"] = life.slot
-        make_producer: Callable[..., Any] = partial(WorldProducer, process=process, cluster=self.cluster)
-        make_consumer: Callable[..., Any] = partial(
-            WorldConsumer, process=process, cluster=self.cluster, topic=TOPICS.events
-        )
+        parts: dict[str, Any] = {"process": process, "cluster": self.cluster}
+        make_consumer: Callable[..., Any] = partial(WorldConsumer, topic=TOPICS.events, **parts)
+        make_producer: Callable[..., Any] = partial(WorldProducer, **parts)
         budget_s = settings.transaction_s * 2 / 3
-        sink = Sink(producer, TOPICS.events, budget_s, make_producer, note=claims.note)
-        source = Source(member, TOPICS.events, _MOST, lambda: b"mark", make_consumer)
+        sink = Sink(producer, TOPICS.events, budget_s, make_producer, note=claims.note, backfill=TOPICS.backfill)
+        read: Callable[..., Any] = partial(WorldReader, topic=TOPICS.backfill, **parts)
+        lane = Lane(member, TOPICS.backfill, lambda: b"lane", read) if settings.has_lane else None
+        source = Source(member, TOPICS.events, _MOST, lambda: b"mark", make_consumer, lane=lane)
         try:
             if not claims.met:
                 claims.introduce("world", None, None)

@@ -46,8 +46,13 @@ class Modern:
         return Share(member.epoch, frozenset(member.assigned), 0.0)
 
     def check(self, membership: Membership, offsets: Mapping[int, int]) -> None:
-        """Refuse offsets of partitions that are not, or no longer, this member's (KIP-1251)."""
+        """Refuse offsets under an epoch of before, but for partitions that were this member's by then (KIP-1251).
+
+        Under its current epoch a member may commit any: those of a backfill's lane, which nobody assigns.
+        """
         member = self._known(membership.member)
+        if membership.epoch == member.epoch:
+            return
         held = {**member.assigned, **dict.fromkeys(member.revoking, 0)}
         for partition in offsets:
             if not held.get(partition, member.epoch + 1) <= membership.epoch <= member.epoch:

@@ -13,6 +13,7 @@ from confluent_kafka import KafkaException
 from processor.records import Output
 from tests.world.client import INFO, Client, Operation, failed
 from tests.world.cluster import Cluster
+from tests.world.consumer import numbered
 from tests.world.kernel import Event, Process
 from tests.world.requests import (
     AddOffsetsToTxn,
@@ -88,7 +89,7 @@ class WorldProducer:
 
     def send_offsets_to_transaction(self, offsets: Sequence[Any], membership: Membership, timeout: float) -> None:
         """Add the group's offsets."""
-        found = {there.partition: there.offset for there in offsets}
+        found = {numbered(there): there.offset for there in offsets}
         self._resume(
             "offsets", lambda: self._offsets(found, membership), timeout, hangs=True
         )  # the time-out is ignored

@@ -14,13 +14,13 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
-from tests.model.events import Event, catalogue
 from tests.world import fleet as fleet_module
 from tests.world.cluster import Cluster
-from tests.world.faults import BUSY_S, PHASE_S, Fault, Faults, draw
+from tests.world.faults import Fault, Faults, draw
+from tests.world.feed import Feed
 from tests.world.fleet import Fleet, Settings
 from tests.world.judge import Judge
-from tests.world.kernel import EPOCH_S, Kernel, rule_time
+from tests.world.kernel import Kernel, rule_time
 from tests.world.network import Link, Network
 from tests.world.replays import Operator
 from tests.world.store import StoreServer
@@ -30,10 +30,8 @@ PARTITIONS: Final = 4
 SLOTS: Final = ("a", "b", "c")
 FAULTY_S: Final = 300.0  # of a world: events and faults
 WITHIN_S: Final = 120.0  # after which everything is committed, once nothing goes wrong any more
-_FRESH_S: Final = 4.0  # between contacts that nobody has seen
-_MOVING_S: Final = 0.6  # for which events come in a burst, too, once partitions begin to move
 _REPLAYED: Final = 0.2  # of the worlds: their group's offsets are set back now and then
-_MOMENT_S: Final = 0.1
+_LANED: Final = 0.4  # of the worlds: a backfill is loaded, and read beside live events
 _LOOK_EVERY_S: Final = 0.5
 _LOOK_AT_ALL_EVERY_S: Final = 15.0
 _SESSION_S: Final = 6.0
@@ -48,6 +46,7 @@ class Plan(NamedTuple):
     lossy: bool
     until_s: float = FAULTY_S  # when events and faults end
     replays: Sequence[float] = ()  # when an operator begins one
+    lane: bool = False  # whether there is a backfill
 
 
 class Outcome(NamedTuple):
@@ -85,14 +84,16 @@ def planned(seed: int) -> Plan:
     replayed = Random(f"replays {seed}")
     # Where no keys are lost: a replay of them is another record's.
     times = [replayed.uniform(30, FAULTY_S) for _ in range(2)] if not lossy and replayed.random() < _REPLAYED else []
-    return Plan(seed, draw(seed, FAULTY_S, lossy=lossy), mode, lossy, replays=times)
+    # Drawn apart, so that a world without a lane is what its seed was before there were lanes.
+    lane = Random(f"lane {seed}").random() < _LANED
+    return Plan(seed, draw(seed, FAULTY_S, lossy=lossy), mode, lossy, replays=times, lane=lane)
 
 
-def settings_of(mode: str) -> Settings:
+def settings_of(mode: str, *, lane: bool = False) -> Settings:
     """Return how workers are set up."""
     is_static, membership = MODES[mode]
     classic = {"session.timeout.ms": int(_SESSION_S * 1000), "heartbeat.interval.ms": int(_SESSION_S * 1000) // 15}
-    return Settings({**membership, **({} if _is_modern(mode) else classic)}, is_static)
+    return Settings({**membership, **({} if _is_modern(mode) else classic)}, is_static, has_lane=lane)
 
 
 def _is_modern(mode: str) -> bool:
@@ -110,13 +111,13 @@ class World:
         self._said = Counter[str]()
         self.network = Network(self.kernel, plan.seed)
         self.network.tell = partial(self._heard, verbose=verbose)
-        self.cluster = Cluster(self.network, PARTITIONS, modern=_is_modern(plan.mode), session_s=_SESSION_S)
+        modern = _is_modern(plan.mode)
+        self.cluster = Cluster(self.network, PARTITIONS, modern=modern, session_s=_SESSION_S, lane=plan.lane)
         self.store = StoreServer(self.kernel)
-        self.fleet = Fleet(self.cluster, self.store, settings or settings_of(plan.mode))
+        self.fleet = Fleet(self.cluster, self.store, settings or settings_of(plan.mode, lane=plan.lane))
         self.judge = Judge(self.cluster)
         self.faults = Faults(self.fleet, self.store, self.judge.promises.redis_lost_keys, self.tell)
         self.operator = Operator(self.fleet, self.judge, SLOTS, Random(f"operator {plan.seed}"))
-        self._random = Random(f"events {plan.seed}")
 
     def tell(self, line: str) -> None:
         """Add a line to the story."""
@@ -163,7 +164,7 @@ class World:
         kernel = self.kernel
         for slot in SLOTS:
             self.fleet.start(slot)
-        kernel.after(0.5, self._await_events)
+        Feed(self.cluster, self.judge, self.plan.seed, self.plan.until_s, lane=self.plan.lane)
         self.faults.plan(self.plan.faults)
         for at_s in self.plan.replays:
             if at_s < self.plan.until_s:
@@ -190,26 +191,6 @@ class World:
         self.judge.look(at_all=at_all)
         false = [name for name in self._said if name in _ALARMS or (name == "store.lost" and not self.plan.lossy)]
         assert not false, f"workers say {false}, and nothing of that has happened"
-
-    def _await_events(self) -> None:
-        """Let events come: in a burst in some phases, and while partitions move; seldom else."""
-        now = self.kernel.now
-        is_busy = now % PHASE_S < BUSY_S or now - self.cluster.moves_since_s < _MOVING_S
-        wait_s = self._random.expovariate(20.0 if is_busy else 0.5)
-        # Such a wait has no memory: it may be cut, to see whether partitions move.
-        self.kernel.after(min(wait_s, _MOMENT_S), self._append if wait_s < _MOMENT_S else self._await_events)
-
-    def _append(self) -> None:
-        if self.kernel.now >= self.plan.until_s:
-            return
-        for _ in range(self._random.choice([1, 1, 2, 5])):
-            drawn: Event = self._random.choice(catalogue())
-            age = min(int(self._random.expovariate(1.0)), 3)  # of a contact: most events are of those that are new
-            event = drawn._replace(contact=f"{drawn.contact}{int(self.kernel.now / _FRESH_S) - age}")
-            partition = sum(f"{event.workspace}{event.email}".encode()) % PARTITIONS
-            raw = self.cluster.append(partition, event.body, event.workspace, int((EPOCH_S + self.kernel.now) * 1000))
-            self.judge.append(raw, event)
-        self._await_events()
 
     def _replay(self) -> None:
         self.tell("events are to be replayed")
