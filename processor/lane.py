@@ -6,6 +6,9 @@ its offsets are committed by the member, under its membership, in the same trans
 partition cannot commit in either lane.
 
 Invariant: a record is handed out only while its contact's live partition is assigned, read from the group's offset.
+
+The group's offsets are committed again now and then: those of a topic that no member subscribes to expire a week
+(`offsets.retention.minutes`) after their commit. A worker that found none would read the whole backfill once more.
 """
 
 import time
@@ -36,6 +39,7 @@ ALONE: Final = lanes.MOST_AT_ONCE
 BESIDE_MANY: Final = 50
 _MOMENT_S: Final = 1.0
 _ANSWER_S: Final = 0.5
+_KEEP_EVERY_S: Final = 600.0
 _NEXT_S, _IDLE_S = 0.01, 0.25  # how long live events may be waited for: in the middle of a backfill, and else
 
 # Nobody misses it when live events keep it waiting for long. The queue of fetched records is small: they can wait.
@@ -87,7 +91,9 @@ class Lane:
         self._held: set[int] = set()
         self._moved: set[int] = set()  # came or went since they were last looked at
         self._messages: list[Any] = []
+        self._stands: dict[int, int] = {}  # the group's offsets in what is held; negative where it has none
         self._live_at = self._read_at = -_MOMENT_S
+        self._keep_at = 0.0
         self._ask_at, self._pace = 0.0, Pace(clock)
 
     @property
@@ -142,9 +148,18 @@ class Lane:
             self._progress.handed_out(records)
         return records
 
+    def kept(self) -> dict[int, int]:
+        """Return the group's offsets of what has not moved, if they are to be committed again; each time once."""
+        if not self._held or self._clock() < self._keep_at:
+            return {}
+        self._keep_at = self._clock() + _KEEP_EVERY_S  # committed or not: live events must not fail by it again
+        return {at: offset for at, offset in self._stands.items() if offset >= 0 and at not in self._moved}
+
     def committed(self, batch: Batch) -> None:
         """Note that a batch is committed."""
-        self._cursor.committed(batch.next_offsets())
+        following = batch.next_offsets()
+        self._stands.update({at: offset for at, offset in following.items() if at in self._held})
+        self._cursor.committed(following)
         self._progress.committed(batch)
 
     def seek(self, offsets: Mapping[int, int]) -> None:
@@ -180,6 +195,7 @@ class Lane:
         if gone:
             self._consumer.incremental_unassign(self._cursor.places(gone))
             self._held -= gone
+            self._stands = {at: offset for at, offset in self._stands.items() if at in self._held}
             self._cursor.forget(gone)
             self._cursor.gaps.went(gone)
             self._progress.went(gone)
@@ -195,6 +211,8 @@ class Lane:
             return
         self._consumer.incremental_assign([_at(place, offsets) for place in self._cursor.places(come)])
         self._held |= come
+        self._stands.update(offsets)
+        self._keep_at = 0.0  # nobody says how old they are
         self._progress.came(come)
         self._cursor.gaps.came(come)
         self._moved = set()

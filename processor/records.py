@@ -1,6 +1,6 @@
 """Records of segment.events and the values that pass between a worker's steps. No driver, no decision."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -41,7 +41,8 @@ class Batch(msgspec.Struct, frozen=True):
     `membership` is the group metadata taken with them, under which their offsets are committed: were it taken at commit
     time, a worker that was cut off could commit what its successor commits, too. `incarnation` marks segment.events and
     `backfill_mark` segment.backfill; `assignment` counts the changes of this member's partitions. The last `backfilled`
-    records are of segment.backfill.
+    records are of segment.backfill. `kept` are offsets that the group has, to be committed once more: Kafka forgets old
+    ones of a topic that no member subscribes to.
     """
 
     records: Sequence[Record]
@@ -50,6 +51,7 @@ class Batch(msgspec.Struct, frozen=True):
     assignment: int = 0
     backfill_mark: bytes = b""
     backfilled: int = 0
+    kept: Mapping[int, int] = {}
 
     @property
     def live(self) -> Sequence[Record]:

@@ -113,7 +113,8 @@ class Sink:
         if not self._ready:
             self._make_ready(_ONCE_S)
         note = self._note()
-        offsets = [self._place(partition, offset, note) for partition, offset in batch.next_offsets().items()]
+        following = {**batch.kept, **batch.next_offsets()}
+        offsets = [self._place(partition, offset, note) for partition, offset in following.items()]
         self._deadline = self._clock() + self._budget_s
         try:
             self._try(lambda _: self._producer.begin_transaction())

@@ -101,17 +101,19 @@ class Source:
         gaps = self._cursor.gaps
         is_checked = not gaps.pending or gaps.check(first_offsets(live))
         backfilled = self._lane.records() if self._lane else []
-        records = live + backfilled
-        if not records:
+        records, mark = live + backfilled, self._mark.value
+        if not is_member or mark is None or not is_checked:
+            if records:
+                log.warning("batch.dropped", records=len(records), is_member=is_member)
+                self._seek(first_offsets(records))
             return None
-        if not is_member or self._mark.value is None or not is_checked:
-            log.warning("batch.dropped", records=len(records), is_member=is_member)
-            self._seek(first_offsets(records))
+        kept = self._lane.kept() if self._lane else {}
+        if not (records or kept):
             return None
         self._progress.handed_out(records)
         self._filling.handed_out()
         backfill_mark = self._lane.mark if self._lane else b""
-        return Batch(records, membership, self._mark.value, self._assignments, backfill_mark, len(backfilled))
+        return Batch(records, membership, mark, self._assignments, backfill_mark, len(backfilled), kept)
 
     def committed(self, batch: Batch) -> None:
         """Note that a batch is committed: none of its records is returned again."""

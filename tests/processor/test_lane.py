@@ -196,6 +196,45 @@ def test_no_lane_without_its_topic(pair: Pair) -> None:
         pair.play(messages(0, 2), [])
 
 
+def test_the_groups_offsets_are_committed_again(pair: Pair) -> None:
+    """Kafka forgets those of a topic that no member subscribes to a week after their commit, and the lane begins anew.
+
+    At once where it begins, since nobody says how old they are, then now and then, with or without records.
+    """
+    pair.slow.group_offsets = {0: 7, 1: 4}
+    batch = pair.play([came(0, 1, 2)], [])
+    assert batch is not None
+    assert (batch.records, batch.kept, batch.membership) == ([], {BACKFILL: 7, BACKFILL + 1: 4}, "membership")
+    pair.source.committed(batch)
+    assert pair.play([], []) is None
+    batch = pair.play([], backfilled(0, 7))
+    assert batch is not None
+    assert not batch.kept
+    pair.source.committed(batch)
+    pair.now += lanes_of._KEEP_EVERY_S
+    batch = pair.play(messages(1, 0), backfilled(0, 8))
+    assert batch is not None
+    producers = FakeProducers()
+    Sink({"transactional.id": "slot"}, TOPIC, 60.0, producers.make, backfill=LANE_TOPIC).commit([], batch)
+    sent = next(call for call in producers.calls if call[0] == "send")
+    assert sent[1] == {(TOPIC, 1): 1, (LANE_TOPIC, 0): 9, (LANE_TOPIC, 1): 4}
+
+
+def test_what_moved_is_not_committed_again(pair: Pair) -> None:
+    """It is another member's. And what could not be committed does not make the next batch fail, too."""
+    pair.slow.group_offsets = {0: 7, 1: 4}
+    pair.play([came(0, 1)], [])
+    pair.now += lanes_of._KEEP_EVERY_S
+    pair.live.member = ""
+    assert pair.play([], []) is None
+    pair.live.member = "member"
+    batch = pair.play([revoked(1)], [])
+    assert batch is not None
+    assert batch.kept == {BACKFILL: 7}
+    pair.source.rewind(batch)
+    assert pair.play([], []) is None
+
+
 def test_what_the_lanes_driver_cannot_survive_ends_the_session(pair: Pair) -> None:
     pair.play([came(0)], [])
     with pytest.raises(SessionLost):
