@@ -37,3 +37,11 @@ def test_is_bounded() -> None:
         winners.add([day])
         assert sum(known(winners, each) for each in DAYS) <= 41
     assert all(known(winners, day) for day in DAYS[-20:])
+
+
+def test_days_without_a_winner_take_no_memory() -> None:
+    """A sender may name millions of days, of which another worker has the claims, say."""
+    winners = RecentWinners()
+    for day in range(1_000):
+        assert not known(winners, ContactDay("w", "a@x.org", day))
+    assert (winners._young, winners._old) == ({}, {})
