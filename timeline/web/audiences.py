@@ -3,7 +3,7 @@
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,7 +16,7 @@ from timeline.web.rendering import ground, now_ms, page
 
 _HOURS, _DAYS = 48, 90
 _FOUND: Final = 50
-_WIDTH, _HALF = 1000, 95
+_HEIGHT: Final = 180  # pixels of the chart
 
 
 def key(workspace: str, name: str) -> str:
@@ -39,6 +39,7 @@ def _audience(request: Request) -> Response:
     begins = _begins(step, until, zone)
     of = audience.workspace, audience.name
     flow = there.flow(*of, begins[0], until, step=step, zone=zone or UTC)
+    steps = _steps(begins, flow, step, zone)
     members = there.members(*of, after, _FOUND)
     return page(
         request,
@@ -49,10 +50,11 @@ def _audience(request: Request) -> Response:
         step=step,
         zone=zone,
         zone_name=zone_name,
-        since_ms=begins[0],
         length=f"{_HOURS} hours" if step == "hour" else f"{_DAYS} days",
-        flow=flow,
-        bars=_bars(begins, flow, step, zone),
+        moved=[each for each in reversed(steps) if each.entered or each.left],
+        chart=_chart(steps),
+        height=_HEIGHT,
+        ticks=_ticks(begins, step, zone),
         sync=ground(request).paces.sync(request.path_params["key"], audience.entered + audience.left, until),
         members=members,
         after=members[-1].key if len(members) == _FOUND else None,
@@ -82,8 +84,24 @@ def _begins(step: str, until_ms: int, zone: tzinfo | None) -> list[int]:
     ]
 
 
-def _bars(begins: list[int], flow: list[Flow], step: str, zone: tzinfo | None) -> list[charts.Bar]:
-    """Return a bar for each step; what the store tells of one belongs to the step that had begun by then."""
+class Tick(NamedTuple):
+    """Where the chart names a step, in percent; of narrow charts only the main ones are seen."""
+
+    x: float
+    name: str
+    is_main: bool
+
+
+class Step(NamedTuple):
+    """An hour or a day of the chart."""
+
+    name: str
+    entered: int
+    left: int
+
+
+def _steps(begins: list[int], flow: list[Flow], step: str, zone: tzinfo | None) -> list[Step]:
+    """Return every step; what the store tells of one belongs to the step that had begun by then."""
     came, went = [0] * len(begins), [0] * len(begins)
     at = 0
     for each in flow:
@@ -91,12 +109,29 @@ def _bars(begins: list[int], flow: list[Flow], step: str, zone: tzinfo | None) -
             at += 1
         came[at] += each.entered
         went[at] += each.left
-    names = [shown.at(begin, zone)[: -3 if step == "hour" else -10] for begin in begins]
-    steps = [
-        (f"{name}: {entered:,} entered, {left:,} left", entered, left)
-        for name, entered, left in zip(names, came, went, strict=True)
-    ]
-    return charts.bars(steps, _WIDTH, _HALF)
+    names = [shown.at(begin, zone)[: -3 if step == "hour" else -10] for begin in begins]  # no seconds, or no time
+    return [Step(*each) for each in zip(names, came, went, strict=True)]
+
+
+def _chart(steps: list[Step]) -> charts.Bars:
+    return charts.bars(
+        [(f"{each.name}: {each.entered:,} entered, {each.left:,} left", each.entered, each.left) for each in steps],
+        _HEIGHT,
+    )
+
+
+def _ticks(begins: list[int], step: str, zone: tzinfo | None) -> list[Tick]:
+    found = []
+    for at, begin in enumerate(begins):
+        local = datetime.fromtimestamp(begin / 1000, zone or UTC)
+        x = at * 100 / len(begins)
+        if step == "day" and local.weekday() == 0:
+            found.append(Tick(x, f"{local.day} {local:%b}", local.isocalendar().week % 4 == 0))
+        elif step == "hour" and local.hour == 0:
+            found.append(Tick(x, f"{local:%a} {local.day}", is_main=True))
+        elif step == "hour" and local.hour % 6 == 0:
+            found.append(Tick(x, f"{local:%H:%M}", is_main=False))
+    return found
 
 
 def _ms(moment: datetime) -> int:

@@ -1,11 +1,14 @@
 """Pictures as SVG's numbers: lines, bars and a calendar. Templates draw them; colours are the style sheet's. Pure."""
 
+import math
 from collections.abc import Container, Iterable, Sequence
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
 _WEEK: Final = 7
 CELL: Final = 14  # width of a day in the calendar, with its gap
+_NAME: Final = 22  # width of a month's name
+_LINES: Final = 4  # of a chart's scale, about
 
 
 class Line(NamedTuple):
@@ -37,7 +40,7 @@ def line(values: Sequence[float], width: float, height: float, most: float | Non
 
 
 class Bar(NamedTuple):
-    """One step of a two-sided bar chart: up is what came, down what went."""
+    """One step of a chart of comings and goings: `x` and `width` in percent, the rest in pixels."""
 
     x: float
     width: float
@@ -46,18 +49,50 @@ class Bar(NamedTuple):
     title: str
 
 
-def bars(steps: Sequence[tuple[str, int, int]], width: float, half: float) -> list[Bar]:
-    """Return steps (title, came, went) as bars on both sides of a middle line, each side `half` high."""
-    most = max((max(came, went) for _, came, went in steps), default=0) or 1
-    room = width / max(1, len(steps))
-    return [
-        Bar(number * room, max(1.0, room * 0.8), _height(came, most, half), _height(went, most, half), title)
-        for number, (title, came, went) in enumerate(steps)
-    ]
+class Bars(NamedTuple):
+    """A chart of comings, upwards from a line, and goings, downwards from it.
+
+    Attributes:
+        bars: a bar for each step.
+        grid: where the numbers of the scale are, from the top, and the numbers.
+        zero: where the line is, from the top.
+    """
+
+    bars: Sequence[Bar]
+    grid: Sequence[tuple[float, int]]
+    zero: float
 
 
-def _height(value: int, most: int, half: float) -> float:
-    return max(2.0, value / most * half) if value else 0.0
+def bars(steps: Sequence[tuple[str, int, int]], height: float) -> Bars:
+    """Return steps (title, came, went) as bars on both sides of a line, on one scale of round numbers."""
+    most_came = max((came for _, came, _ in steps), default=0)
+    most_went = max((went for _, _, went in steps), default=0)
+    step = _round((most_came + most_went) / _LINES)
+    above, below = math.ceil(most_came / step), math.ceil(most_went / step)
+    unit = height / max(1, above + below) / step
+    zero, room = above * step * unit, 100 / max(1, len(steps))
+    return Bars(
+        [
+            Bar(number * room, room * 0.75, _height(came * unit), _height(went * unit), title)
+            for number, (title, came, went) in enumerate(steps)
+        ],
+        [(zero - number * step * unit, abs(number) * step) for number in range(-below, above + 1)],
+        zero,
+    )
+
+
+def _round(least: float) -> int:
+    """Return the first of 1, 2, 5, 10, 20, 50, … that is no less."""
+    power = 1
+    while True:
+        for digit in (1, 2, 5):
+            if digit * power >= least:
+                return digit * power
+        power *= 10
+
+
+def _height(pixels: float) -> float:
+    return max(2.0, pixels) if pixels else 0.0
 
 
 class Cell(NamedTuple):
@@ -93,7 +128,7 @@ def calendar(days: Container[date], until: date, weeks: int = 53) -> Calendar:
         day = first + timedelta(days=number)
         x = number // _WEEK * CELL
         if day.day == 1 or not number:
-            months.append((x, f"{day:%b}"))
+            months.append((min(x, weeks * CELL - _NAME), f"{day:%b}"))
         y = number % _WEEK * CELL
         if day in days:
             cells.append(Cell(day, x, y))
@@ -118,7 +153,8 @@ def span(begin_ms: int | None, end_ms: int | None, first_ms: int, last_ms: int) 
     if end < first_ms or begin > last_ms or end < begin:
         return None
     scale = 1000 / max(1, last_ms - first_ms)
-    return Span((begin - first_ms) * scale, max(4.0, (end - begin) * scale))
+    width = max(8.0, (end - begin) * scale)
+    return Span(min((begin - first_ms) * scale, 1000 - width), width)
 
 
 def total(values: Iterable[float]) -> float:
