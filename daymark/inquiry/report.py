@@ -1,5 +1,6 @@
 """What became of events, for people and for programs. Shows, does not judge."""
 
+import json
 from collections.abc import Iterator
 from datetime import date
 from typing import Any, Final
@@ -71,7 +72,7 @@ def _verdict(fate: Fate, group: str) -> str:
 
 
 def _property(each: Property, group: str) -> str:
-    said = f"property {each.name} = {each.value}: "
+    said = f"property {each.name} = {json.dumps(each.value, ensure_ascii=False)}: "
     match each.standing:
         case Standing.CURRENT if each.newest:
             return f"{said}current, {_record('contact.traits', each.newest)}"

@@ -6,8 +6,9 @@ from typing import Any
 
 from daymark.auditing.records import Output, Raw
 from daymark.auditing.truth import Truth, trait_key
+from daymark.inquiry import report
 from daymark.inquiry.fates import Evidence, Found, Record, Standing, Verdict, fate
-from daymark.inquiry.search import Question
+from daymark.inquiry.search import Answer, Question
 from schemas import rejections
 from schemas.identify import Identify
 from schemas.workspace import Workspaces
@@ -97,3 +98,11 @@ def test_a_change_is_superseded_by_a_later_time_not_by_a_later_record() -> None:
 def test_a_question_is_a_contact_or_an_id() -> None:
     assert Question.of("Ana@Example.ORG") == Question(email=EMAIL)
     assert Question.of("segment-test-message-1") == Question(message_id="segment-test-message-1")
+
+
+def test_a_property_is_written_as_in_json() -> None:
+    """As the event has it and as the pages show it."""
+    lines = report.as_lines(
+        Question(EMAIL), "daymark", Answer((fate(event(1, vip=True), evidence(0), TRUTH),), 0, (), {}, 0, (0,), 0)
+    )
+    assert any(line.lstrip().startswith("property vip = true: ") for line in lines)
