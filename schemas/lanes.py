@@ -13,6 +13,8 @@ BACKFILL: Final = 1 << 15
 # are not committed yet.
 MOST_AT_ONCE: Final = 2_000
 
+_PREFIX: Final = "backfill/"
+
 
 def is_backfill(partition: int) -> bool:
     """Return whether a number is that of a partition of segment.backfill."""
@@ -26,9 +28,19 @@ def own(partition: int) -> int:
 
 def name(partition: int) -> str:
     """Return how a partition is shown: `3`, or `backfill/3`."""
-    return f"backfill/{own(partition)}" if is_backfill(partition) else str(partition)
+    return f"{_PREFIX}{own(partition)}" if is_backfill(partition) else str(partition)
 
 
 def place(partition: int, offset: int) -> str:
     """Return how a raw record's coordinates are shown: `3:17`, or `backfill/3:17`."""
     return f"{name(partition)}:{offset}"
+
+
+def parsed(text: str) -> tuple[int, int]:
+    """Return the partition and the offset that `place` has written.
+
+    Raises:
+        ValueError: it has not.
+    """
+    partition, _, offset = text.removeprefix(_PREFIX).partition(":")
+    return int(partition) + (BACKFILL if text.startswith(_PREFIX) else 0), int(offset)

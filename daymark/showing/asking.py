@@ -106,7 +106,7 @@ def _said(fate: Fate) -> str:
             repeat = "It is a repeat of the same message: " if is_repeat else ""
             return f"{repeat}event {winner.source} had already won the day."
         case Verdict.REJECTED:
-            return f"{fate.reason}: {fate.message}"
+            return fate.message or str(fate.reason)
         case Verdict.UNREAD:
             return f"No worker has committed it yet; {fate.ahead:,} events to go."
         case Verdict.FORGOTTEN:

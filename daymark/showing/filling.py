@@ -35,13 +35,15 @@ def filled(found: Settings, urls: Callable[[], Sequence[str]]) -> Iterator[Sourc
         return opened(found, found.group)
 
     figures = Figures(urls)
-    events = Events(found.topics.events, opening, workspaces)
+    events, searched = (Events(found.topics, opening, workspaces) for _ in range(2))  # a search keeps nobody waiting
     try:
         yield Sources(
             look=figures.look,
             alerts=figures.alerts,
             doctor=lambda: _findings(found),
             why=Why(found, opening, workspaces, by_id).ask,
+            near=searched.near,
+            latest=searched.latest,
             newest=events.newest,
             event=events.at,
             mark=lambda raw, reason, workspace: mark(raw, reason, workspace, workspaces()),
@@ -49,6 +51,7 @@ def filled(found: Settings, urls: Callable[[], Sequence[str]]) -> Iterator[Sourc
         )
     finally:
         events.close()
+        searched.close()
 
 
 def _findings(found: Settings) -> list[Finding]:

@@ -15,6 +15,7 @@ from daymark.figures.summary import summed
 from daymark.showing.asking import mark
 from daymark.showing.events import Events
 from daymark.showing.figures import RULES, Figures, moment_of
+from schemas.topics import Topics
 from schemas.workspace import Workspaces
 from tests.alerts import ALERTS
 from timeline.web.sources import Unavailable
@@ -128,7 +129,7 @@ def test_a_kafka_that_is_away_is_said_and_asked_again() -> None:
         asked.append(1)
         raise click.ClickException("Kafka at k:9092 does not answer")
 
-    events = Events("segment.events", opening, Workspaces)
+    events = Events(Topics(), opening, Workspaces)
     for _ in range(2):
         with pytest.raises(Unavailable, match="k:9092 does not answer"):
             events.newest(1)

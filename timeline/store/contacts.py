@@ -167,7 +167,7 @@ def _stretches(moved: Sequence[Any]) -> list[tuple[int | None, int | None]]:
 
 def _entry(row: Row[*tuple[Any, ...]]) -> Entry:
     fields, places = row[:-4], row[-4:]
-    return Entry(*(*fields, f"{places[0]}:{places[1]}", f"{places[2]}:{places[3]}"))
+    return Entry(*(*fields, lanes.place(places[0], places[1]), f"{places[2]}:{places[3]}"))
 
 
 def _day(found: Any) -> date | None:

@@ -12,7 +12,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from timeline.store import Store, StoreDown
-from timeline.web import audiences, contacts, deliveries, events, overview
+from timeline.web import audiences, contacts, days, deliveries, events, overview
 from timeline.web.forms import fields
 from timeline.web.history import History
 from timeline.web.pace import Paces
@@ -45,6 +45,7 @@ def make(there: Store, sources: Sources, guard: Guard | None = None, look_every_
         routes=[
             *overview.ROUTES,
             *contacts.ROUTES,
+            *days.ROUTES,
             *audiences.ROUTES,
             *deliveries.ROUTES,
             *events.ROUTES,

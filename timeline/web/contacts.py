@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from timeline.store.results import Contact, Entry, Membership
+from timeline.store import Store
+from timeline.store.results import Contact, Entry, Membership, Wanted
 from timeline.web import charts, shown
 from timeline.web.audiences import key as audience_key
 from timeline.web.forms import fields
 from timeline.web.rendering import ground, now_ms, page
-from timeline.web.sources import Trace, Unavailable
 
 _FOUND: Final = 20
 _ENTRIES: Final = 30  # on a page
@@ -38,18 +38,29 @@ def _found(request: Request, prefix: str) -> Response:
         fragment="found.html",
         prefix=prefix,
         limit=_FOUND,
-        found=there.contacts.search(prefix, limit=_FOUND) if prefix else [],
+        found=there.contacts.search(prefix, limit=_FOUND) if prefix else _latest(there),
         totals=totals,
         has_any=any(each.contacts for each in totals),
         reading=there.overview.state(),
     )
 
 
+def _latest(there: Store) -> list[Contact]:
+    """Return who was in touch last, for those who know no address."""
+    rows = there.deliveries.latest(Wanted(outcome="accepted"), None, _FOUND)
+    return [
+        *{
+            row.contact: Contact(row.contact, row.workspace, row.email) for row in rows if row.contact and row.email
+        }.values()
+    ]
+
+
 def _contact(request: Request) -> Response:
-    there, contact = ground(request).there.contacts, _named(request)
+    there, contact = ground(request).there.contacts, named(request)
     zone_name, zone = ground(request).zone(contact.workspace)
     today = datetime.now(zone or UTC).date()
-    until = _day(request.query_params.get("before"))
+    before = request.query_params.get("before")
+    until = day_of(before) if before else None
     shown_page = there.timeline(contact.key, until, _ENTRIES)
     days = {each.day for each in there.calendar(contact.key, today)}
     return page(
@@ -72,55 +83,24 @@ def _contact(request: Request) -> Response:
     )
 
 
-def _why(request: Request) -> Response:
-    contact, day = _named(request), _day(request.path_params["day"])
-    if day is None:
-        raise HTTPException(404)
-    zone_name, zone = ground(request).zone(contact.workspace)
-    traces: Sequence[Trace] = ()
-    trouble = None
-    try:
-        came_ms = _came(request, contact, day, zone)
-        traces = ground(request).sources.why(contact.workspace, contact.email, day, came_ms)
-    except Unavailable as error:
-        trouble = str(error)
-    return page(
-        request,
-        "day.html",
-        shown.full_day(day),
-        fragment="traces.html",
-        contact=contact,
-        day=day,
-        zone=zone,
-        zone_name=zone_name,
-        traces=traces,
-        trouble=trouble,
-    )
+def named(request: Request) -> Contact:
+    """Return the contact that an address names.
 
-
-def _came(request: Request, contact: Contact, day: date, zone: tzinfo | None) -> int:
-    """Return when the event came that won a day, or, of a day without an entry, when it began, in epoch ms.
-
-    No event has come before 1970 or comes later than now, whatever its day is.
+    Raises:
+        HTTPException: 404, there is none.
     """
-    entry = ground(request).there.contacts.of_day(contact.key, day)
-    if entry is None:
-        came_ms = int(datetime.combine(day, datetime.min.time(), zone or UTC).timestamp() * 1000)
-    else:
-        came_ms = entry.emitted_at_ms if entry.received_at_ms is None else entry.received_at_ms
-    return min(max(0, came_ms), now_ms())
-
-
-def _named(request: Request) -> Contact:
     found = ground(request).there.contacts.get(request.path_params["key"])
     if found is None:
         raise HTTPException(404, "No contact has this key. Was it erased with `daymark forget`?")
     return found
 
 
-def _day(text: str | None) -> date | None:
-    if not text:
-        return None
+def day_of(text: str) -> date:
+    """Return the day that an address names.
+
+    Raises:
+        HTTPException: 404, it names none.
+    """
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -155,5 +135,4 @@ def _strips(contact: Contact, memberships: Sequence[Membership], zone: tzinfo | 
 ROUTES: Final = [
     Route("/contacts", _search, methods=["GET", "POST"]),
     Route("/contacts/{key}", _contact),
-    Route("/contacts/{key}/days/{day}", _why),
 ]

@@ -14,7 +14,7 @@ from timeline.web import shown
 from timeline.web.rendering import ground, page
 from timeline.web.sources import Event, Marked
 
-_PLACE: Final = re.compile(r"\d{1,9}:\d{1,18}", re.ASCII)
+_PLACE: Final = re.compile(r"(backfill/)?\d{1,9}:\d{1,18}", re.ASCII)
 
 Step = tuple[str, str, str | None]
 
@@ -35,7 +35,7 @@ def _event(request: Request) -> Response:
         steps.append(("won by", f"event {entry.source}, {shown.at(entry.at_ms, zone)}", f"/events/{entry.source}"))
     elif event.reason:
         outcome = "rejected"
-        steps.append(("reason", event.reason, f"/deliveries?outcome=rejected&reason={event.reason}"))
+        steps.append(("reason", event.title, f"/deliveries?outcome=rejected&reason={event.reason}"))
     else:
         steps.append(("entry", "none yet: no worker has committed it, or what came of it was erased", None))
     if entry is not None:
@@ -65,8 +65,7 @@ def _rejected(request: Request) -> Response:
         raise HTTPException(404, f"segment.rejected no longer holds a rejection at {place}.")
     zone_name, zone = found.zone(letter.workspace or "")
     steps: list[Step] = [
-        ("reason", letter.reason.replace("_", " "), f"/deliveries?outcome=rejected&reason={letter.reason}"),
-        ("message", letter.message, None),
+        ("reason", letter.message, f"/deliveries?outcome=rejected&reason={letter.reason}"),
         ("by", "ingest, which told the sender" if letter.stage == "ingest" else "a worker", None),
     ]
     if letter.source:
@@ -111,6 +110,6 @@ def _place(request: Request) -> str:
 
 
 ROUTES: Final = [
-    Route("/events/{place}", _event),
+    Route("/events/{place:path}", _event),
     Route("/rejected/{place}", _rejected),
 ]

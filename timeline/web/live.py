@@ -35,7 +35,6 @@ def row_of(delivery: Delivery) -> Row:
     """Return the row of an interaction or a rejection."""
     is_accepted = delivery.outcome == "accepted"
     place = (delivery.source or "") if is_accepted else delivery.record
-    said = delivery.title if is_accepted else f"{delivery.title.replace('_', ' ')}: {delivery.detail}"
     return Row(
         name=f"{delivery.outcome}-{place.replace(':', '-')}",
         outcome=delivery.outcome,
@@ -43,7 +42,7 @@ def row_of(delivery: Delivery) -> Row:
         workspace=delivery.workspace,
         contact=delivery.contact,
         email=delivery.email,
-        title=said,
+        title=delivery.title if is_accepted else delivery.detail,
         message_id=delivery.message_id,
         href=f"/events/{place}" if is_accepted else f"/rejected/{place}",
         place=place,

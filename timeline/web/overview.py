@@ -74,7 +74,13 @@ def _figures(moments: Sequence[Moment]) -> list[Figure]:
         Figure("Received", _last(received), "events/s", _most(received), _line(received)),
         Figure("Processed", _last(worked), "events/s", _most(worked), _line(worked)),
         Figure("Lag", _last(lags), "events", oldest if moments else "no figures yet", _line(lags)),
-        Figure("Latency, at most", shown.seconds(p50), "p50", slow, _line([each.p50_s or 0.0 for each in moments])),
+        Figure(
+            "Latency",
+            shown.seconds(p50),
+            "p50 at most" if latest else "",
+            slow,
+            _line([each.p50_s or 0.0 for each in moments]),
+        ),
     ]
 
 
@@ -83,7 +89,9 @@ def _last(values: Sequence[float]) -> str:
 
 
 def _most(values: Sequence[float]) -> str:
-    return f"at most {shown.number(max(values))} in the last hour" if values else "no figures yet"
+    if not values:
+        return "no figures yet"
+    return f"at most {shown.number(max(values))} in the last hour" if any(values) else "nothing in the last hour"
 
 
 def _line(values: Sequence[float]) -> charts.Line:

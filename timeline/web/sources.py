@@ -77,6 +77,7 @@ class Trace(NamedTuple):
         timestamp_ms: of the event.
         day: on which it counts.
         winner: the partition:offset of the event that won the day.
+        title: what the entry of the day says, or would say; empty: not known.
     """
 
     source: str
@@ -87,6 +88,7 @@ class Trace(NamedTuple):
     message_id: str | None = None
     day: date | None = None
     winner: str | None = None
+    title: str = ""
 
 
 class Event(NamedTuple):
@@ -112,6 +114,18 @@ class Event(NamedTuple):
     reason: str | None = None
 
 
+class Stretch(NamedTuple):
+    """The events of a contact in a part of a topic, the oldest first.
+
+    Attributes:
+        events: those of the contact.
+        is_whole: whether that part is all that there was to look at.
+    """
+
+    events: Sequence[Event]
+    is_whole: bool = True
+
+
 class Marked(NamedTuple):
     """An event's text, each line with whether the fault is there, and what the fault is."""
 
@@ -128,6 +142,9 @@ class Sources(NamedTuple):
         doctor: what `daymark doctor` says.
         why: the events of a contact (workspace, e-mail, day) and what became of each, the oldest first; the last
             argument says when the first of them came, in epoch milliseconds.
+        near: the events of a contact (workspace, e-mail) in the partition of one of them (partition:offset), from this
+            one on, at most so many events of anybody after it.
+        latest: the same among the newest events of anybody.
         newest: the newest events, at most so many, the newest first.
         event: the event at a partition:offset; None: there is none.
         mark: an event's bytes, the reason of its rejection and its workspace, with the fault marked.
@@ -138,6 +155,8 @@ class Sources(NamedTuple):
     alerts: Callable[[], Sequence[Alert]]
     doctor: Callable[[], Sequence[Finding]]
     why: Callable[[str, str, date, int], Sequence[Trace]]
+    near: Callable[[str, str, str], Stretch]
+    latest: Callable[[str, str, str], Stretch]
     newest: Callable[[int], Sequence[Event]]
     event: Callable[[str], Event | None]
     mark: Callable[[bytes, str, str | None], Marked]

@@ -16,7 +16,7 @@ from timeline.store.batches import Batch, Change, Interaction, Reach
 from timeline.store.database import parsed
 from timeline.store.keys import property_key
 from timeline.store.writing import Writer
-from timeline.web.sources import Alert, Event, Finding, Marked, Moment, Part, Sources, Trace
+from timeline.web.sources import Alert, Event, Finding, Marked, Moment, Part, Sources, Stretch, Trace
 
 NOW: Final = datetime.now(UTC).replace(microsecond=0)
 NOW_MS: Final = int(NOW.timestamp() * 1000)
@@ -195,6 +195,8 @@ class Made:
                 Finding("store", "warning", "persistence is off", "set appendonly yes"),
             ],
             why=self._why,
+            near=self._of,
+            latest=self._of,
             newest=lambda most: self.events[:most],
             event=lambda place: next((each for each in self.events if each.source == place), None),
             mark=_mark,
@@ -223,6 +225,9 @@ class Made:
             parts,
             {"missing_email": wave * 0.01},
         )
+
+    def _of(self, _workspace: str, email: str, _place: str) -> Stretch:
+        return Stretch([each for each in reversed(self.events) if each.email == email])
 
     def _why(self, _workspace: str, email: str, day: date, _came_ms: int) -> list[Trace]:
         at = int(datetime(day.year, day.month, day.day, 9, 30, 12, tzinfo=UTC).timestamp() * 1000)

@@ -110,7 +110,7 @@ def test_no_page_complains_and_axe_finds_nothing(tab: Page, scheme: Literal["lig
     axe, found = Axe(), []
     for name, path in PAGES.items():
         tab.goto(path, wait_until="load")
-        if scheme == "light" and name in {"overview", "deliveries"}:
+        if scheme == "light" and name in {"overview", "audience", "deliveries"}:
             _keep(tab, f"{name}-{scheme}")
         tab.evaluate(REPEATS)
         for each in axe.run(tab, options=WHICH[scheme]).response["violations"]:
@@ -119,24 +119,50 @@ def test_no_page_complains_and_axe_finds_nothing(tab: Page, scheme: Literal["lig
     assert found == []
 
 
-def test_every_page_fits_a_narrow_screen(tab: Page) -> None:
-    tab.set_viewport_size({"width": 390, "height": 844})
+def test_every_page_fits_a_phone(tab: Page) -> None:
+    tab.set_viewport_size({"width": 375, "height": 812})
     for name, path in PAGES.items():
         tab.goto(path, wait_until="load")
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+
+
+def test_a_phone_shows_the_newest_month_and_each_day_in_one_line(tab: Page) -> None:
+    tab.set_viewport_size({"width": 375, "height": 812})
+    tab.goto(PAGES["contact"], wait_until="load")
+    today = tab.locator(".heat rect").last.bounding_box()
+    assert today is not None
+    assert 0 < today["x"] < 375
+    heights = tab.locator(".entry .when").evaluate_all("all => all.map(each => each.getBoundingClientRect().height)")
+    assert max(heights) < 30
+    names = tab.locator(".entry .when").evaluate_all("all => all.map(each => each.scrollWidth <= each.clientWidth)")
+    assert all(names)
 
 
 def test_a_contact_is_found_while_typing_and_says_why(tab: Page) -> None:
     tab.goto("/contacts")
     tab.get_by_role("searchbox").press_sequentially("pet")
     tab.get_by_role("link", name="peter@example.com").click()
-    tab.get_by_text("Why this one?").first.click()
-    tab.get_by_text("won", exact=True).wait_for()
-    assert tab.get_by_text("duplicate", exact=True).count() == 1
+    today = tab.locator(f"[id='{TODAY}']")
+    today.get_by_text("4 duplicates").wait_for()  # a stranger sees where to click
+    today.get_by_text("Why this one?").click()
+    today.get_by_text("5 events came on this day.").wait_for()
+    assert today.get_by_text("won", exact=True).count() == 1
+    assert today.get_by_text("duplicate", exact=True).count() == 4
     assert "@" not in tab.url
     for scheme in SCHEMES:
         tab.emulate_media(color_scheme=scheme)
         _keep(tab, f"contact-{scheme}")
+
+
+def test_what_could_not_be_loaded_is_said_and_asked_for_again(tab: Page) -> None:
+    tab.route("**/days/*", lambda route: route.fulfill(status=404))
+    tab.goto(PAGES["contact"])
+    today = tab.locator(f"[id='{TODAY}']")
+    today.get_by_text("Why this one?").click()
+    today.get_by_text("This could not be loaded.").wait_for()
+    tab.unroute("**/days/*")
+    today.get_by_text("Try again").click()
+    today.get_by_text("5 events came on this day.").wait_for()
 
 
 def test_deliveries_arrive_by_themselves_and_wait_while_paused(tab: Page, site: Site) -> None:

@@ -70,7 +70,7 @@ def test_the_first_and_the_last_day_of_the_calendar_are_days_like_others(
     for path in paths:
         answer = ask(app, path)
         assert answer.status_code == 200, (path, answer.text)
-    assert len(asked) == 6
+    assert len(asked) == 2  # days without an entry
     assert 0 <= min(asked) <= max(asked) <= now_ms()
     for at, day in enumerate(EDGES):
         link = next(each for each in Read(ask(app, f"/events/5:{at}").text).links if each.endswith(f"#{day}"))

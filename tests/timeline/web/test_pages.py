@@ -1,5 +1,6 @@
 """The pages, as a browser without JavaScript is sent them."""
 
+import re
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,10 +16,11 @@ from tests.timeline.web import showcase
 from tests.timeline.web.asking import Read, ask, days
 from tests.timeline.web.showcase import WORKSPACE, Made
 from timeline.store import Store, StoreDown
+from timeline.store.results import Wanted
 from timeline.web.app import make
 from timeline.web.audiences import key as audience_key
 from timeline.web.safety import Guard, Unsafe
-from timeline.web.sources import Alert, Event, Unavailable
+from timeline.web.sources import Alert, Event, Stretch, Unavailable
 
 PETER = contact_key(WORKSPACE, "peter@example.com")
 VILLAIN = contact_key(WORKSPACE, showcase.VILLAIN)
@@ -27,7 +29,9 @@ PAGES = (
     "/doctor",
     "/contacts",
     f"/contacts/{PETER}",
-    f"/contacts/{PETER}/days/2026-11-25",
+    f"/contacts/{PETER}/days",
+    f"/contacts/{PETER}/days/{showcase.TODAY}",
+    f"/contacts/{PETER}/days/2020-11-25",
     f"/contacts/{VILLAIN}",
     "/audiences",
     f"/audiences/{audience_key(WORKSPACE, 'visited_pricing')}",
@@ -119,13 +123,73 @@ def test_a_long_timeline_goes_on_where_a_page_ended(app: Starlette, there: Store
     assert seen == all_days
 
 
-def test_a_day_tells_which_event_won_and_which_did_not(app: Starlette) -> None:
-    answer = ask(app, f"/contacts/{PETER}/days/2026-11-25", headers={"x-fragment": "1"})
+def test_a_day_tells_how_many_events_came_and_which_won(app: Starlette) -> None:
+    answer = ask(app, f"/contacts/{PETER}/days/{showcase.TODAY}", headers={"x-fragment": "1"})
     assert "<html" not in answer.text
-    text = Read(answer.text).text
+    text = " ".join(Read(answer.text).text.split())
+    assert "5 events came on this day. The first that was processed made the entry, the others did not." in text
+    assert text.index("won") < text.index("duplicate")
+    assert text.count("It made no entry: event") == 4
+    assert showcase.PAGES[3] in text  # what one of them would have said
+
+
+def test_a_day_with_one_event_says_so(there: Store, made: Made) -> None:
+    """And how far it was searched."""
+    sources = made.sources()._replace(near=lambda *_: Stretch([], is_whole=False))
+    text = ask(make(there, sources), f"/contacts/{PETER}/days/{showcase.TODAY}").text
+    assert "One event came on this day" in text
+    assert "daymark why" in text
+    assert "daymark why" not in ask(make(there, made.sources()), f"/contacts/{PETER}/days/{showcase.TODAY}").text
+
+
+def test_a_day_without_an_entry_tells_what_became_of_its_events(app: Starlette) -> None:
+    text = Read(ask(app, f"/contacts/{PETER}/days/2020-11-25").text).text
     assert text.index("won") < text.index("duplicate")
     assert "event 5:12 had already won the day" in text
-    assert showcase.SCRIPT in Read(ask(app, f"/contacts/{VILLAIN}/days/2026-11-25").text).text
+    assert showcase.SCRIPT in Read(ask(app, f"/contacts/{VILLAIN}/days/2020-11-25").text).text
+
+
+def test_the_winner_of_a_day_is_known_without_kafka(there: Store, made: Made) -> None:
+    def away(*_: object) -> Stretch:
+        raise Unavailable("Kafka does not answer")
+
+    text = ask(make(there, made.sources()._replace(near=away)), f"/contacts/{PETER}/days/{showcase.TODAY}").text
+    assert "It was processed first" in text
+    assert "Whether others came is not known now" in text
+
+
+def test_days_on_which_an_event_lost_are_told(there: Store, made: Made) -> None:
+    page = Read(ask(make(there, made.sources()), f"/contacts/{PETER}/days").text)
+    assert [attrs["data-day"] for _, attrs in page.elements if "data-day" in attrs] == [f"{showcase.TODAY}"]
+    assert f"/contacts/{PETER}/days/{showcase.TODAY}" in page.links
+    assert "4 duplicates" in page.text
+    made.events = []
+    assert "no day has a duplicate" in ask(make(there, made.sources()), f"/contacts/{PETER}/days").text
+    only_newest = made.sources()._replace(latest=lambda *_: Stretch([], is_whole=False))
+    assert "as far as the newest events tell" in ask(make(there, only_newest), f"/contacts/{PETER}/days").text
+
+
+def test_a_rejection_says_its_reason_once(app: Starlette) -> None:
+    text = " ".join(Read(ask(app, "/deliveries?outcome=rejected").text).text.split())
+    assert (text.count("Missing email address"), "missing email:" in text) == (1, False)
+    page = Read(ask(app, "/rejected/3:17").text)
+    assert page.text.count("Missing email address") == 1
+    assert "/deliveries?outcome=rejected&reason=missing_email" in page.links
+
+
+@pytest.mark.parametrize("step", ["hour", "day"])
+def test_an_audiences_chart_has_a_scale_names_its_steps_and_is_a_table_too(app: Starlette, step: str) -> None:
+    """In the workspace's time zone, as the page says."""
+    html = ask(app, f"/audiences/{audience_key(WORKSPACE, 'visited_pricing')}?step={step}").text
+    page = Read(html)
+    assert f"by {step}, in Europe/Berlin" in " ".join(page.text.split())
+    if step == "hour":
+        return  # whether somebody entered in the last hours is chance
+    bars = [attrs for tag, attrs in page.elements if tag == "rect" and attrs.get("class") in {"came", "went"}]
+    rows = re.findall(r"<tr><td>\d+ [A-Z][a-z]{2} \d{4}</td>", html)
+    assert 0 < len(rows) == len(bars) // 2 < 90
+    assert len(re.findall(r">\d+ [A-Z][a-z]{2}</text>", html)) in {12, 13}  # Mondays
+    assert re.search(r'<text x="100%"[^>]*>0</text>', html)
 
 
 def test_a_search_is_sent_in_a_body_and_answered_with_keys(app: Starlette) -> None:
@@ -133,6 +197,14 @@ def test_a_search_is_sent_in_a_body_and_answered_with_keys(app: Starlette) -> No
     assert f"/contacts/{PETER}" in page.links
     assert "Nobody found" in ask(app, "/contacts", "POST", form={"prefix": "zz"}).text
     assert ask(app, "/contacts", "POST", form={"prefix": "a" * 9_000}).status_code == 413
+
+
+def test_who_knows_no_address_is_shown_who_was_in_touch_last(app: Starlette, there: Store) -> None:
+    """Each once, the newest first."""
+    page = Read(ask(app, "/contacts").text)
+    shown = [link for link in page.links if link.startswith("/contacts/")]
+    newest = there.deliveries.latest(Wanted(outcome="accepted"), limit=20)
+    assert shown == [*dict.fromkeys(f"/contacts/{each.contact}" for each in newest)]
 
 
 def test_deliveries_are_filtered_by_a_contacts_key(app: Starlette) -> None:
@@ -211,8 +283,11 @@ def test_a_source_that_is_away_leaves_the_rest(there: Store, made: Made) -> None
     def away(*_: object) -> None:
         raise Unavailable("Kafka does not answer")
 
-    app = make(there, made.sources()._replace(alerts=away, doctor=away, why=away, newest=away, event=away))  # type: ignore[arg-type]
-    for path in ("/", "/doctor", "/deliveries", f"/contacts/{PETER}/days/2026-11-25"):
+    names = ("alerts", "doctor", "why", "near", "latest", "newest", "event")
+    gone: dict[str, Any] = dict.fromkeys(names, away)
+    app = make(there, made.sources()._replace(**gone))
+    days_of = [f"/contacts/{PETER}/days{day}" for day in ("", f"/{showcase.TODAY}", "/2020-11-25")]
+    for path in ("/", "/doctor", "/deliveries", *days_of):
         answer = ask(app, path)
         assert answer.status_code == 200
         assert "Kafka does not answer" in answer.text

@@ -36,27 +36,42 @@ for (const form of document.querySelectorAll("form[data-seek]")) {
   form.addEventListener("submit", (event) => { event.preventDefault(); clearTimeout(waiting); seek(); });
 }
 
-// What a disclosure shows is fetched when it is opened first.
-document.addEventListener("toggle", async (event) => {
-  const part = event.target.querySelector?.("[data-from]");
-  if (!part || !event.target.open) { return; }
-  const from = part.dataset.from;
+// A part that is fetched: at once, or when the disclosure that it is in is opened first.
+async function load(part) {
+  const from = part.dataset.from, link = document.createElement("a");
   delete part.dataset.from;
+  part.innerHTML = '<p class="waiting busy" role="status"></p>';
+  part.firstChild.textContent = part.dataset.busy ?? "Looking through the events …";
   try {
-    const answer = await fetch(from, { headers: { "x-fragment": "1" } });
+    const answer = await fetch(from, { headers: { "x-fragment": "1" }, signal: AbortSignal.timeout(60000) });
     if (!answer.ok || answer.redirected) { throw new Error(answer.statusText); }
     part.innerHTML = await answer.text();
     localise(part);
   } catch {
-    part.textContent = "This could not be loaded. Close it and open it again.";
+    part.innerHTML = '<p class="waiting failed" role="alert">This could not be loaded. </p>';
+    link.href = from;
+    link.textContent = "Try again";
+    part.firstChild.append(link);
     part.dataset.from = from;
   }
+  for (const mark of part.querySelectorAll("[data-day]")) {
+    document.getElementById(mark.dataset.day)?.querySelector("summary")?.append(" ", mark.cloneNode(true));
+  }
+}
+document.addEventListener("toggle", (event) => {
+  const part = event.target.querySelector?.("[data-from]");
+  if (part && event.target.open) { load(part); }
 }, true);
+document.addEventListener("click", (event) => {
+  const part = event.target.closest?.(".failed a")?.closest("[data-from]");
+  if (part) { event.preventDefault(); load(part); }
+});
+for (const part of document.querySelectorAll("[data-now]")) { load(part); }
 
 // A part that is looked at again and again, as long as the page is seen.
 for (const part of document.querySelectorAll("[data-again]")) {
   setInterval(async () => {
-    if (document.hidden || part.contains(document.activeElement)) { return; }
+    if (document.hidden || part.contains(document.activeElement) || part.querySelector("details[open]")) { return; }
     try {
       const answer = await fetch(part.dataset.again, { headers: { "x-fragment": "1" } });
       if (answer.ok && !answer.redirected) { part.innerHTML = await answer.text(); localise(part); }
