@@ -12,13 +12,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.faults import capacity, ground
+from tests.faults import capacity, clock, ground
 from tests.faults.breaks import BREAKS
 from tests.faults.flow import lacks
 from tests.faults.forkserver import ForkServer
 from tests.faults.ground import Ground
 from tests.faults.processes import MODES, Options
 from tests.faults.run import Run
+from tests.faults.schedule import Kind
 from tests.faults.tally import Tally
 
 # How often workers are hurt. A classic group settles only when nobody dies for a while; a static member comes back to
@@ -30,6 +31,9 @@ _RATE = 1500.0
 # In turn, so that each has some seconds to live; those who join anew need some of them to be given anything.
 _STORM_WORKERS = {"classic": 6, "static": 6, "consumer": 8}
 
+_KINDS = {kind.name.lower().replace("_", "-"): kind for kind in Kind}
+_NAMES = ", ".join(_KINDS)
+
 _SHOWN = Console(stderr=True)
 
 
@@ -39,9 +43,11 @@ def main() -> None:
     folder = Path(arguments.keep or tempfile.mkdtemp(prefix="daymark-faults-"))
     folder.mkdir(parents=True, exist_ok=True)
     total = Tally()
-    with _ground(arguments, folder) as where, ForkServer.running() as forkserver:
+    clocks = clock.build(folder) if arguments.clocks else None
+    with _ground(arguments, folder) as where, ForkServer.running(clocks) as forkserver:
         _say(f"runs on {where.says}; logs in {folder}")
-        for wanted in _runs(arguments):
+        for each in _runs(arguments):
+            wanted = each._replace(clocks=clocks)
             options = wanted if arguments.rate else _at_half_load(wanted, where, forkserver, folder)
             own = Path(tempfile.mkdtemp(prefix=f"seed-{options.seed}-", dir=folder))
             _say(
@@ -89,7 +95,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--empty", action="store_true", help="let the store come back empty, and judge by ids alone")
     parser.add_argument("--flows", action="store_true", help="have the kernel drop single flows, too; as root")
     parser.add_argument(
+        "--clocks", action="store_true", help="set clocks of workers and ingest, too; needs a C compiler"
+    )
+    parser.add_argument(
         "--break", dest="broken", choices=sorted(BREAKS), default="", help="break the protocol on purpose"
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=sorted(_KINDS), default=[], metavar="KIND", help=f"only these, in turn: {_NAMES}"
     )
     parser.add_argument("--keep", metavar="FOLDER", help="where logs and tallies are kept")
     parser.add_argument("--json", action="store_true", help="the tally as JSON on stdout")
@@ -100,6 +112,9 @@ def _arguments() -> argparse.Namespace:
         parser.error("either --containers or --kafka and --redis")
     if arguments.flows and (lacking := lacks()):
         parser.error(f"--flows: {lacking}")
+    arguments.clocks |= "clock" in arguments.only
+    if arguments.clocks and (lacking := clock.lacks()):
+        parser.error(f"--clocks: {lacking}")
     if not arguments.storm:
         arguments.rate = arguments.rate or _RATE
     return arguments
@@ -134,6 +149,7 @@ def _runs(arguments: argparse.Namespace) -> Iterator[Options]:
             empties=arguments.empty,
             broken=arguments.broken,
             flows=arguments.flows,
+            only=tuple(_KINDS[name] for name in arguments.only),
         )
         number += 1
 

@@ -34,10 +34,10 @@ def reset(writer: asyncio.StreamWriter) -> None:
 class Conversation:
     """Requests one way, answers the other. `requests` and `answers` run side by side until one of them ends."""
 
-    def __init__(self, client: End, server: End, node: Address, traps: Traps, pass_on: Pass) -> None:
-        """Take both ends; `node` is where the server is."""
+    def __init__(self, client: End, server: End, node: Address, traps: Traps, ways: tuple[Pass, Pass]) -> None:
+        """Take both ends; `node` is where the server is. `ways` are those of requests and of answers."""
         self._client, self._server, self._node = client, server, node
-        self._traps, self._pass = traps, pass_on
+        self._traps, (self._out, self._back) = traps, ways
         self._apis: dict[int, int] = {}  # of the requests under way, by correlation id
 
     async def answers(self, ports: Mapping[Address, int]) -> None:
@@ -45,7 +45,7 @@ class Conversation:
         with suppress(OSError):
             while answer := await frames.read(self._server.reader):
                 api = self._apis.pop(frames.correlation(answer), -1)
-                await self._pass(frames.moved(api, answer, ports), self._client.writer)
+                await self._back(frames.moved(api, answer, ports), self._client.writer)
 
     async def requests(self) -> None:
         """Carry requests, unless one falls into a trap."""
@@ -68,7 +68,7 @@ class Conversation:
         return request
 
     async def _forward(self, request: Request) -> None:
-        await self._pass(request.frame, self._server.writer)
+        await self._out(request.frame, self._server.writer)
 
     async def _spring(self, trap: Trap, request: Request) -> None:
         trap.catch(request, self._node)

@@ -76,11 +76,12 @@ class ForkServer:
 
     @classmethod
     @contextmanager
-    def running(cls) -> Iterator[Self]:
-        """Run one; its workers end with it."""
+    def running(cls, preload: Path | None = None) -> Iterator[Self]:
+        """Run one, with a library preloaded or without; its workers end with it."""
+        environ = os.environ | ({"LD_PRELOAD": str(preload)} if preload else {})
         command = [sys.executable, "-m", "tests.faults.forkserver"]
         with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, cwd=_ROOT
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, cwd=_ROOT, env=environ
         ) as process:
             forkserver = cls(process)
             try:

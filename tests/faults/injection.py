@@ -15,7 +15,8 @@ from typing import Final
 import redis
 from confluent_kafka import KafkaException
 
-from tests.faults import ground
+from tests.faults import ground, leaders
+from tests.faults.clock import Clock
 from tests.faults.fleet import Fleet, Member
 from tests.faults.flow import Flow
 from tests.faults.frames import Api
@@ -28,13 +29,27 @@ Undo = Callable[[], None]
 _DELAY_S: Final = 0.4
 _FULL: Final = "1mb"
 _DEAD_HOST: Final = ("127.0.0.1", "1")
+_INTERNAL: Final = ("__consumer_offsets", "__transaction_state")
 
 
 class Injector:
-    """Does the faults of one run. `done` counts them; aimed ones are counted where they hit."""
+    """Does the faults of one run.
+
+    `done` counts them; aimed ones are counted where they hit. `seen` counts what shows that one happened: pieces that
+    were held, partitions that moved.
+    """
 
     def __init__(
-        self, where: Ground, workers: Fleet, ingests: Fleet, guest: Member, *, coordinated: Sequence[str], folder: Path
+        self,
+        where: Ground,
+        workers: Fleet,
+        ingests: Fleet,
+        guest: Member,
+        *,
+        coordinated: Sequence[str],
+        topics: Sequence[str],
+        clocks: Sequence[Clock],
+        folder: Path,
     ) -> None:
         """Take the parts.
 
@@ -44,18 +59,25 @@ class Injector:
             ingests: the HTTP side.
             guest: the worker that joins and leaves.
             coordinated: the group, then the transactional ids of the workers.
+            topics: the run's.
+            clocks: those that can be set.
             folder: where aims are laid down.
         """
         self.done: Counter[Kind] = Counter()
         self.links: Counter[tuple[Kind, str]] = Counter()
+        self.seen: Counter[Kind] = Counter()
         self._where, self._workers, self._ingests, self._guest = where, workers, ingests, guest
         self._group, *self._transactional_ids = coordinated
+        self._topics, self._clocks = (*topics, *_INTERNAL), clocks
         self._folder = folder
 
     def strike(self, fault: Fault) -> Undo | None:
         """Do a fault; return what undoes it, None where nothing is to be undone."""
         if fault.kind in NODES:
             return self._strike_nodes(self._cluster, fault)
+        if fault.kind is Kind.LEADERS:
+            self._move_leaders(self._topics[fault.target % len(self._topics)])
+            return None
         if fault.kind.startswith("store"):
             return self._strike_store(self._valkey, fault.kind)
         if fault.kind in NETWORK:
@@ -67,8 +89,10 @@ class Injector:
             return None
         if fault.kind is Kind.FLOW:
             return self._drop_flow(fault.target)
+        if fault.kind is Kind.CLOCK:
+            return self._set_clock(fault)
         if fault.kind.startswith("ingest"):
-            self._signal(self._ingests.members[fault.target], fault.kind)
+            self._signal(self._ingests.members[fault.target % len(self._ingests.members)], fault.kind)
             return None
         return self._strike_worker(fault)
 
@@ -116,12 +140,19 @@ class Injector:
         if member.signal(signal.SIGKILL if kill else signal.SIGTERM):
             self.done[kind] += 1
 
+    def _set_clock(self, fault: Fault) -> Undo:
+        clock = self._clocks[fault.target % len(self._clocks)]
+        clock.set(fault.late_s)
+        self.done[fault.kind] += 1
+        return partial(clock.set, 0)
+
     def _strike_link(self, fault: Fault) -> Undo:
         names = list(self._where.links)
         name = names[fault.target % len(names)]
         links, proxy = self._where.links[name], self._where.proxy
-        self.links[fault.kind, name] += 1
+        self.links[fault.kind, f"{name}, {fault.act}" if fault.act else name] += 1
         self.done[fault.kind] += 1
+        held = sum(link.held for link in links)
         for link in links:
             match fault.kind:
                 case Kind.CUT:
@@ -129,11 +160,12 @@ class Injector:
                 case Kind.DELAY:
                     proxy.tell(partial(link.delay, _DELAY_S))
                 case _:
-                    proxy.tell(link.hold)
+                    proxy.tell(partial(link.hold, *filter(None, [fault.act])))
 
         def heal() -> None:
             for link in links:
                 proxy.tell(link.heal)
+            self.seen[fault.kind] += sum(link.held for link in links) - held
 
         return heal
 
@@ -163,6 +195,11 @@ class Injector:
         flow.drop()
         self.done[Kind.FLOW] += 1
         return flow.heal
+
+    def _move_leaders(self, topic: str) -> None:
+        with suppress(KafkaException, OSError):  # nobody answers just now
+            self.seen[Kind.LEADERS] += leaders.move(self._where.kafka, topic)
+            self.done[Kind.LEADERS] += 1
 
     def _strike_nodes(self, cluster: Cluster, fault: Fault) -> Undo:
         victims = [1, 2, 3] if fault.kind is Kind.ALL_NODES else [self._victim(fault)]

@@ -8,10 +8,12 @@ from typing import Final, NamedTuple
 
 from daymark.local import ports
 from tests.faults import load
+from tests.faults.clock import Clock
 from tests.faults.fleet import Fleet, Member, Start, program
 from tests.faults.forkserver import ForkServer
 from tests.faults.ground import Ground
 from tests.faults.injection import aim_file
+from tests.faults.schedule import Kind
 from tests.flows import Road
 
 MODES: Final = ("classic", "static", "consumer")
@@ -25,7 +27,8 @@ class Options(NamedTuple):
     `rate` is in events a second. `mode` is the membership: classic, static (a group instance id each) or consumer
     (KIP-848).
     `storm` kills workers in turn, one every `worker_every_s`, and does nothing else. `broken` names a deliberate fault
-    in the protocol. `flows` has the kernel drop single flows, with time-outs so short that requests outlive them.
+    in the protocol; `only` names kinds of faults: these in turn, and no others. `flows` has the kernel drop single
+    flows, with time-outs so short that requests outlive them. `clocks` is the library that lets each clock be set.
     """
 
     seed: int
@@ -41,6 +44,8 @@ class Options(NamedTuple):
     empties: bool = False
     broken: str = ""
     flows: bool = False
+    only: tuple[Kind, ...] = ()
+    clocks: Path | None = None
 
     @property
     def limit_s(self) -> float:
@@ -65,6 +70,7 @@ class Processes:
             road,
             folder,
         )
+        self.clocks: dict[str, Clock] = {}
         slots = [f"{road.topics.prefix}{number}" for number in range(options.workers)]
         self.workers = Fleet([self._worker(number, slot) for number, slot in enumerate(slots)])
         self.guest = self._member("guest", _PROCESS, self._slot_environ("guest", is_static=False))
@@ -120,6 +126,9 @@ class Processes:
 
     def _member(self, name: str, start: Start, environ: dict[str, str]) -> Member:
         own = {variable: text for variable, text in self._road.environment.items() if variable.startswith("DAYMARK_")}
+        if self._options.clocks is not None:
+            self.clocks[name] = Clock(self._folder / f"{name}.clock")
+            own |= self.clocks[name].environ(self._options.clocks)
         return Member(name, start, {**own, **environ}, self._folder)
 
 

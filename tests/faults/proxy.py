@@ -10,13 +10,15 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Self, TypeVar
 
 from confluent_kafka.admin import AdminClient
 
 from daymark.local import ports
-from tests.faults.conversation import Conversation, End, reset
+from tests.faults.conversation import Conversation, End, Pass, reset
 from tests.faults.frames import Address
+from tests.faults.schedule import DIRECTIONS
 from tests.faults.traps import Traps
 
 _CHUNK_BYTES = 65536
@@ -31,8 +33,10 @@ class Link:
         self.port = listens_on
         self.upstream: tuple[str, int] = upstream
         self._traps, self._moves = traps, moves
-        self._passing = asyncio.Event()
-        self._passing.set()
+        self.held = 0  # pieces that had to wait while something was held
+        self._passing = {direction: asyncio.Event() for direction in DIRECTIONS}
+        for passing in self._passing.values():
+            passing.set()
         self._delay_s = 0.0
         self._refusing = False
         self._open: set[asyncio.StreamWriter] = set()
@@ -61,14 +65,16 @@ class Link:
         """Let each piece wait."""
         self._delay_s = seconds
 
-    def hold(self) -> None:
-        """Drop everything silently."""
-        self._passing.clear()
+    def hold(self, *directions: str) -> None:
+        """Drop everything silently, or what goes one way only: "requests" or "answers"."""
+        for direction in directions or DIRECTIONS:
+            self._passing[direction].clear()
 
     def heal(self) -> None:
         """Be a network again."""
         self._refusing, self._delay_s = False, 0.0
-        self._passing.set()
+        for passing in self._passing.values():
+            passing.set()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
@@ -76,7 +82,8 @@ class Link:
         try:
             if self._refusing:
                 return
-            await self._passing.wait()
+            for passing in self._passing.values():  # a new connection needs both ways
+                await passing.wait()
             with suppress(OSError, asyncio.CancelledError):  # the latter at the end of the proxy
                 answers, upstream = await asyncio.open_connection(*self.upstream, limit=4 * _CHUNK_BYTES)
                 self._open.add(upstream)
@@ -88,23 +95,27 @@ class Link:
                     reset(end) if self._refusing else end.close()
 
     async def _carry_both(self, client: End, server: End) -> None:
+        out, back = (partial(self._pass, direction) for direction in DIRECTIONS)
         if self._traps is None:
-            await _first(self._pump(client.reader, server.writer), self._pump(server.reader, client.writer))
+            await _first(_pump(client.reader, server.writer, out), _pump(server.reader, client.writer, back))
         else:
-            talk = Conversation(client, server, Address(*self.upstream), self._traps, self._pass)
+            talk = Conversation(client, server, Address(*self.upstream), self._traps, (out, back))
             await _first(talk.requests(), talk.answers(self._moves))
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(_CHUNK_BYTES):
-                await self._pass(data, writer)
-
-    async def _pass(self, data: bytes, writer: asyncio.StreamWriter) -> None:
-        await self._passing.wait()
+    async def _pass(self, direction: str, data: bytes, writer: asyncio.StreamWriter) -> None:
+        passing = self._passing[direction]
+        self.held += not passing.is_set()
+        await passing.wait()
         if self._delay_s:
             await asyncio.sleep(self._delay_s)
         writer.write(data)
         await writer.drain()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pass_on: Pass) -> None:
+    with suppress(OSError):
+        while data := await reader.read(_CHUNK_BYTES):
+            await pass_on(data, writer)
 
 
 async def _first(*directions: Coroutine[Any, Any, None]) -> None:

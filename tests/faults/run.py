@@ -17,7 +17,7 @@ from confluent_kafka import KafkaException
 
 from daymark.cli import COMMANDS
 from schemas.topics import PARTITIONS, Topics
-from tests.faults import ground, judge, load, recovery, schedule
+from tests.faults import clock, ground, judge, load, recovery, schedule
 from tests.faults.breaks import BREAKS
 from tests.faults.coordinator import Coordinator
 from tests.faults.fleet import Member
@@ -26,7 +26,7 @@ from tests.faults.ground import Ground
 from tests.faults.injection import Injector, Undo, aim_file
 from tests.faults.processes import Options, Processes, shots_file
 from tests.faults.recovery import Killed, Watch, held
-from tests.faults.schedule import Fault, Kind, Scope
+from tests.faults.schedule import SEEN, Fault, Kind, Scope
 from tests.faults.tally import Tally
 from tests.flows import Road
 from tests.made import make
@@ -34,6 +34,7 @@ from tests.made import make
 _EVERY_S = 0.02
 _SAY_EVERY_S = 10.0
 _SETTLE_S = 180.0
+_SHOWS_AFTER = 3  # so many faults of a kind leave a trace, even if one of them met nobody
 _KEEPS_UP_S = 0.25  # a fleet this close to the stream's end has nothing left of its start to catch up with
 _WORDS = re.compile(
     rb'"event": "((?:batch\.(?:aborted|dropped)|session\.lost|kafka\.away|claims\.away|worker\.(?:failed|crashed)'
@@ -65,7 +66,14 @@ class Run:
             self._processes.guest,
         )
         self._injector = Injector(
-            where, self._workers, self._ingests, self._guest, coordinated=self._processes.coordinated, folder=folder
+            where,
+            self._workers,
+            self._ingests,
+            self._guest,
+            coordinated=self._processes.coordinated,
+            topics=[topic.name for topic in self._topics.all()],
+            clocks=list(self._processes.clocks.values()),
+            folder=folder,
         )
 
     def make(self) -> Tally:
@@ -143,7 +151,7 @@ class Run:
             aims = self._injector.aims()
             self._stops[aims[fault.target % len(aims)].name] = fault.lasts_s
         if fault.kind is Kind.KILL:
-            self._note_kill(self._workers.members[fault.target], now)
+            self._note_kill(self._workers.members[fault.target % len(self._workers.members)], now)
         undo = self._injector.strike(fault)
         if undo is not None:
             self._undos.append((now + fault.lasts_s, undo))
@@ -200,6 +208,7 @@ class Run:
         tally.faults.update({str(kind): count for kind, count in self._injector.done.items()})
         tally.links.update({f"{kind}: {name}": count for (kind, name), count in self._injector.links.items()})
         tally.answers.update(sender.answers)
+        self._note_seen()
         self._note_words()
         self._judge_recovery(watch, coordinator)
         tally.longest_gap_s = watch.longest_gap()
@@ -213,6 +222,18 @@ class Run:
             tally.troubles.append(f"seed {options.seed}: {tally.acknowledged_lost} answered 200 are lost")
         if "audit" in COMMANDS and not options.empties:
             self._audit()
+
+    def _note_seen(self) -> None:
+        """Note what shows that faults happened; several that left no trace were none."""
+        seen, done = self._injector.seen, self._injector.done
+        members = (*self._workers.members, *self._ingests.members)
+        seen[Kind.CLOCK] = sum(clock.jumps(member.log) for member in members if member.name in self._processes.clocks)
+        self._tally.seen.update({str(kind): count for kind, count in seen.items() if count})
+        self._tally.troubles += [
+            f"seed {self._options.seed}: {kind}, {done[kind]} times, but nothing shows it"
+            for kind in SEEN
+            if done[kind] >= _SHOWS_AFTER and not seen[kind]
+        ]
 
     def _judge_recovery(self, watch: Watch, coordinator: Coordinator) -> None:
         tally, options = self._tally, self._options
@@ -247,6 +268,8 @@ class Run:
         options = self._options
         if options.storm:
             return schedule.storm(options.seconds - options.limit_s, options.worker_every_s, options.workers)
+        if options.only:
+            return schedule.drill(options.seed, options.seconds, self._scope(), options.only, schedule.STEPS)
         if options.broken:
             wants = BREAKS[options.broken]
             return schedule.drill(options.seed, options.seconds, self._scope(), wants.kinds, wants.steps)
@@ -266,6 +289,7 @@ class Run:
             empties=options.empties,
             catches=bool(where.trapped) and not options.empties,
             flows=options.flows,
+            clocks=options.clocks is not None,
         )
 
 

@@ -33,6 +33,7 @@ STEPS: Final = (
     "noted",
 )
 _MOST_VISITS = 4
+_DAY_S: Final = 86_400.0
 
 
 class Kind(StrEnum):
@@ -48,6 +49,7 @@ class Kind(StrEnum):
     GROUP_NODE = "group's coordinator killed"
     TRANSACTION_NODE = "transaction coordinator killed"
     ALL_NODES = "all of Kafka killed"
+    LEADERS = "leaders of a topic moved"
     STORE_KILL = "store killed"
     STORE_FREEZE = "store frozen"
     STORE_FULL = "store full"
@@ -57,18 +59,23 @@ class Kind(StrEnum):
     CUT = "connections cut"
     DELAY = "connections delayed"
     BLACK_HOLE = "connections black-holed"
+    ONE_WAY = "connections held one way"
     REQUEST = "request of a transaction caught"
     RESET = "single connection reset"
     FLOW = "single flow dropped by the kernel"
+    CLOCK = "clock of a process set"
     INGEST_KILL = "ingest killed"
     INGEST_TERM = "ingest told to leave"
 
 
 NODES: Final = (Kind.NODE, Kind.GROUP_NODE, Kind.TRANSACTION_NODE, Kind.ALL_NODES)
 STORE: Final = (Kind.STORE_KILL, Kind.STORE_FREEZE, Kind.STORE_FULL, Kind.STORE_READ_ONLY, Kind.STORE_NO_REPLICAS)
-NETWORK: Final = (Kind.CUT, Kind.DELAY, Kind.BLACK_HOLE)
+NETWORK: Final = (Kind.CUT, Kind.DELAY, Kind.BLACK_HOLE, Kind.ONE_WAY)
+DIRECTIONS: Final = ("requests", "answers")
+SEEN: Final = (Kind.LEADERS, Kind.ONE_WAY, Kind.CLOCK)  # those that must leave a trace
 KILLS: Final = (Kind.KILL, Kind.AIMED_KILL)
 _AIMED: Final = (Kind.AIMED_KILL, Kind.AIMED_STOP, Kind.REQUEST)
+_ALONE: Final = {*NODES, *STORE, *NETWORK}  # of these, one after the other
 # How often each comes, beside the others of its lane.
 _WORKER: Final = {Kind.KILL: 6, Kind.AIMED_KILL: 12, Kind.STOP: 1, Kind.AIMED_STOP: 2, Kind.TERM: 1, Kind.JOIN: 1}
 # Single requests: mostly such as arrive late, after the driver has repeated them.
@@ -84,7 +91,8 @@ class Fault(NamedTuple):
 
     `target` is a worker's, an ingest's or a node's number, or the index of a link; `step` and `visit` say where an
     aimed fault hits: at that visit of the step. Of a request that is caught, `step` is its API, `act` what is done to
-    it, and `late_s` how many seconds later it arrives.
+    it, and `late_s` how many seconds later it arrives. Of connections held one way, `act` is what is held. A clock is
+    set `late_s` seconds ahead, or back if negative.
     """
 
     at_s: float
@@ -108,7 +116,7 @@ class Scope(NamedTuple):
     `session_s` is after how many seconds a silent worker is taken for dead; `worker_every_s` the mean pause between
     two faults of workers, `away_s` how long all of Kafka may be away; `empties` says that the store loses its data, and
     nothing else befalls the world; `catches` that single requests of workers can be caught, `flows` that the kernel may
-    drop what one of their connections sends.
+    drop what one of their connections sends, `clocks` that each process has one that can be set.
     """
 
     workers: int = 4
@@ -122,11 +130,12 @@ class Scope(NamedTuple):
     empties: bool = False
     catches: bool = True
     flows: bool = False
+    clocks: bool = False
 
 
 def plan(seed: int, seconds: float, scope: Scope) -> list[Fault]:
     """Return the faults of a run, in the order of time."""
-    lanes = (_workers, _world, _ingest, _requests, _flows)
+    lanes = (_workers, _world, _ingest, _requests, _flows, _clocks)
     return sorted(
         fault
         for number, lane in enumerate(lanes)
@@ -150,9 +159,9 @@ def _drill(chance: random.Random, scope: Scope, kinds: Sequence[Kind], steps: Se
     for number, kind in enumerate(cycle(kinds)):
         step = chance.choice(steps) if kind in _AIMED else ""
         lasts_s = scope.session_s + 2 if kind is Kind.AIMED_STOP else _length(chance, scope, kind)
-        caught = (Act.RESET, chance.uniform(*_LATE_S)) if kind is Kind.REQUEST else ()
-        yield Fault(at_s, kind, number % scope.workers, lasts_s, step, int(kind in _AIMED), *caught)
-        at_s += (lasts_s if kind in {*NODES, *STORE} else 0) + chance.uniform(0.5, 1.5) * scope.worker_every_s
+        caught = (Act.RESET, chance.uniform(*_LATE_S)) if kind is Kind.REQUEST else _how(chance, kind)
+        yield Fault(at_s, kind, number // len(kinds), lasts_s, step, int(kind in _AIMED), *caught)
+        at_s += (lasts_s if kind in _ALONE else 0) + chance.uniform(0.5, 1.5) * scope.worker_every_s
 
 
 def _within(lane: Iterator[Fault], seconds: float) -> Iterator[Fault]:
@@ -197,7 +206,7 @@ def _steps(chance: random.Random) -> Iterator[str]:
 
 def _world(chance: random.Random, scope: Scope) -> Iterator[Fault]:
     """Yield what befalls Kafka, the store and the network: one at a time, so that work goes on between."""
-    alone = (*(NODES if scope.nodes else ()), *(STORE if scope.own_store else ()))
+    alone = (*((*NODES, Kind.LEADERS) if scope.nodes else ()), *(STORE if scope.own_store else ()))
     things = {(kind, 0): 1 if kind is Kind.ALL_NODES else 4 for kind in alone} | {
         (kind, link): 1 for kind in NETWORK for link in range(scope.links)
     }
@@ -205,9 +214,9 @@ def _world(chance: random.Random, scope: Scope) -> Iterator[Fault]:
         things = {(Kind.STORE_EMPTY, 0): 1}
     at_s = chance.uniform(2, 4)
     for kind, link in _rounds(chance, things):
-        target = chance.randrange(scope.nodes) + 1 if kind in NODES else link
+        target = chance.randrange(scope.nodes) + 1 if kind in {*NODES, Kind.LEADERS} else link
         lasts_s = _length(chance, scope, kind)
-        yield Fault(at_s, kind, target, lasts_s)
+        yield Fault(at_s, kind, target, lasts_s, "", 0, *_how(chance, kind))
         # A node that comes back needs some seconds to catch up before another may go.
         at_s += lasts_s + (chance.uniform(6, 9) if kind in NODES else chance.uniform(1, 4))
 
@@ -218,12 +227,26 @@ def _length(chance: random.Random, scope: Scope, kind: Kind) -> float:
             return chance.uniform(scope.away_s / 2, scope.away_s)
         case Kind.CUT:
             return chance.uniform(0.2, 1)
-        case Kind.BLACK_HOLE:
+        case Kind.BLACK_HOLE | Kind.ONE_WAY:
             return chance.uniform(1, scope.session_s + 2)
+        case Kind.LEADERS:
+            return 0
+        case Kind.CLOCK:
+            return chance.uniform(2, 10)
         case Kind.REQUEST:
             return chance.uniform(2, 4)  # in which it is caught, and arrives
         case _:
             return chance.uniform(1, 5)
+
+
+def _how(chance: random.Random, kind: Kind) -> tuple[str, float]:
+    match kind:
+        case Kind.ONE_WAY:
+            return chance.choice(DIRECTIONS), 0.0
+        case Kind.CLOCK:
+            return "", chance.choice((-1, 1)) * chance.choice((chance.uniform(60, 1200), _DAY_S))
+        case _:
+            return "", 0.0
 
 
 def _requests(chance: random.Random, scope: Scope) -> Iterator[Fault]:
@@ -247,6 +270,16 @@ def _flows(chance: random.Random, scope: Scope) -> Iterator[Fault]:
         at_s += chance.uniform(0.5, 2)
         lasts_s = chance.uniform(0.5, 10)
         yield Fault(at_s, Kind.FLOW, chance.randrange(100), lasts_s)
+        at_s += lasts_s
+
+
+def _clocks(chance: random.Random, scope: Scope) -> Iterator[Fault]:
+    """Yield clocks that are set, by minutes or a day, and set right again: one at a time."""
+    at_s = 2.0
+    while scope.clocks:
+        at_s += chance.uniform(1, 4)
+        lasts_s = _length(chance, scope, Kind.CLOCK)
+        yield Fault(at_s, Kind.CLOCK, chance.randrange(100), lasts_s, "", 0, *_how(chance, Kind.CLOCK))
         at_s += lasts_s
 
 

@@ -18,14 +18,16 @@ _LARGEST = {"longest_gap_s", "most_behind", "capacity"}
 class Tally:
     """One run, or several added up.
 
-    `steps` counts what was hit, by "step act"; `said` the workers' own words. `recovery_s` has for each kill how long
-    the slowest of the worker's partitions stood still, but for those `cut_short` by the kill of the one that the
-    group gave them to; `late` counts the kills after which one did so for too long. `capacity` is in events a second.
+    `seen` counts what shows that faults happened. `steps` counts what was hit, by "step act"; `said` the workers' own
+    words. `recovery_s` has for each kill how long the slowest of the worker's partitions stood still, but for those
+    `cut_short` by the kill of the one that the group gave them to; `late` counts the kills after which one did so for
+    too long. `capacity` is in events a second.
     """
 
     runs: int = 0
     seconds: float = 0.0
     faults: Counter[str] = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter)
     steps: Counter[str] = field(default_factory=Counter)
     links: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
@@ -72,6 +74,8 @@ class Tally:
     def tables(self) -> Iterator[Table]:
         """Yield it for a person."""
         yield _table(f"Faults ({self.runs} runs, {self.seconds:.0f} s)", {**self.faults, "kills in all": self.kills})
+        if self.seen:
+            yield _table("Traces of faults: pieces held, partitions moved", self.seen)
         if self.steps:
             yield _table("Aimed at a step", self.steps)
         if self.links:

@@ -108,6 +108,34 @@ def test_a_black_hole_gives_back_what_it_held(proxy: Proxy, link: Link) -> None:
             assert _told(new, 3) == b"new"
 
 
+def test_one_way(proxy: Proxy, link: Link) -> None:
+    """What is held one way passes the other, and arrives when healed; new connections need both."""
+    with _connect(link) as connection:
+        connection.sendall(b"before")
+        assert _told(connection, 6) == b"before"
+        proxy.tell(lambda: link.hold("answers"))
+        connection.sendall(b"asked")
+        connection.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        assert proxy.ask(lambda: link.held) == 1  # the echo: the request itself has passed
+        proxy.tell(link.heal)
+        connection.settimeout(10)
+        assert _told(connection, 5) == b"asked"
+        proxy.tell(lambda: link.hold("requests"))
+        with _connect(link) as new:
+            connection.sendall(b"later")
+            new.sendall(b"new")
+            connection.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                connection.recv(1)
+            assert proxy.ask(lambda: link.held) == 2
+            proxy.tell(link.heal)
+            connection.settimeout(10)
+            assert _told(connection, 5) == b"later"
+            assert _told(new, 3) == b"new"
+
+
 def test_delayed(proxy: Proxy, link: Link) -> None:
     """What passes a slow link is late by at least its delay, twice for an answer."""
     proxy.tell(lambda: link.delay(0.2))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.faults.frames import TRANSACTION
-from tests.faults.schedule import NETWORK, NODES, STEPS, STORE, Fault, Kind, Scope, plan, storm
+from tests.faults.schedule import DIRECTIONS, NETWORK, NODES, STEPS, STORE, Fault, Kind, Scope, drill, plan, storm
 from tests.faults.traps import Act
 
 SCOPE = Scope(links=4)
@@ -22,9 +22,9 @@ def test_the_same_seed_gives_the_same_faults(seed: int) -> None:
 
 @given(SEEDS)
 def test_one_run_of_make_faults_has_every_kind(seed: int) -> None:
-    """In 200 s each kind of fault comes, each step is aimed at and each road is hurt in each way."""
-    faults = plan(seed, 200, SCOPE)
-    assert {fault.kind for fault in faults} == set(Kind) - {Kind.STORE_EMPTY, Kind.FLOW}
+    """In 300 s each kind of fault comes, each step is aimed at and each road is hurt in each way."""
+    faults = plan(seed, 300, SCOPE)
+    assert {fault.kind for fault in faults} == set(Kind) - {Kind.STORE_EMPTY, Kind.FLOW, Kind.CLOCK}
     assert {fault.step for fault in faults if fault.kind is Kind.AIMED_KILL} == set(STEPS)
     assert {(f.kind, f.target) for f in faults if f.kind in NETWORK} == {(k, n) for k in NETWORK for n in range(4)}
     caught = {(fault.step, fault.act) for fault in faults if fault.kind is Kind.REQUEST}
@@ -32,6 +32,9 @@ def test_one_run_of_make_faults_has_every_kind(seed: int) -> None:
     assert {act for _, act in caught} == set(Act)
     assert Kind.STORE_EMPTY in {fault.kind for fault in plan(seed, 20, SCOPE._replace(empties=True))}
     assert Kind.FLOW in {fault.kind for fault in plan(seed, 60, SCOPE._replace(flows=True))}
+    clocks = [fault.late_s for fault in plan(seed, 300, SCOPE._replace(clocks=True)) if fault.kind is Kind.CLOCK]
+    assert min(clocks) < -59
+    assert max(clocks) > 59
 
 
 @given(SEEDS, st.floats(0, 200), st.booleans())
@@ -75,3 +78,15 @@ def test_a_storm_kills_each_worker_in_its_turn() -> None:
     assert {fault.kind for fault in faults} == {Kind.KILL}
     assert [fault.target for fault in faults[:7]] == [0, 1, 2, 3, 4, 5, 0]
     assert [fault.at_s for fault in storm(30, 10.0, 2)] == [0, 10, 20]
+
+
+def test_a_drill_has_only_its_kinds() -> None:
+    """In turn, on targets in turn; what is alone in the world does not overlap."""
+    kinds = [Kind.ONE_WAY, Kind.LEADERS, Kind.CLOCK]
+    faults = drill(1, 300, SCOPE, kinds, STEPS)
+    assert [fault.kind for fault in faults[:6]] == kinds * 2
+    assert {fault.kind for fault in faults} == set(kinds)
+    assert [fault.target for fault in faults[:9]] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert {fault.act for fault in faults if fault.kind is Kind.ONE_WAY} == set(DIRECTIONS)
+    held = [fault for fault in faults if fault.kind is Kind.ONE_WAY]
+    assert all(after.at_s >= before.over_s for before, after in pairwise(held))

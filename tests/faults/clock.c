@@ -1,0 +1,88 @@
+/* A wall clock that can be set for one process, as the machine's can be set for all: preloaded (LD_PRELOAD), with
+ * FAULTS_CLOCK naming a file of eight bytes, by how many nanoseconds the clock is ahead.
+ *
+ * Only CLOCK_REALTIME moves. A wait on a condition until an instant of that clock ends as the kernel would end it: when
+ * the clock *then* reads that instant, however it was set in the meantime. libfaketime counts from the call. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SECOND 1000000000LL
+#define SLICE (50 * 1000000LL) /* after which a wait looks at the clock again */
+
+static int64_t ahead(void) {
+    static volatile const int64_t *file;
+    if (file == NULL) {
+        const char *path = getenv("FAULTS_CLOCK"); /* not there yet in the fork server */
+        int at = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+        void *map = at < 0 ? MAP_FAILED : mmap(NULL, sizeof(int64_t), PROT_READ, MAP_SHARED, at, 0);
+        if (at >= 0) close(at);
+        if (map == MAP_FAILED) return 0;
+        file = map;
+    }
+    return *file;
+}
+
+static int true_time(clockid_t clock, struct timespec *now) {
+    static int (*gettime)(clockid_t, struct timespec *);
+    if (gettime == NULL) gettime = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    return gettime(clock, now);
+}
+
+static int64_t count(const struct timespec *time) { return time->tv_sec * SECOND + time->tv_nsec; }
+
+static struct timespec spec(int64_t nanoseconds) {
+    return (struct timespec){.tv_sec = nanoseconds / SECOND, .tv_nsec = nanoseconds % SECOND};
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int failed = true_time(clock, now);
+    if (!failed && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) *now = spec(count(now) + ahead());
+    return failed;
+}
+
+int timespec_get(struct timespec *now, int base) {
+    return base == TIME_UTC && clock_gettime(CLOCK_REALTIME, now) == 0 ? base : 0;
+}
+
+int gettimeofday(struct timeval *restrict now, void *restrict zone) {
+    (void)zone;
+    struct timespec time;
+    if (clock_gettime(CLOCK_REALTIME, &time)) return -1;
+    now->tv_sec = time.tv_sec, now->tv_usec = time.tv_nsec / 1000;
+    return 0;
+}
+
+time_t time(time_t *now) {
+    struct timespec time;
+    clock_gettime(CLOCK_REALTIME, &time);
+    if (now != NULL) *now = time.tv_sec;
+    return time.tv_sec;
+}
+
+int pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex,
+                           const struct timespec *restrict until) {
+    static int (*wait)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
+    if (wait == NULL) /* the default of dlsym may be the one of 1997, of another layout */
+        wait = (int (*)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *))dlvsym(
+            RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
+    if (wait == NULL) wait = (void *)dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+    if (cond->__data.__wrefs & 2) return wait(cond, mutex, until); /* glibc's mark of CLOCK_MONOTONIC */
+    struct timespec now;
+    true_time(CLOCK_REALTIME, &now);
+    int64_t left = count(until) - ahead() - count(&now);
+    struct timespec slice = spec(count(&now) + (left < SLICE ? left : SLICE));
+    int result = wait(cond, mutex, left > 0 ? &slice : &now);
+    if (result != ETIMEDOUT) return result;
+    true_time(CLOCK_REALTIME, &now);
+    /* 0, awake for no reason, is what every caller must expect; it looks, and waits again until the same instant. */
+    return count(&now) + ahead() >= count(until) ? ETIMEDOUT : 0;
+}

@@ -1,0 +1,89 @@
+"""The clock that can be set: what a process reads, and when its waits end."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults import clock
+from tests.faults.clock import Clock
+
+pytestmark = pytest.mark.skipif(bool(clock.lacks()), reason=clock.lacks())
+
+# Answers each line: the wall clock's lead over the monotonic one; or what a wait until the clock reads so many seconds
+# from its start ends with, 0 or ETIMEDOUT, at its first look.
+_ASKED = """
+import ctypes, sys, time
+libc = ctypes.CDLL(None)
+lead = lambda: time.time() - time.monotonic()
+start, cond, mutex = lead(), ctypes.create_string_buffer(64), ctypes.create_string_buffer(64)
+began = time.time()
+for line in sys.stdin:
+    if line == "lead\\n":
+        print(round(lead() - start), flush=True)
+    else:
+        until = (ctypes.c_long * 2)(int(began) + int(line), 0)
+        libc.pthread_mutex_lock(mutex)
+        print(libc.pthread_cond_timedwait(cond, mutex, until), flush=True)
+        libc.pthread_mutex_unlock(mutex)
+"""
+_ETIMEDOUT = "110"
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return clock.build(tmp_path_factory.mktemp("clock"))
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Clock:
+    return Clock(tmp_path / "own.clock")
+
+
+@pytest.fixture
+def asked(own: Clock, library: Path) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", _ASKED],
+        env=own.environ(library),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+
+
+def _ask(process: subprocess.Popen[str], question: object) -> str:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{question}\n")
+    process.stdin.flush()
+    return process.stdout.readline().strip()
+
+
+def test_a_process_reads_its_own_clock(own: Clock, asked: subprocess.Popen[str]) -> None:
+    """Forward, back and right again, while the monotonic clock goes on."""
+    assert _ask(asked, "lead") == "0"
+    for ahead in (86_400, -86_400, 90, 0):
+        own.set(ahead)
+        assert _ask(asked, "lead") == str(ahead)
+
+
+def test_a_wait_ends_when_the_clock_then_reads_its_instant(own: Clock, asked: subprocess.Popen[str]) -> None:
+    """Set back, a wait goes on until the clock is there again, as the kernel has it; set forward, it is over."""
+    assert _ask(asked, 1000) == "0"
+    own.set(2000)
+    assert _ask(asked, 1000) == _ETIMEDOUT
+    own.set(-2000)
+    assert _ask(asked, -1000) == "0"
+
+
+def test_jumps_are_seen_in_a_log(tmp_path: Path) -> None:
+    """Each time that it goes back; what is no line of a log does not count."""
+    log = tmp_path / "worker.log"
+    assert clock.jumps(log) == 0
+    times = ["01T00:00:00", "01T00:00:01.5", "02T00:00:02", "01T00:00:03", "01T00:00:04"]
+    lines = [f'{{"event": "batch.committed", "timestamp": "2026-12-{time}Z"}}' for time in times]
+    log.write_text("\n".join([lines[0], "Traceback (most recent call last):", '{"event": "none"}', *lines[1:]]))
+    assert clock.jumps(log) == 1
