@@ -85,8 +85,8 @@ world-breaks: $(READY) ## Print how soon each deliberate break is found, from SE
 	@$(BIN)/python -m tests.world.table --seeds $(or $(SEEDS),10)
 
 .PHONY: soak
-soak: $(READY) ## Repeat the faults with new seeds for SECONDS (an hour), and print a tally.
-	@$(BIN)/python -m tests.faults --seconds 75 --every 1 --rate 500 --soak $(or $(filter-out 0,$(SECONDS)),3600)
+soak: $(READY) ## Inject faults for SECONDS (an hour) at RATE (100) events/s beside a worker and an ingest that are spared; check that their memory is flat.
+	@$(BIN)/python -m tests.faults --steady --every 5 --seconds $(or $(filter-out 0,$(SECONDS)),3600) --rate $(or $(RATE),100)
 
 .PHONY: bench
 bench: $(READY) ## Measure every part, compared with the alternatives; PART=ingest for one, EVENTS=1000000, SEED=7, BASE=a git ref to compare with, DEEP=1, PUBLISH=1.

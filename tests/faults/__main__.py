@@ -5,14 +5,13 @@ import json
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from rich.console import Console
 
-from tests.faults import capacity, clock, ground
+from tests.faults import capacity, clock, disk, ground, upgrade
 from tests.faults.breaks import BREAKS
 from tests.faults.flow import lacks
 from tests.faults.forkserver import ForkServer
@@ -75,7 +74,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=180, help="of one run's faults")
     parser.add_argument("--runs", type=int, default=1, help="how many, each with the next seed")
-    parser.add_argument("--soak", type=float, metavar="SECONDS", help="as many runs as begin within so many seconds")
+    parser.add_argument("--steady", action="store_true", help="spare one worker and one ingest, and watch their memory")
     parser.add_argument(
         "--rate",
         type=float,
@@ -97,6 +96,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--clocks", action="store_true", help="set clocks of workers and ingest, too; needs a C compiler"
     )
+    parser.add_argument("--disks", action="store_true", help="fill small disks of Kafka's nodes, too; as root")
+    parser.add_argument("--upgrade-from", metavar="VERSION", default="", help="begin with a Kafka of it, and upgrade")
     parser.add_argument(
         "--break", dest="broken", choices=sorted(BREAKS), default="", help="break the protocol on purpose"
     )
@@ -115,6 +116,13 @@ def _arguments() -> argparse.Namespace:
     arguments.clocks |= "clock" in arguments.only
     if arguments.clocks and (lacking := clock.lacks()):
         parser.error(f"--clocks: {lacking}")
+    arguments.disks |= "disk" in arguments.only
+    if arguments.disks and (lacking := disk.lacks()):
+        parser.error(f"--disks: {lacking}")
+    if arguments.upgrade_from and (lacking := upgrade.lacks()):
+        parser.error(f"--upgrade-from: {lacking}")
+    if (arguments.disks or arguments.upgrade_from) and (arguments.kafka or arguments.containers):
+        parser.error("--disks and --upgrade-from are of a Kafka on this machine that is the run's own")
     if not arguments.storm:
         arguments.rate = arguments.rate or _RATE
     return arguments
@@ -126,13 +134,16 @@ def _ground(arguments: argparse.Namespace, folder: Path) -> AbstractContextManag
     if arguments.containers:
         return ground.in_containers(arguments.session, straight=arguments.storm)
     return ground.on_this_machine(
-        Path(tempfile.mkdtemp(prefix="parts-", dir=folder)), arguments.session, straight=arguments.storm
+        Path(tempfile.mkdtemp(prefix="parts-", dir=folder)),
+        arguments.session,
+        straight=arguments.storm,
+        small=arguments.disks,
+        earlier=arguments.upgrade_from,
     )
 
 
 def _runs(arguments: argparse.Namespace) -> Iterator[Options]:
-    began, number = time.monotonic(), 0
-    while time.monotonic() < began + arguments.soak if arguments.soak else number < arguments.runs:
+    for number in range(arguments.runs):
         seed = arguments.seed + number
         mode = arguments.mode or MODES[seed % len(MODES)]
         yield Options(
@@ -149,9 +160,10 @@ def _runs(arguments: argparse.Namespace) -> Iterator[Options]:
             empties=arguments.empty,
             broken=arguments.broken,
             flows=arguments.flows,
+            upgrade_every_s=arguments.seconds / 5 if arguments.upgrade_from else 0.0,
             only=tuple(_KINDS[name] for name in arguments.only),
+            steady=arguments.steady,
         )
-        number += 1
 
 
 def _at_half_load(options: Options, where: Ground, forkserver: ForkServer, folder: Path) -> Options:

@@ -17,8 +17,9 @@ from confluent_kafka.admin import AdminClient
 from daymark.local import ports
 from daymark.local.preparation import prepare
 from schemas.topics import Topics
-from tests.faults import contained, embedded
-from tests.faults.hurtable import Cluster, Store
+from tests.faults import contained, disk, embedded, upgrade
+from tests.faults.disk import Disk
+from tests.faults.hurtable import Cluster, Store, Upgradable
 from tests.faults.proxy import Link, Proxy
 from tests.faults.traps import Traps
 
@@ -45,22 +46,42 @@ class Ground:
     traps: Traps
     trapped: Sequence[Link] = ()
     cluster: Cluster | None = None
+    upgradable: Upgradable | None = None
+    disks: Sequence[Disk] = ()
+    data: Path | None = None
     valkey: Store | None = None
 
 
-def on_this_machine(folder: Path, session_s: float, *, straight: bool = False) -> AbstractContextManager[Ground]:
+@contextmanager
+def on_this_machine(
+    folder: Path, session_s: float, *, straight: bool = False, small: bool = False, earlier: str = ""
+) -> Iterator[Ground]:
     """Start three nodes and a Valkey of one's own, with proxies before them.
 
     Args:
         folder: for their data.
         session_s: after how many seconds the brokers take a silent member of KIP-848 for dead: theirs to say.
         straight: workers go past the proxies, which take CPU that is theirs where no road is hurt.
+        small: each node has a disk that can be filled.
+        earlier: the version of Kafka to begin with, to be upgraded.
     """
     compiled = ("-XX:TieredStopAtLevel=4",) if straight else ()  # minutes at half load, as servers run: see `kit`
+    kit, home = prepare(_cache()), folder / "kafka"
     cluster = embedded.Cluster(
-        prepare(_cache()), folder / "kafka", nodes=_NODES, settings=_settings(session_s), java_options=compiled
+        upgrade.earlier(earlier) if earlier else kit,
+        home,
+        becomes=kit,
+        nodes=_NODES,
+        settings=_settings(session_s),
+        java_options=compiled,
     )
-    return _own("embedded", cluster, embedded.Store(folder / "valkey"), straight=straight)
+    homes = [home / f"node-{number}" for number in range(1, _NODES + 1)] if small else []
+    with (
+        disk.mounted(homes) as disks,
+        _own("embedded", cluster, embedded.Store(folder / "valkey"), straight=straight) as where,
+    ):
+        where.disks, where.upgradable, where.data = disks, cluster, home
+        yield where
 
 
 def in_containers(session_s: float, *, straight: bool = False) -> AbstractContextManager[Ground]:

@@ -1,6 +1,6 @@
 """What a run can hurt of the parts that it stands on, wherever they run: `embedded`, `contained`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 Ports = Mapping[tuple[int, str], tuple[int, int]]
@@ -31,6 +31,16 @@ class Cluster(Protocol):
 
     def discard(self) -> None:
         """Kill all nodes, and forget their data."""
+
+
+class Upgradable(Protocol):
+    """A Kafka of an earlier version, with what takes its place."""
+
+    def upgrade(self, number: int) -> Callable[[], None]:
+        """Tell a node to stop; what is returned starts it again, with its data, as the later version."""
+
+    def raise_level(self) -> Callable[[], None]:
+        """Begin to raise the cluster to the features of the later version; what is returned waits for that."""
 
 
 class Store(Protocol):

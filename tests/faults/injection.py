@@ -21,7 +21,7 @@ from tests.faults.fleet import Fleet, Member
 from tests.faults.flow import Flow
 from tests.faults.frames import Api
 from tests.faults.ground import Ground
-from tests.faults.hurtable import Cluster, Store
+from tests.faults.hurtable import Cluster, Store, Upgradable
 from tests.faults.schedule import NETWORK, NODES, Fault, Kind
 from tests.faults.traps import Act, Trap
 
@@ -75,9 +75,8 @@ class Injector:
         """Do a fault; return what undoes it, None where nothing is to be undone."""
         if fault.kind in NODES:
             return self._strike_nodes(self._cluster, fault)
-        if fault.kind is Kind.LEADERS:
-            self._move_leaders(self._topics[fault.target % len(self._topics)])
-            return None
+        if fault.kind in {Kind.LEADERS, Kind.DISK, Kind.UPGRADE, Kind.FEATURES}:
+            return self._operate(fault)
         if fault.kind.startswith("store"):
             return self._strike_store(self._valkey, fault.kind)
         if fault.kind in NETWORK:
@@ -104,6 +103,11 @@ class Injector:
     def _cluster(self) -> Cluster:
         assert self._where.cluster is not None, "a Kafka that was given is not hurt"
         return self._where.cluster
+
+    @property
+    def _upgradable(self) -> Upgradable:
+        assert self._where.upgradable is not None, "only a Kafka that began as an earlier one is upgraded"
+        return self._where.upgradable
 
     @property
     def _valkey(self) -> Store:
@@ -195,6 +199,33 @@ class Injector:
         flow.drop()
         self.done[Kind.FLOW] += 1
         return flow.heal
+
+    def _operate(self, fault: Fault) -> Undo | None:
+        """Do what operators do, or see, of Kafka's nodes."""
+        match fault.kind:
+            case Kind.LEADERS:
+                self._move_leaders(self._topics[fault.target % len(self._topics)])
+                return None
+            case Kind.DISK:
+                return self._fill_disk(fault.target % len(self._where.disks))
+            case Kind.UPGRADE:
+                self.done[fault.kind] += 1
+                return self._upgradable.upgrade(fault.target + 1)
+            case _:
+                self.done[fault.kind] += 1
+                return self._upgradable.raise_level()
+
+    def _fill_disk(self, place: int) -> Undo:
+        disk, number = self._where.disks[place], place + 1
+        disk.fill()
+        self.done[Kind.DISK] += 1
+
+        def undo() -> None:
+            self.seen[Kind.DISK] += disk.free()
+            self._cluster.kill(number)  # a node uses a folder again that has failed only once it is started anew
+            self._cluster.launch()
+
+        return undo
 
     def _move_leaders(self, topic: str) -> None:
         with suppress(KafkaException, OSError):  # nobody answers just now

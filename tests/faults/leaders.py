@@ -26,7 +26,8 @@ def move(kafka: str, topic: str) -> int:
         KafkaException: nobody answers.
         OSError: the same.
     """
-    admin = AdminClient({"bootstrap.servers": kafka, "log_level": 2})
+    # The time-out is that of the connection: elect_leaders fails with one (findings/elect-leaders-timeout.sh).
+    admin = AdminClient({"bootstrap.servers": kafka, "socket.timeout.ms": round(_ANSWER_S * 1000), "log_level": 2})
     partitions = admin.list_topics(topic, timeout=_ANSWER_S).topics[topic].partitions
     orders = {number: led_by_another(of.replicas, of.leader, of.isrs) for number, of in partitions.items()}
     moving = {number: order for number, order in orders.items() if order}
@@ -34,7 +35,7 @@ def move(kafka: str, topic: str) -> int:
         return 0
     _reorder(kafka, topic, moving)
     places = [TopicPartition(topic, number) for number in moving]
-    elected = admin.elect_leaders(ElectionType.PREFERRED, places, request_timeout=_ANSWER_S).result()
+    elected = admin.elect_leaders(ElectionType.PREFERRED, places).result()
     return sum(error is None for error in elected.values())
 
 

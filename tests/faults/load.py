@@ -25,7 +25,7 @@ TOPIC_WORKSPACE: Final = "load"
 HTTP_WORKSPACE: Final = "web"
 _KEY: Final = "daymark_faults"
 _DAYS, _REPEAT = 3, 3.0
-_BATCH = 10
+BATCH: Final = 10
 _TICK_S = 0.02
 _HELD_S = 1.0  # no longer: a partition without a leader must not keep events from the others
 _ANSWER_S, _AGAIN_S = 12.0, 0.3
@@ -151,7 +151,7 @@ class Sender:
         try:
             while not self._ended.wait(self._pause_s):
                 with self._lock:
-                    events = [event.body for event in itertools.islice(self._events, _BATCH)]
+                    events = [event.body for event in itertools.islice(self._events, BATCH)]
                 if not events:
                     return
                 self._send(events, places)

@@ -28,7 +28,9 @@ class Options(NamedTuple):
     (KIP-848).
     `storm` kills workers in turn, one every `worker_every_s`, and does nothing else. `broken` names a deliberate fault
     in the protocol; `only` names kinds of faults: these in turn, and no others. `flows` has the kernel drop single
-    flows, with time-outs so short that requests outlive them. `clocks` is the library that lets each clock be set.
+    flows, with time-outs so short that requests outlive them. `clocks` is the library that lets each clock be set. With
+    `upgrade_every_s`, a node of Kafka is upgraded every so many seconds. `steady`: the last worker and the last ingest
+    are not killed, and watched.
     """
 
     seed: int
@@ -46,6 +48,8 @@ class Options(NamedTuple):
     flows: bool = False
     only: tuple[Kind, ...] = ()
     clocks: Path | None = None
+    upgrade_every_s: float = 0.0
+    steady: bool = False
 
     @property
     def limit_s(self) -> float:

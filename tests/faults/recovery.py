@@ -5,6 +5,7 @@ import math
 import threading
 import time
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -85,8 +86,9 @@ def _is_hit_again(kills: Iterable[Killed], partition: int, until: float) -> bool
 class Watch:
     """Looks at the group's committed offsets, from a thread, and notes when each partition's advances."""
 
-    def __init__(self, kafka: str, topics: Topics, group: str, partitions: int) -> None:
-        self.advances: list[list[float]] = [[] for _ in range(partitions)]
+    def __init__(self, kafka: str, topics: Topics, group: str, partitions: int, keeps: int | None = None) -> None:
+        """Begin to look; of each partition's advances the last `keeps` are kept, all by default."""
+        self.advances: list[deque[float]] = [deque(maxlen=keeps) for _ in range(partitions)]
         self._places = [TopicPartition(topics.events, partition) for partition in range(partitions)]
         # Without read_committed, so that the answer does not wait for open transactions.
         self._consumer = Consumer(

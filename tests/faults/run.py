@@ -17,7 +17,7 @@ from confluent_kafka import KafkaException
 
 from daymark.cli import COMMANDS
 from schemas.topics import PARTITIONS, Topics
-from tests.faults import clock, ground, judge, load, recovery, schedule
+from tests.faults import clock, ground, judge, load, recovery, schedule, vitals
 from tests.faults.breaks import BREAKS
 from tests.faults.coordinator import Coordinator
 from tests.faults.fleet import Member
@@ -28,11 +28,14 @@ from tests.faults.processes import Options, Processes, shots_file
 from tests.faults.recovery import Killed, Watch, held
 from tests.faults.schedule import SEEN, Fault, Kind, Scope
 from tests.faults.tally import Tally
+from tests.faults.vitals import Vitals
 from tests.flows import Road
 from tests.made import make
 
 _EVERY_S = 0.02
 _SAY_EVERY_S = 10.0
+_LOOK_EVERY_S = 10.0  # at what is watched in a soak
+_KEEPS = 10_000  # advances of a partition in a soak, which may take days
 _SETTLE_S = 180.0
 _SHOWS_AFTER = 3  # so many faults of a kind leave a trace, even if one of them met nobody
 _KEEPS_UP_S = 0.25  # a fleet this close to the stream's end has nothing left of its start to catch up with
@@ -75,21 +78,26 @@ class Run:
             clocks=list(self._processes.clocks.values()),
             folder=folder,
         )
+        self._vitals = self._watched() if options.steady else None
 
     def make(self) -> Tally:
         """Make it."""
         options, where, topics = self._options, self._where, self._topics
         make(where.kafka, topics.all(), PARTITIONS)
-        watch = Watch(where.kafka, topics, self._road.group, PARTITIONS)
-        coordinator = Coordinator(where.kafka, self._road.group, topics.events)
+        watch = Watch(where.kafka, topics, self._road.group, PARTITIONS, keeps=_KEEPS if options.steady else None)
+        coordinator = None if options.steady else Coordinator(where.kafka, self._road.group, topics.events)
         # A storm begins when the workers keep up: until then the stream flows, and it must outlast the last kill.
         events = round(options.rate * (options.seconds + (_SETTLE_S if options.storm else 0)))
         most = options.rate * _KEEPS_UP_S
         self._workers.start()
         self._ingests.start()
         stream = load.Stream(where.kafka, topics.events, options.rate, load.plan(options.seed, events, invalid=0.02))
+        threads, pause_s = (1, load.BATCH / options.rate) if options.steady else (4, 0.2)
         sender = load.Sender(
-            self._processes.addresses, load.plan(-options.seed, events, invalid=0), 4 if options.ingests else 0, 0.2
+            self._processes.addresses,
+            load.plan(-options.seed, events, invalid=0),
+            threads if options.ingests else 0,
+            pause_s,
         )
         try:
             if options.storm:
@@ -108,7 +116,8 @@ class Run:
             self._undo_all()
             sender.give_up()
             watch.end()
-            coordinator.end()
+            if coordinator is not None:
+                coordinator.end()
             self._workers.end()
             self._ingests.end()
             self._guest.ask_to_end()
@@ -116,6 +125,13 @@ class Run:
         self._conclude(watch, coordinator, sender)
         ground.remove_topics(where, topics)
         return self._tally
+
+    def _watched(self) -> Vitals:
+        """Watch those who live through all of it: the last of each."""
+        spared = (self._workers.members[-1], *self._ingests.members[-1:])
+        pids = {member.name: partial(getattr, member, "pid") for member in spared}
+        folders = {"logs of processes": self._folder} | ({"Kafka": self._where.data} if self._where.data else {})
+        return Vitals(pids, folders, self._where.redis, _LOOK_EVERY_S)
 
     def _strike_all(self, stream: load.Stream, watch: Watch) -> None:
         options = self._options
@@ -163,6 +179,8 @@ class Run:
         for undo in over:
             undo()
         self._see_shots(now)
+        if self._vitals is not None:
+            self._vitals.look(now)
         for member in self._workers.members:
             was = member.pid
             member.look()
@@ -203,17 +221,21 @@ class Run:
             self._look(time.monotonic())
             time.sleep(0.2)
 
-    def _conclude(self, watch: Watch, coordinator: Coordinator, sender: load.Sender) -> None:
+    def _conclude(self, watch: Watch, coordinator: Coordinator | None, sender: load.Sender) -> None:
         tally, options = self._tally, self._options
         tally.faults.update({str(kind): count for kind, count in self._injector.done.items()})
         tally.links.update({f"{kind}: {name}": count for (kind, name), count in self._injector.links.items()})
         tally.answers.update(sender.answers)
         self._note_seen()
         self._note_words()
-        self._judge_recovery(watch, coordinator)
+        if coordinator is not None:
+            self._judge_recovery(watch, coordinator)
         tally.longest_gap_s = watch.longest_gap()
         truth, finding = judge.judge(self._where.kafka, self._topics)
         tally.note(finding)
+        if self._vitals is not None:
+            tally.vitals, troubles = vitals.judge(self._vitals, claims=len(truth.firsts), clocks=len(truth.newest))
+            tally.troubles += troubles
         tally.acknowledged = len(set(sender.accepted))
         tally.acknowledged_lost = judge.missing(truth, load.HTTP_WORKSPACE, sender.accepted)
         if not finding.is_clean(emptied=options.empties):
@@ -278,8 +300,8 @@ class Run:
     def _scope(self) -> Scope:
         options, where = self._options, self._where
         return Scope(
-            workers=options.workers,
-            ingests=options.ingests,
+            workers=options.workers - options.steady,
+            ingests=options.ingests - options.steady,
             nodes=3 if where.cluster else 0,
             links=len(where.links),
             own_store=where.valkey is not None,
@@ -290,6 +312,8 @@ class Run:
             catches=bool(where.trapped) and not options.empties,
             flows=options.flows,
             clocks=options.clocks is not None,
+            disks=bool(where.disks),
+            upgrade_every_s=options.upgrade_every_s,
         )
 
 

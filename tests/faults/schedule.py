@@ -34,6 +34,7 @@ STEPS: Final = (
 )
 _MOST_VISITS = 4
 _DAY_S: Final = 86_400.0
+_LEAVES_S: Final = 5.0  # that a node is told to stop before it must have
 
 
 class Kind(StrEnum):
@@ -63,6 +64,9 @@ class Kind(StrEnum):
     REQUEST = "request of a transaction caught"
     RESET = "single connection reset"
     FLOW = "single flow dropped by the kernel"
+    DISK = "Kafka node's disk filled"
+    UPGRADE = "Kafka node upgraded"
+    FEATURES = "feature level of Kafka raised"
     CLOCK = "clock of a process set"
     INGEST_KILL = "ingest killed"
     INGEST_TERM = "ingest told to leave"
@@ -72,10 +76,10 @@ NODES: Final = (Kind.NODE, Kind.GROUP_NODE, Kind.TRANSACTION_NODE, Kind.ALL_NODE
 STORE: Final = (Kind.STORE_KILL, Kind.STORE_FREEZE, Kind.STORE_FULL, Kind.STORE_READ_ONLY, Kind.STORE_NO_REPLICAS)
 NETWORK: Final = (Kind.CUT, Kind.DELAY, Kind.BLACK_HOLE, Kind.ONE_WAY)
 DIRECTIONS: Final = ("requests", "answers")
-SEEN: Final = (Kind.LEADERS, Kind.ONE_WAY, Kind.CLOCK)  # those that must leave a trace
+SEEN: Final = (Kind.LEADERS, Kind.ONE_WAY, Kind.CLOCK, Kind.DISK)  # those that must leave a trace
 KILLS: Final = (Kind.KILL, Kind.AIMED_KILL)
 _AIMED: Final = (Kind.AIMED_KILL, Kind.AIMED_STOP, Kind.REQUEST)
-_ALONE: Final = {*NODES, *STORE, *NETWORK}  # of these, one after the other
+_ALONE: Final = {*NODES, *STORE, *NETWORK, Kind.DISK}  # of these, one after the other
 # How often each comes, beside the others of its lane.
 _WORKER: Final = {Kind.KILL: 6, Kind.AIMED_KILL: 12, Kind.STOP: 1, Kind.AIMED_STOP: 2, Kind.TERM: 1, Kind.JOIN: 1}
 # Single requests: mostly such as arrive late, after the driver has repeated them.
@@ -116,7 +120,9 @@ class Scope(NamedTuple):
     `session_s` is after how many seconds a silent worker is taken for dead; `worker_every_s` the mean pause between
     two faults of workers, `away_s` how long all of Kafka may be away; `empties` says that the store loses its data, and
     nothing else befalls the world; `catches` that single requests of workers can be caught, `flows` that the kernel may
-    drop what one of their connections sends, `clocks` that each process has one that can be set.
+    drop what one of their connections sends, `clocks` that each process has one that can be set,
+    `disks` that each node has one that can be filled. With `upgrade_every_s`, Kafka is
+    upgraded, a node every so many seconds, and nothing else befalls the world.
     """
 
     workers: int = 4
@@ -131,11 +137,13 @@ class Scope(NamedTuple):
     catches: bool = True
     flows: bool = False
     clocks: bool = False
+    disks: bool = False
+    upgrade_every_s: float = 0.0
 
 
 def plan(seed: int, seconds: float, scope: Scope) -> list[Fault]:
     """Return the faults of a run, in the order of time."""
-    lanes = (_workers, _world, _ingest, _requests, _flows, _clocks)
+    lanes = (_workers, _upgrade if scope.upgrade_every_s else _world, _ingest, _requests, _flows, _clocks)
     return sorted(
         fault
         for number, lane in enumerate(lanes)
@@ -207,6 +215,8 @@ def _steps(chance: random.Random) -> Iterator[str]:
 def _world(chance: random.Random, scope: Scope) -> Iterator[Fault]:
     """Yield what befalls Kafka, the store and the network: one at a time, so that work goes on between."""
     alone = (*((*NODES, Kind.LEADERS) if scope.nodes else ()), *(STORE if scope.own_store else ()))
+    if scope.disks:
+        alone += (Kind.DISK,)
     things = {(kind, 0): 1 if kind is Kind.ALL_NODES else 4 for kind in alone} | {
         (kind, link): 1 for kind in NETWORK for link in range(scope.links)
     }
@@ -214,11 +224,20 @@ def _world(chance: random.Random, scope: Scope) -> Iterator[Fault]:
         things = {(Kind.STORE_EMPTY, 0): 1}
     at_s = chance.uniform(2, 4)
     for kind, link in _rounds(chance, things):
-        target = chance.randrange(scope.nodes) + 1 if kind in {*NODES, Kind.LEADERS} else link
+        target = chance.randrange(scope.nodes) + 1 if kind in {*NODES, Kind.LEADERS, Kind.DISK} else link
         lasts_s = _length(chance, scope, kind)
         yield Fault(at_s, kind, target, lasts_s, "", 0, *_how(chance, kind))
         # A node that comes back needs some seconds to catch up before another may go.
-        at_s += lasts_s + (chance.uniform(6, 9) if kind in NODES else chance.uniform(1, 4))
+        at_s += lasts_s + (chance.uniform(6, 9) if kind in {*NODES, Kind.DISK} else chance.uniform(1, 4))
+
+
+def _upgrade(chance: random.Random, scope: Scope) -> Iterator[Fault]:
+    """Yield the nodes one after the other, each once the last one is back, then the features."""
+    at_s = chance.uniform(3, 6)
+    for number in range(scope.nodes):
+        yield Fault(at_s, Kind.UPGRADE, number, _LEAVES_S)
+        at_s += scope.upgrade_every_s
+    yield Fault(at_s, Kind.FEATURES, 0, _LEAVES_S)
 
 
 def _length(chance: random.Random, scope: Scope, kind: Kind) -> float:
@@ -233,6 +252,8 @@ def _length(chance: random.Random, scope: Scope, kind: Kind) -> float:
             return 0
         case Kind.CLOCK:
             return chance.uniform(2, 10)
+        case Kind.DISK:
+            return chance.uniform(4, 10)
         case Kind.REQUEST:
             return chance.uniform(2, 4)  # in which it is caught, and arrives
         case _:

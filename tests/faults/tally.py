@@ -45,6 +45,7 @@ class Tally:
     longest_gap_s: float = 0.0
     most_behind: int = 0
     capacity: float = 0.0
+    vitals: dict[str, str] = field(default_factory=dict)
 
     @property
     def kills(self) -> int:
@@ -55,7 +56,7 @@ class Tally:
         """Add another run."""
         for name, value in vars(other).items():
             mine = getattr(self, name)
-            if isinstance(value, Counter):
+            if isinstance(value, dict):
                 mine.update(value)
             elif name in _LARGEST:
                 setattr(self, name, max(mine, value))
@@ -86,6 +87,8 @@ class Tally:
             "Found",
             {**self.found, "answered 200": self.acknowledged, "of them lost": self.acknowledged_lost, **answers},
         )
+        if self.vitals:
+            yield _table("Watched", self.vitals)
         if self.recovery_s:
             rows = {
                 f"standstill of a killed worker's partitions, {name}": f"{value:.1f} s"

@@ -10,6 +10,8 @@ from tests.faults.schedule import DIRECTIONS, NETWORK, NODES, STEPS, STORE, Faul
 from tests.faults.traps import Act
 
 SCOPE = Scope(links=4)
+# Each only where it is asked for.
+_ASKED_FOR = {Kind.STORE_EMPTY, Kind.FLOW, Kind.CLOCK, Kind.DISK, Kind.UPGRADE, Kind.FEATURES}
 SEEDS = st.integers(0, 2**32)
 
 
@@ -24,7 +26,7 @@ def test_the_same_seed_gives_the_same_faults(seed: int) -> None:
 def test_one_run_of_make_faults_has_every_kind(seed: int) -> None:
     """In 300 s each kind of fault comes, each step is aimed at and each road is hurt in each way."""
     faults = plan(seed, 300, SCOPE)
-    assert {fault.kind for fault in faults} == set(Kind) - {Kind.STORE_EMPTY, Kind.FLOW, Kind.CLOCK}
+    assert {fault.kind for fault in faults} == set(Kind) - _ASKED_FOR
     assert {fault.step for fault in faults if fault.kind is Kind.AIMED_KILL} == set(STEPS)
     assert {(f.kind, f.target) for f in faults if f.kind in NETWORK} == {(k, n) for k in NETWORK for n in range(4)}
     caught = {(fault.step, fault.act) for fault in faults if fault.kind is Kind.REQUEST}
@@ -32,6 +34,7 @@ def test_one_run_of_make_faults_has_every_kind(seed: int) -> None:
     assert {act for _, act in caught} == set(Act)
     assert Kind.STORE_EMPTY in {fault.kind for fault in plan(seed, 20, SCOPE._replace(empties=True))}
     assert Kind.FLOW in {fault.kind for fault in plan(seed, 60, SCOPE._replace(flows=True))}
+    assert Kind.DISK in {fault.kind for fault in plan(seed, 300, SCOPE._replace(disks=True))}
     clocks = [fault.late_s for fault in plan(seed, 300, SCOPE._replace(clocks=True)) if fault.kind is Kind.CLOCK]
     assert min(clocks) < -59
     assert max(clocks) > 59
@@ -90,3 +93,15 @@ def test_a_drill_has_only_its_kinds() -> None:
     assert {fault.act for fault in faults if fault.kind is Kind.ONE_WAY} == set(DIRECTIONS)
     held = [fault for fault in faults if fault.kind is Kind.ONE_WAY]
     assert all(after.at_s >= before.over_s for before, after in pairwise(held))
+
+
+@given(SEEDS)
+def test_kafka_is_upgraded_node_by_node(seed: int) -> None:
+    """Each node once, then the features, while workers and ingest are killed and the world is whole."""
+    faults = plan(seed, 100, SCOPE._replace(upgrade_every_s=20))
+    upgraded = [fault for fault in faults if fault.kind in {Kind.UPGRADE, Kind.FEATURES}]
+    assert [fault.kind for fault in upgraded] == [Kind.UPGRADE] * 3 + [Kind.FEATURES]
+    assert [fault.target for fault in upgraded[:3]] == [0, 1, 2]
+    assert all(after.at_s >= before.over_s + 10 for before, after in pairwise(upgraded))
+    assert Kind.KILL in {fault.kind for fault in faults}
+    assert not {fault.kind for fault in faults} & {*NODES, *STORE, *NETWORK}
