@@ -19,7 +19,7 @@ KINDS: Final = {
     "freeze": 3,
     "replace": 2,  # frozen, and another process of its slot started meanwhile
     "stop": 3,
-    "late": 9,  # the connection of the next request breaks; the request arrives later
+    "late": 20,  # the connection of the next request breaks; the request arrives later
     "reset": 3,
     "cut": 3,
     "slow": 2,
@@ -33,12 +33,16 @@ KINDS: Final = {
     "scale": 5,
 }
 PHASE_S, BUSY_S = 30.0, 5.0  # how often events come in a burst, and for how long
+MOVING_S: Final = 0.6  # for which events come in a burst, and faults, too, once partitions begin to move
 _LASTS_S: Final = ((0.01, 0.5), (0.5, 5.0), (6.0, 15.0), (6.0, 15.0))  # some longer than a session
 _LATE_S: Final = ((0.0, 0.1), (0.05, 1.0), (0.0, 8.0))
 _MOST_SKIPPED: Final = 8  # requests, before the one that meets a fault
 _EVERY_S: Final = (2.0, 4.0)  # between faults, on average
 _OFTEN: Final = (1, 1, 4)  # how much more often a kind comes in one world than in another
 _GUESTS: Final = ("aa", "bb", "guest")  # slots: by name some lie between others, and take their partitions
+_ON_MOVES: Final = {"kill", "kill-sending", "freeze", "replace", "stop", "cut", "reset"}
+_AWAITS_S: Final = 10.0  # a move of partitions, at most
+_LOOK_S: Final = 0.02
 _ROLES: Final = ("producer", "producer", "consumer", "store")
 
 
@@ -91,7 +95,8 @@ class Faults:
     def plan(self, schedule: Sequence[Fault]) -> None:
         """Let all of them happen in their time."""
         for fault in schedule:
-            self._kernel.after(fault.at_s - self._kernel.now, partial(self._strike, fault))
+            strike = self._strike_moving if fault.kind in _ON_MOVES and fault.which >> 15 else self._strike
+            self._kernel.after(fault.at_s - self._kernel.now, partial(strike, fault))
 
     def heal(self) -> None:
         """Undo everything that is not undone yet; what is held arrives."""
@@ -99,6 +104,18 @@ class Faults:
         for undo in undos:
             undo()
         self._network.traps.clear()
+
+    def _strike_moving(self, fault: Fault) -> None:
+        """Strike once partitions begin to move: else most faults would meet a group at rest."""
+        until_s, moves_since_s = self._kernel.now + _AWAITS_S, self._cluster.moves_since_s
+
+        def look() -> None:
+            if self._cluster.moves_since_s == moves_since_s and self._kernel.now < until_s:
+                self._kernel.after(_LOOK_S, look)
+            else:
+                self._kernel.after(fault.for_s % MOVING_S, partial(self._strike, fault))
+
+        look()
 
     def _strike(self, fault: Fault) -> None:
         if undo := self._do(fault):
@@ -116,7 +133,8 @@ class Faults:
 
     def _do(self, fault: Fault) -> Callable[[], None] | None:
         if fault.kind == "scale":
-            return self._scale(fault)
+            self._scale(fault)
+            return None
         if fault.kind in {"move", "node"}:
             return self._broker(fault)
         if fault.kind.startswith("store"):
@@ -181,16 +199,16 @@ class Faults:
             path.cut |= [{"there"}, {"back"}, {"there", "back"}][fault.which // 3 % 3]
         return partial(self._network.heal, name, server)
 
-    def _scale(self, fault: Fault) -> Callable[[], None]:
+    def _scale(self, fault: Fault) -> None:
+        """Add a worker, or take it away again."""
         slot = _GUESTS[fault.which % len(_GUESTS)]
-        self._tell(f"{slot} comes, for {fault.for_s:.3f} s")
-        self._fleet.start(slot)
-
-        def undo() -> None:
+        if slot in self._fleet.wanted:
+            self._tell(f"{slot} is to leave")
             self._fleet.wanted.discard(slot)
             self._fleet.stop(slot)
-
-        return undo
+        else:
+            self._tell(f"{slot} comes")
+            self._fleet.start(slot)
 
     def _broker(self, fault: Fault) -> Callable[[], None] | None:
         if fault.kind == "move":

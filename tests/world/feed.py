@@ -11,12 +11,11 @@ from typing import Final
 from schemas.lanes import BACKFILL
 from tests.model.events import Event, catalogue
 from tests.world.cluster import Cluster
-from tests.world.faults import BUSY_S, PHASE_S
+from tests.world.faults import BUSY_S, MOVING_S, PHASE_S
 from tests.world.judge import Judge
 from tests.world.kernel import EPOCH_S
 
 _FRESH_S: Final = 4.0  # between contacts that nobody has seen
-_MOVING_S: Final = 0.6  # for which events come in a burst, too, once partitions begin to move
 _MOMENT_S: Final = 0.1
 _OLDEST: Final = 20  # contacts ago, of a backfill
 _DAYS: Final = (0, 0, 0, 1, 2)  # before those of live events
@@ -42,7 +41,7 @@ class Feed:
 
     def _wait(self, random: Random, phase_s: float, append: Callable[[], None], again: Callable[[], None]) -> None:
         """Wait for the next event. Such a wait has no memory: it may be cut, to see whether partitions move."""
-        is_busy = phase_s % PHASE_S < BUSY_S or self._kernel.now - self._cluster.moves_since_s < _MOVING_S
+        is_busy = phase_s % PHASE_S < BUSY_S or self._kernel.now - self._cluster.moves_since_s < MOVING_S
         wait_s = random.expovariate(20.0 if is_busy else 0.5)
         self._kernel.after(min(wait_s, _MOMENT_S), append if wait_s < _MOMENT_S else again)
 

@@ -118,6 +118,8 @@ class Member:
 
     def _serve_classic(self) -> None:
         member = self.membership.member
+        if not member and not self._instance:
+            self._lose()  # since MEMBER_ID_REQUIRED, which each dynamic member is answered first, says so
         owned = self.owned if self.is_cooperative else frozenset()
         request = Join(member, self._instance, self._session_s, MOST_UNPOLLED_S, self._assignor, owned)
         self.state = "wait-join"

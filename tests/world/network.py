@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from tests.world.kernel import Event, Kernel, Killed, Process
 
-_LATENCY_S: Final = (0.0002, 0.003)
+_LATENCY_S: Final = ((0.0002, 0.003), (0.0002, 0.003), (0.002, 0.03), (0.01, 0.1))  # of which a world has one
 
 
 class Broken(Exception):
@@ -109,7 +109,7 @@ class Link:
             path.held.append((way, arrive))
             return
         kernel = self._kernel
-        at = max(self._last[way], kernel.now + self._random.uniform(*_LATENCY_S) + path.slow_s)
+        at = max(self._last[way], kernel.now + self._random.uniform(*self._network.latency_s) + path.slow_s)
         self._last[way] = at
         kernel.after(at - kernel.now, arrive)
 
@@ -138,6 +138,7 @@ class Network:
 
     def __init__(self, kernel: Kernel, seed: int) -> None:
         self.kernel, self.seed = kernel, seed
+        self.latency_s = Random(f"latency {seed}").choice(_LATENCY_S)
         self.links: list[Link] = []
         self.late = self.timed_out = 0
         self.traps: list[

@@ -28,9 +28,10 @@ from tests.world.store import StoreServer
 _ALARMS: Final = {"events.skipped", "offset.beyond_end", "record.unreadable"}  # nothing of that is simulated
 PARTITIONS: Final = 4
 SLOTS: Final = ("a", "b", "c")
-FAULTY_S: Final = 300.0  # of a world: events and faults
+FAULTY_S: Final = (30.0, 60.0, 120.0)  # of a world: events and faults; short, since its end shows what is stuck
 WITHIN_S: Final = 120.0  # after which everything is committed, once nothing goes wrong any more
-_REPLAYED: Final = 0.2  # of the worlds: their group's offsets are set back now and then
+_REPLAYED: Final = 0.5  # of the worlds: their group's offsets are set back now and then
+_REPLAY_EVERY_S: Final = 20.0
 _LANED: Final = 0.4  # of the worlds: a backfill is loaded, and read beside live events
 _LOOK_EVERY_S: Final = 0.5
 _LOOK_AT_ALL_EVERY_S: Final = 15.0
@@ -44,7 +45,7 @@ class Plan(NamedTuple):
     faults: Sequence[Fault]
     mode: str
     lossy: bool
-    until_s: float = FAULTY_S  # when events and faults end
+    until_s: float  # when events and faults end
     replays: Sequence[float] = ()  # when an operator begins one
     lane: bool = False  # whether there is a backfill
 
@@ -83,10 +84,12 @@ def planned(seed: int) -> Plan:
     mode = random.choice([*MODES])
     replayed = Random(f"replays {seed}")
     # Where no keys are lost: a replay of them is another record's.
-    times = [replayed.uniform(30, FAULTY_S) for _ in range(2)] if not lossy and replayed.random() < _REPLAYED else []
+    is_replayed = not lossy and replayed.random() < _REPLAYED
+    until_s = random.choice(FAULTY_S)
+    times = [replayed.uniform(15, until_s) for _ in range(int(until_s / _REPLAY_EVERY_S))] if is_replayed else []
     # Drawn apart, so that a world without a lane is what its seed was before there were lanes.
     lane = Random(f"lane {seed}").random() < _LANED
-    return Plan(seed, draw(seed, FAULTY_S, lossy=lossy), mode, lossy, replays=times, lane=lane)
+    return Plan(seed, draw(seed, until_s, lossy=lossy), mode, lossy, until_s, times, lane)
 
 
 def settings_of(mode: str, *, lane: bool = False) -> Settings:
