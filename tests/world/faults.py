@@ -14,8 +14,8 @@ from tests.world.network import Call, Link
 from tests.world.store import StoreServer
 
 KINDS: Final = {
-    "kill": 4,
-    "kill-sending": 4,  # at the next request that it sends
+    "kill": 6,
+    "kill-sending": 6,  # at the next request that it sends
     "freeze": 3,
     "replace": 2,  # frozen, and another process of its slot started meanwhile
     "stop": 3,
@@ -30,14 +30,14 @@ KINDS: Final = {
     "store-read-only": 1,
     "store-loses": 0,  # only in worlds whose store may
     "clock": 1,
-    "scale": 5,
+    "scale": 8,
 }
 PHASE_S, BUSY_S = 30.0, 5.0  # how often events come in a burst, and for how long
 MOVING_S: Final = 0.6  # for which events come in a burst, and faults, too, once partitions begin to move
 _LASTS_S: Final = ((0.01, 0.5), (0.5, 5.0), (6.0, 15.0), (6.0, 15.0))  # some longer than a session
 _LATE_S: Final = ((0.0, 0.1), (0.05, 1.0), (0.0, 8.0))
 _MOST_SKIPPED: Final = 8  # requests, before the one that meets a fault
-_EVERY_S: Final = (2.0, 4.0)  # between faults, on average
+_EVERY_S: Final = (1.0, 2.0, 4.0)  # between faults, on average
 _OFTEN: Final = (1, 1, 4)  # how much more often a kind comes in one world than in another
 _GUESTS: Final = ("aa", "bb", "guest")  # slots: by name some lie between others, and take their partitions
 _ON_MOVES: Final = {"kill", "kill-sending", "freeze", "replace", "stop", "cut", "reset"}
@@ -247,10 +247,11 @@ class Faults:
 
 
 class _Delays:
-    """Breaks the connection of one of a process's next requests of a role, which arrives later."""
+    """Breaks a process's connections of a role, up to three in a row; the requests sent last on them arrive later."""
 
     def __init__(self, life: Life, fault: Fault) -> None:
         self._process, self._role, self._late_s = life.process, fault.role, fault.for_s
+        self._times, self._between = 1 + fault.which % 3, fault.which // 8 % _MOST_SKIPPED
         self._left = fault.which // 64 % _MOST_SKIPPED if fault.role == "producer" else 0
 
     def sees(self, link: Link, _call: Call) -> bool:
@@ -258,7 +259,8 @@ class _Delays:
             self._left -= 1
             if self._left < 0:
                 link.close(self._late_s)
-        return self._left < 0 or not self._process.alive
+                self._times, self._left = self._times - 1, self._between
+        return not self._times or not self._process.alive
 
 
 def _to_the_living(do: Callable[[Life], None], life: Life) -> None:

@@ -28,7 +28,7 @@ from tests.world.store import StoreServer
 _ALARMS: Final = {"events.skipped", "offset.beyond_end", "record.unreadable"}  # nothing of that is simulated
 PARTITIONS: Final = 4
 SLOTS: Final = ("a", "b", "c")
-FAULTY_S: Final = (30.0, 60.0, 120.0)  # of a world: events and faults; short, since its end shows what is stuck
+FAULTY_S: Final = (20.0, 40.0, 80.0)  # of a world: events and faults; short, since its end shows what is stuck
 WITHIN_S: Final = 120.0  # after which everything is committed, once nothing goes wrong any more
 _REPLAYED: Final = 0.5  # of the worlds: their group's offsets are set back now and then
 _REPLAY_EVERY_S: Final = 20.0
