@@ -163,10 +163,7 @@ class Member:
         """Return who is to have each partition: in ranges, or in turn, whoever holds it now."""
         if self._assignor != "range":
             return {partition: names[partition % len(names)] for partition in range(self._partitions)}
-        least, more = divmod(self._partitions, len(names))
-        sizes = [least + (index < more) for index in range(len(names))]
-        takers = [name for name, size in zip(names, sizes, strict=True) for _ in range(size)]
-        return dict(enumerate(takers))
+        return in_ranges(self._partitions, names)
 
     # KIP-848.
 
@@ -184,3 +181,11 @@ class Member:
         self._say("assign", share.partitions - self.owned)
         if not gone:
             self._kernel.sleep(self._heartbeat_s)
+
+
+def in_ranges(partitions: int, names: Sequence[str]) -> dict[int, str]:
+    """Return who is to have each partition: members get ranges in their order, the first of them one more."""
+    least, more = divmod(partitions, len(names))
+    sizes = [least + (index < more) for index in range(len(names))]
+    takers = [name for name, size in zip(names, sizes, strict=True) for _ in range(size)]
+    return dict(enumerate(takers))
