@@ -26,7 +26,7 @@ def _simulate(*arguments: str, status: int = 0) -> str:
 
 
 def test_a_seed_is_one_world_in_which_nothing_is_lost_or_doubled() -> None:
-    """Five minutes of workers, a backfill, faults and replays; the second time by the same requests."""
+    """Workers, a backfill, faults and replays; the second time by the same requests."""
     first, again = (_simulate("--seed", "18", "--worlds", "1").splitlines()[0] for _ in range(2))
     assert first.endswith("sound")
     assert first == again
