@@ -30,7 +30,7 @@ KINDS: Final = {
     "store-read-only": 1,
     "store-loses": 0,  # only in worlds whose store may
     "clock": 1,
-    "scale": 8,
+    "scale": 10,
 }
 PHASE_S, BUSY_S = 30.0, 5.0  # how often events come in a burst, and for how long
 MOVING_S: Final = 0.6  # for which events come in a burst, and faults, too, once partitions begin to move

@@ -21,19 +21,19 @@ _STARTED_S: Final = 2.0  # within which workers are started again
 
 
 class Operator:
-    """Sets the group's offsets back now and then."""
+    """Sets the group's offsets back now and then. `is_busy`: a replay was begun, and nothing is set back yet."""
 
     def __init__(self, fleet: Fleet, judge: Judge, slots: Sequence[str], random: Random) -> None:
         """Take the workers, who is to know of it, the slots that are started afterwards, and what draws."""
         self._fleet, self._judge, self._slots, self._random = fleet, judge, slots, random
-        self._is_busy = False
+        self.is_busy = False
         self._hung: Life | None = None
 
     def replay(self) -> None:
         """Begin a replay, unless one is under way; mostly while a worker hangs."""
-        if self._is_busy:
+        if self.is_busy:
             return
-        self._is_busy, self._hung = True, None
+        self.is_busy, self._hung = True, None
         if self._random.random() < _HANGS and (lives := self._fleet.lives()):
             self._hung = self._random.choice(lives)
             self._fleet.freeze(self._hung, replaced=False)
@@ -60,7 +60,7 @@ class Operator:
             fleet.kernel.after(_LOOK_S, self._go_on)
             return
         self._judge.set_back(targets)
-        self._is_busy = False
+        self.is_busy = False
         for slot in self._slots:
             fleet.kernel.after(self._random.uniform(0, _STARTED_S), partial(fleet.start, slot))
         if self._random.random() < 0.5:

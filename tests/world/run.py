@@ -176,7 +176,7 @@ class World:
             self._go_on(at_all=kernel.now % _LOOK_AT_ALL_EVERY_S < _LOOK_EVERY_S)
         self.tell("nothing more goes wrong")
         self.faults.heal()
-        while not self.judge.is_done():
+        while self.operator.is_busy or not self.judge.is_done():
             self._go_on()
             late_s = kernel.now - self.plan.until_s
             assert late_s < WITHIN_S, (
