@@ -93,6 +93,7 @@ def no_rewind() -> None:
     _patch(Source, "rewind", lambda *_: None)
 
 
+_LEAK_BYTES = 500_000  # a batch
 _EVERYBODYS = range(1 << 16)  # partitions, of both lanes
 
 
@@ -138,6 +139,18 @@ def late_metadata() -> None:
 def no_renewal() -> None:
     """Keep an epoch although a request of it may still arrive, unless the driver complains."""
     _patch(Connections, "log", lambda *_: None)
+
+
+def leak() -> None:
+    """Keep memory of every batch: what a soak must see."""
+    kept: list[bytes] = []
+    note = Source.committed
+
+    def keep(source: Source, batch: Batch) -> None:
+        kept.append(os.urandom(_LEAK_BYTES))
+        note(source, batch)
+
+    _patch(Source, "committed", keep)
 
 
 class _Every(dict[ContactDay, Candidate]):
@@ -194,5 +207,6 @@ BREAKS: dict[str, Break] = {
     "blank-metadata": Break(blank_metadata, [Kind.AIMED_STOP], ["batched", "read", "claimed"]),
     "late-metadata": Break(late_metadata, [Kind.AIMED_STOP], ["batched", "read", "claimed"]),
     "no-renewal": Break(no_renewal, [Kind.REQUEST], [Api.END_TXN.name, Api.END_TXN.name, Api.TXN_OFFSET_COMMIT.name]),
+    "leak": Break(leak, [Kind.TERM]),
     "no-collapse": Break(no_collapse, [Kind.TERM]),
 }

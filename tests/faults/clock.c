@@ -1,5 +1,6 @@
 /* A wall clock that can be set for one process, as the machine's can be set for all: preloaded (LD_PRELOAD), with
- * FAULTS_CLOCK naming a file of eight bytes, by how many nanoseconds the clock is ahead.
+ * FAULTS_CLOCK naming a file of two numbers of eight bytes: by how many nanoseconds the clock is ahead; and how often it
+ * was read while it was.
  *
  * Only CLOCK_REALTIME moves. A wait on a condition until an instant of that clock ends as the kernel would end it: when
  * the clock *then* reads that instant, however it was set in the meantime. libfaketime counts from the call. */
@@ -19,16 +20,17 @@
 #define SLICE (50 * 1000000LL) /* after which a wait looks at the clock again */
 
 static int64_t ahead(void) {
-    static volatile const int64_t *file;
+    static volatile int64_t *file;
     if (file == NULL) {
         const char *path = getenv("FAULTS_CLOCK"); /* not there yet in the fork server */
-        int at = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
-        void *map = at < 0 ? MAP_FAILED : mmap(NULL, sizeof(int64_t), PROT_READ, MAP_SHARED, at, 0);
+        int at = path == NULL ? -1 : open(path, O_RDWR | O_CLOEXEC);
+        void *map = at < 0 ? MAP_FAILED : mmap(NULL, 2 * sizeof(int64_t), PROT_READ | PROT_WRITE, MAP_SHARED, at, 0);
         if (at >= 0) close(at);
         if (map == MAP_FAILED) return 0;
         file = map;
     }
-    return *file;
+    file[1] += file[0] != 0;
+    return file[0];
 }
 
 static int true_time(clockid_t clock, struct timespec *now) {

@@ -17,7 +17,7 @@ from confluent_kafka import KafkaException
 
 from daymark.cli import COMMANDS
 from schemas.topics import PARTITIONS, Topics
-from tests.faults import clock, ground, judge, load, recovery, schedule, vitals
+from tests.faults import ground, judge, load, recovery, schedule, vitals
 from tests.faults.breaks import BREAKS
 from tests.faults.coordinator import Coordinator
 from tests.faults.fleet import Member
@@ -248,8 +248,7 @@ class Run:
     def _note_seen(self) -> None:
         """Note what shows that faults happened; several that left no trace were none."""
         seen, done = self._injector.seen, self._injector.done
-        members = (*self._workers.members, *self._ingests.members)
-        seen[Kind.CLOCK] = sum(clock.jumps(member.log) for member in members if member.name in self._processes.clocks)
+        seen[Kind.CLOCK] = sum(each.wrong_reads() for each in self._processes.clocks.values())
         self._tally.seen.update({str(kind): count for kind, count in seen.items() if count})
         self._tally.troubles += [
             f"seed {self._options.seed}: {kind}, {done[kind]} times, but nothing shows it"

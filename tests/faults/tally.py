@@ -76,7 +76,9 @@ class Tally:
         """Yield it for a person."""
         yield _table(f"Faults ({self.runs} runs, {self.seconds:.0f} s)", {**self.faults, "kills in all": self.kills})
         if self.seen:
-            yield _table("Traces of faults: pieces held, partitions moved", self.seen)
+            yield _table(
+                "Traces of faults: partitions moved, pieces held, complaints, reads of a wrong clock", self.seen
+            )
         if self.steps:
             yield _table("Aimed at a step", self.steps)
         if self.links:
