@@ -50,7 +50,7 @@ def serve(address: Address) -> Served:
 async def _serve(bound: socket.socket, opened: Future[Served]) -> None:
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     try:
-        port = Listener(bound, Admin(lambda: health.alive(time.time()), health.ready, REGISTRY), _MOST_CONNECTIONS)
+        port = Listener(bound, Admin(lambda: health.alive(time.monotonic()), health.ready, REGISTRY), _MOST_CONNECTIONS)
         await port.open()
     except Exception as error:  # noqa: BLE001  raised to who waits for it
         opened.set_exception(error)

@@ -1,8 +1,10 @@
 """A worker's liveness and readiness, from the state that its loop and its clients keep. Knows nothing of HTTP.
 
-Alive means that the loop is iterating, whether Kafka and Redis answer or not: a restart would repair neither.
+Alive means that the loop is iterating, whether Kafka and Redis answer or not: a restart would repair neither. That is
+judged by the monotonic clock: a wall clock that is set back would hide a stalled loop until it is there again.
 """
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -16,6 +18,7 @@ class State:
 
     Attributes:
         last_loop_s: when the loop last completed an iteration, in seconds since the epoch; 0: never.
+        looped_at: the same in monotonic seconds.
         partitions: assigned to this worker.
         is_settled: whether it is a settled member of the group, possibly without partitions.
         is_paused: whether its partitions are paused, because Redis is unavailable.
@@ -24,6 +27,7 @@ class State:
     """
 
     last_loop_s: float = 0
+    looped_at: float = -math.inf
     partitions: int = 0
     is_settled: bool = False
     is_paused: bool = False
@@ -32,7 +36,7 @@ class State:
 
     def looped(self) -> None:
         """Note that the loop completed an iteration."""
-        self.last_loop_s = time.time()
+        self.last_loop_s, self.looped_at = time.time(), time.monotonic()
 
     def left_group(self) -> None:
         """Note that the session is over."""
@@ -49,13 +53,13 @@ class Health(NamedTuple):
     reason: str
 
 
-def alive(now_s: float) -> Health:
+def alive(now: float) -> Health:
     """Return whether the loop has completed an iteration recently.
 
     Args:
-        now_s: seconds since the epoch.
+        now: monotonic seconds.
     """
-    silent_s = now_s - STATE.last_loop_s
+    silent_s = now - STATE.looped_at
     if silent_s < DEAD_AFTER_S:
         return Health(good=True, reason="")
     return Health(good=False, reason=f"worker loop stalled for {silent_s:.0f} s")

@@ -1,6 +1,8 @@
 """A worker's health, from its state: alive is not ready, and neither asks Kafka or Redis."""
 
+import time
 from dataclasses import fields
+from functools import partial
 
 import pytest
 
@@ -19,10 +21,21 @@ def _fresh() -> None:
 def test_alive_while_the_loop_goes_round() -> None:
     """Two minutes without a round are a hang; paused, or without Kafka, a worker is alive."""
     health.STATE.is_paused = True
-    health.STATE.last_loop_s = NOW_S - 60
+    health.STATE.looped_at = NOW_S - 60
     assert health.alive(NOW_S) == (True, "")
-    health.STATE.last_loop_s = NOW_S - 1000
+    health.STATE.looped_at = NOW_S - 1000
     assert health.alive(NOW_S) == (False, "worker loop stalled for 1000 s")
+
+
+def test_a_clock_that_is_set_back_hides_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does one that is set forward make a hang of a loop that goes round."""
+    assert not health.alive(time.monotonic()).good
+    for wall_s in (2e9, 1e9):
+        monkeypatch.setattr(time, "time", partial(float, wall_s))
+        health.STATE.looped()
+        assert health.STATE.last_loop_s == wall_s
+        assert health.alive(time.monotonic()).good
+    assert not health.alive(time.monotonic() + 1000).good
 
 
 def test_ready_with_a_place_in_the_group_and_a_store_that_answers() -> None:

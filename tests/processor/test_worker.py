@@ -1,5 +1,6 @@
 """The worker's loop over fakes: what is done about each fault, and that nothing is lost or doubled by it."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -382,14 +383,14 @@ class Looks(list[float]):
     """At each pause, whether the worker has been alive since the one before."""
 
     def append(self, _seconds: float) -> None:
-        super().append(health.alive(time.time()).good)
-        health.STATE.last_loop_s = 0
+        super().append(health.alive(time.monotonic()).good)
+        health.STATE.looped_at = -math.inf
 
 
 def test_a_worker_that_kafka_does_not_answer_is_alive(world: World) -> None:
     """From its start, and however long it takes: Kubernetes would restart it again and again, which repairs nothing."""
     world.slept = Looks()
-    health.STATE.last_loop_s = 0
+    health.STATE.looped_at = -math.inf
     for _ in range(3):
         world.faults.plan("open", KafkaAway("planned"))
     world.run()
