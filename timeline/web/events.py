@@ -40,6 +40,8 @@ def _event(request: Request) -> Response:
         steps.append(("entry", "none yet: no worker has committed it, or what came of it was erased", None))
     if entry is not None:
         steps.append(("contact", event.email or "", _where(entry)))
+        day = f"/contacts/{entry.contact}/days/{entry.day}"
+        steps.append(("day", f"all events of {shown.full_day(entry.day)}", day))
     marked = found.sources.mark(event.raw, event.reason or "", event.workspace)
     return page(
         request,

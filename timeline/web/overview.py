@@ -13,6 +13,7 @@ from timeline.web.sources import Alert, Finding, Moment, Unavailable
 
 _WIDTH, _HEIGHT = 240, 44
 _ENTRY, _REPEAT = "emitted", "duplicate"
+_URGENT: Final = {"fault": 0, "warning": 1}
 
 
 class Figure(NamedTuple):
@@ -58,7 +59,17 @@ def _doctor(request: Request) -> Response:
         findings = ground(request).sources.doctor()
     except Unavailable as error:
         trouble = str(error)
-    return page(request, "doctor.html", "Doctor", fragment="findings.html", findings=findings, trouble=trouble)
+    findings = sorted(findings, key=lambda each: _URGENT.get(each.state, len(_URGENT)))
+    return page(
+        request,
+        "doctor.html",
+        "Doctor",
+        fragment="findings.html",
+        findings=findings,
+        wrong=[each for each in findings if each.state in _URGENT],
+        trouble=trouble,
+        reading=ground(request).there.overview.state(),
+    )
 
 
 def _figures(moments: Sequence[Moment]) -> list[Figure]:

@@ -20,7 +20,7 @@ from timeline.store.results import Wanted
 from timeline.web.app import make
 from timeline.web.audiences import key as audience_key
 from timeline.web.safety import Guard, Unsafe
-from timeline.web.sources import Alert, Event, Stretch, Unavailable
+from timeline.web.sources import Alert, Event, Finding, Stretch, Unavailable
 
 PETER = contact_key(WORKSPACE, "peter@example.com")
 VILLAIN = contact_key(WORKSPACE, showcase.VILLAIN)
@@ -305,6 +305,14 @@ def test_an_event_that_reads_as_a_rejection_is_marked(there: Store, made: Made) 
     made.events = [Event("0:4", showcase.NOW_MS, WORKSPACE, raw, reason="invalid_timestamp", title="no")]
     page = Read(ask(make(there, made.sources()), "/events/0:4").text)
     assert any(attrs.get("class") == "at" for _, attrs in page.elements)
+
+
+def test_what_the_doctor_finds_comes_first(app: Starlette, there: Store, made: Made) -> None:
+    text = Read(ask(app, "/doctor").text).text
+    assert "1 of 2 checks found something" in text
+    assert text.index("persistence is off") < text.index("3 brokers")
+    well = made.sources()._replace(doctor=lambda: [Finding("kafka", "ok", "3 brokers")])
+    assert "All 1 checks are well" in ask(make(there, well), "/doctor").text
 
 
 def test_only_loopback_names_are_answered_where_nobody_signs_in(app: Starlette) -> None:
