@@ -165,6 +165,12 @@ def test_what_could_not_be_loaded_is_said_and_asked_for_again(tab: Page) -> None
     today.get_by_text("5 events came on this day.").wait_for()
 
 
+def test_deliveries_are_one_line_each_where_there_is_room(tab: Page) -> None:
+    tab.goto("/deliveries")
+    heights = tab.locator(".feed tr").evaluate_all("all => all.map(each => each.getBoundingClientRect().height)")
+    assert max(heights) < 50
+
+
 def test_deliveries_arrive_by_themselves_and_wait_while_paused(tab: Page, site: Site) -> None:
     tab.goto("/deliveries")
     tab.get_by_text("Live", exact=True).wait_for()
