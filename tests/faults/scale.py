@@ -13,7 +13,7 @@ import tempfile
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -77,7 +77,7 @@ def stood(advances: Sequence[Sequence[float]], since: float, until: float) -> It
     """
     for times in advances:
         first, last = max(0, bisect_left(times, since) - 1), bisect_left(times, until)
-        marks = [*(times[first:last] or [since]), until]
+        marks = [*([*islice(times, first, last)] or [since]), until]
         yield max(after - before for before, after in pairwise(marks))
 
 
