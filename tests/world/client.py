@@ -17,6 +17,7 @@ MOVED: Final = {
     "COORDINATOR_LOAD_IN_PROGRESS",
     "COORDINATOR_NOT_AVAILABLE",
     "NOT_ENOUGH_REPLICAS",
+    "KAFKA_STORAGE_ERROR",
 }
 RECONNECT_S: Final = 0.05
 INFO: Final = 20  # of Python's logging
@@ -55,7 +56,7 @@ class Client:
             if self.closed or until():
                 raise Closed
             if role not in self.known:
-                self.known[role] = self._cluster.where(role)
+                self.known[role] = self._cluster.told(role)
             node = self.known[role]
             try:
                 return self._link(node).call(request, timeout_s or self._socket_s)

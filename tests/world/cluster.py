@@ -6,6 +6,7 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from schemas import lanes
+from tests.world.blind import Memory
 from tests.world.classic import Classic
 from tests.world.modern import Modern
 from tests.world.network import Network, Reply
@@ -36,6 +37,7 @@ RAW: Final = "raw"  # the role of leading a partition of the raw topic
 _ELECTION_S: Final = (0.1, 1.0)
 _SWEEP_S: Final = 0.5
 _LONG_POLL_S: Final = 20.0
+_WRITTEN: Final = (InitProducerId, AddPartitionsToTxn, AddOffsetsToTxn, EndTxn, TxnOffsetCommit, OffsetCommit, Sync)
 Role = tuple[str, object]
 
 
@@ -60,6 +62,8 @@ class Node:
 
     def __init__(self, cluster: "Cluster", number: int) -> None:
         self.name, self.up, self.number = f"node-{number}", True, number
+        self.memory: Memory | None = None  # while it has lost sight of the others
+        self.full = False  # its disk: what would be written is refused, until it ends itself
         self._cluster = cluster
 
     def take(self, request: Any, reply: Reply) -> None:
@@ -81,6 +85,7 @@ class Cluster:
         self.modern = Modern(self.kernel, partitions, session_s)
         self._is_modern = modern
         self._random = Random(f"cluster {network.seed}")
+        self._views = Random(f"views {network.seed}")  # who is asked where to go, while nodes do not agree
         self._where: dict[Role, Node] = {}
         self._loading: dict[Role, float] = {}
         self._parked: dict[int, list[tuple[Fetch, Reply, Parked]]] = {number: [] for number in numbers}
@@ -120,11 +125,23 @@ class Cluster:
             self._where[role] = self._random.choice(self.nodes)
         return self._where[role]
 
+    def told(self, role: Role) -> Node:
+        """Return the node that has a role, as some node says: one that sees no other tells what it knew."""
+        if all(node.memory is None for node in self.nodes):
+            return self.where(role)
+        memory = self._views.choice([node for node in self.nodes if node.up]).memory
+        found = memory.where.get(role) if memory else None
+        return found if found and found.up else self.where(role)
+
     def take(self, node: Node, request: Any, reply: Reply) -> None:
         """Let a node take a request."""
         role = self.role(request)
         try:
+            if node.memory and node.memory.where.get(role) is node:
+                reply(node.memory.answer(request))
+                return
             self._check_role(node, role)
+            _check_disk(node, request)
             answer = self._handlers[type(request)](request, reply)
         except Refused as refused:
             reply(refused)
@@ -164,7 +181,7 @@ class Cluster:
 
     def crash(self, node: Node) -> None:
         """Kill a node; another takes over what it led after an election."""
-        node.up = False
+        node.up, node.memory = False, None
         self.network.down(node)
         self.kernel.after(self._random.uniform(*_ELECTION_S), partial(self._elect, node))
 
@@ -174,7 +191,7 @@ class Cluster:
 
     def move(self, role: Role, loading_s: float = 0.0) -> None:
         """Give a role to another node that is up; it is unavailable while it loads."""
-        others = [node for node in self.nodes if node.up and node is not self.where(role)]
+        others = [node for node in self.nodes if node.up and not node.memory and node is not self.where(role)]
         if others:
             self._where[role] = self._random.choice(others)
         self._loading[role] = self.kernel.now + loading_s
@@ -187,8 +204,21 @@ class Cluster:
         """All roles that are taken."""
         return list(self._where)
 
+    def blind(self, node: Node) -> None:
+        """Let a node lose sight of the others: what it led goes to them after an election, unheard by it."""
+        node.memory = Memory(self._where, self.offsets)
+        self.kernel.after(self._random.uniform(*_ELECTION_S), partial(self._elect, node))
+
+    def grow(self) -> None:
+        """Add a partition to the raw topic, and to that of a backfill, if there is one."""
+        has_lane = lanes.BACKFILL in self.raw
+        for number in [self.partitions, *([lanes.BACKFILL + self.partitions] if has_lane else [])]:
+            self.raw[number], self._parked[number] = [], []
+        self.partitions += 1
+        self.modern.grow(self.partitions)
+
     def _elect(self, node: Node) -> None:
-        if not node.up:
+        if not node.up or node.memory:
             for role in [role for role, holder in self._where.items() if holder is node]:
                 self.move(role, self._random.uniform(*_ELECTION_S))
 
@@ -242,3 +272,14 @@ class Cluster:
         self.transactions.sweep()
         (self.modern if self._is_modern else self.classic).sweep()
         self.kernel.after(_SWEEP_S, self._sweep)
+
+
+def _check_disk(node: Node, request: Any) -> None:
+    """Refuse what a broker without room cannot write."""
+    if not node.full:
+        return
+    if isinstance(request, Produce):
+        raise Refused("KAFKA_STORAGE_ERROR")
+    joins = isinstance(request, ModernHeartbeat) and request.membership.epoch == 0
+    if joins or isinstance(request, _WRITTEN):
+        raise Refused("NOT_COORDINATOR")

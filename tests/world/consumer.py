@@ -31,7 +31,7 @@ class WorldConsumer(WorldReader):
 
     def __init__(self, config: Mapping[str, Any], process: Process, cluster: Cluster, topic: str) -> None:
         super().__init__(config, process, cluster, topic, base=0)
-        self.member = Member(self._client, config, cluster.partitions, self._tell)
+        self.member = Member(self._client, config, lambda: cluster.partitions, self._tell)
         self._changes: deque[Change] = deque()
         self._has_assigned = False
         self._is_closed = False

@@ -1,85 +1,23 @@
-"""What goes wrong: a schedule that the seed draws, and how each fault is done and undone.
-
-Nothing is aimed: a fault has an instant and a victim, and hits whatever is under way. A schedule is a list of values,
-so that a failing one can be shortened and told.
-"""
+"""How each fault of a schedule is done, and undone."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from random import Random
-from typing import Final, NamedTuple
+from typing import Final
 
+from tests.world.cluster import Node
 from tests.world.fleet import Fleet, Life
 from tests.world.network import Call, Link
+from tests.world.requests import OffsetFetch
+from tests.world.schedule import MOVING_S, Fault
 from tests.world.store import StoreServer
 
-KINDS: Final = {
-    "kill": 6,
-    "kill-sending": 6,  # at the next request that it sends
-    "freeze": 3,
-    "replace": 2,  # frozen, and another process of its slot started meanwhile
-    "stop": 3,
-    "late": 20,  # the connection of the next request breaks; the request arrives later
-    "reset": 3,
-    "cut": 3,
-    "slow": 2,
-    "move": 3,
-    "node": 2,
-    "store-away": 4,
-    "store-full": 1,
-    "store-read-only": 1,
-    "store-loses": 0,  # only in worlds whose store may
-    "clock": 1,
-    "scale": 10,
-}
-PHASE_S, BUSY_S = 30.0, 5.0  # how often events come in a burst, and for how long
-MOVING_S: Final = 0.6  # for which events come in a burst, and faults, too, once partitions begin to move
-_LASTS_S: Final = ((0.01, 0.5), (0.5, 5.0), (6.0, 15.0), (6.0, 15.0))  # some longer than a session
-_LATE_S: Final = ((0.0, 0.1), (0.05, 1.0), (0.0, 8.0))
 _MOST_SKIPPED: Final = 8  # requests, before the one that meets a fault
-_EVERY_S: Final = (1.0, 2.0, 4.0)  # between faults, on average
-_OFTEN: Final = (1, 1, 4)  # how much more often a kind comes in one world than in another
 _GUESTS: Final = ("aa", "bb", "guest")  # slots: by name some lie between others, and take their partitions
 _ON_MOVES: Final = {"kill", "kill-sending", "freeze", "replace", "stop", "cut", "reset"}
 _AWAITS_S: Final = 10.0  # a move of partitions, at most
 _LOOK_S: Final = 0.02
-_ROLES: Final = ("producer", "producer", "consumer", "store")
-
-
-class Fault(NamedTuple):
-    """One fault. `for_s`: how long it lasts, or how late a request is. `which` and `role` choose its victim."""
-
-    at_s: float
-    kind: str
-    which: int
-    for_s: float
-    role: str
-
-    def __str__(self) -> str:
-        about = {"late": f" ({self.role})", "reset": f" ({self.role})", "cut": f" ({self.role})"}.get(self.kind, "")
-        return f"{self.kind}{about}, number {self.which}, {self.for_s:.3f} s"
-
-
-def draw(seed: int, until_s: float, *, lossy: bool) -> list[Fault]:
-    """Draw a schedule.
-
-    Some kinds are left out of each world, so that others meet undisturbed, and some come more often; some worlds have
-    twice as many faults as others.
-    """
-    random = Random(f"faults {seed}")
-    weights = {**KINDS, "store-loses": 2 if lossy else 0}
-    left = {kind: weight for kind, weight in weights.items() if weight and random.random() < 0.6} or weights
-    left = {kind: weight * random.choice(_OFTEN) for kind, weight in left.items()}
-    every_s = random.choice(_EVERY_S)
-    at_s, faults = random.uniform(1, 5), []
-    while (at_s := at_s + random.expovariate(1 / every_s)) < until_s:
-        kind = random.choices([*left], [*left.values()])[0]
-        low_s, high_s = random.choice(_LATE_S if kind == "late" else _LASTS_S)
-        # Half of them while events come in a burst: else most would meet workers with nothing to do.
-        due_s = at_s if random.random() < 0.5 else at_s - at_s % PHASE_S + random.uniform(0, BUSY_S)
-        for_s, which = random.uniform(low_s, high_s), random.randrange(1 << 16)
-        faults.append(Fault(round(due_s, 4), kind, which, round(for_s, 4), random.choice(_ROLES)))
-    return sorted(faults)
+_MOST_PARTITIONS: Final = 7
+_FULL_S: Final = 0.1  # times a number below ten: from a full disk to the end of its broker
 
 
 class Faults:
@@ -135,7 +73,10 @@ class Faults:
         if fault.kind == "scale":
             self._scale(fault)
             return None
-        if fault.kind in {"move", "node"}:
+        if fault.kind == "grow":
+            self._grow()
+            return None
+        if fault.kind in {"move", "node", "disk", "blind"}:
             return self._broker(fault)
         if fault.kind.startswith("store"):
             return self._hurt_store(fault)
@@ -144,7 +85,7 @@ class Faults:
             return None
         life = lives[fault.which % len(lives)]
         self._tell(f"{life.process.name}: {fault}")
-        if fault.kind in {"late", "reset", "cut", "slow"}:
+        if fault.kind in {"late", "answer", "reset", "cut", "slow"}:
             return self._connection(fault, life)
         return self._worker(fault, life)
 
@@ -186,6 +127,9 @@ class Faults:
         if fault.kind == "late":
             self._network.traps.append(_Delays(life, fault).sees)
             return None
+        if fault.kind == "answer":
+            self._network.traps.append(partial(_answers_late, life, fault))
+            return None
         if fault.kind == "reset":
             for link in self._network.links:
                 if link.process is life.process and link.role == fault.role:
@@ -222,9 +166,42 @@ class Faults:
         node = self._cluster.nodes[fault.which % len(self._cluster.nodes)]
         if not node.up or sum(each.up for each in self._cluster.nodes) == 1:
             return None
+        if fault.kind == "blind":
+            return self._blind(node)
+        if fault.kind == "disk":
+            return self._fill(node, fault.which // 8 % 10 * _FULL_S)
         self._tell(f"{node.name} is killed")
         self._cluster.crash(node)
         return partial(self._cluster.start, node)
+
+    def _fill(self, node: Node, left_s: float) -> Callable[[], None]:
+        """Fill a broker's disk: some time after the first write that fails it ends itself, as its only one failed."""
+        self._tell(f"the disk of {node.name} is full")
+        node.full = True
+
+        def end() -> None:
+            if node.full and node.up and sum(each.up for each in self._cluster.nodes) > 1:
+                self._tell(f"{node.name} has ended itself")
+                self._cluster.crash(node)
+
+        def undo() -> None:
+            node.full = False
+            self._cluster.start(node)
+
+        self._kernel.after(left_s, end)
+        return undo
+
+    def _blind(self, node: Node) -> Callable[[], None] | None:
+        if not all(each.up and not each.memory for each in self._cluster.nodes):
+            return None  # the others are to be a majority
+        self._tell(f"{node.name} sees no other node")
+        self._cluster.blind(node)
+        return partial(setattr, node, "memory", None)
+
+    def _grow(self) -> None:
+        if self._cluster.partitions < _MOST_PARTITIONS:
+            self._cluster.grow()
+            self._tell(f"there are {self._cluster.partitions} partitions now")
 
     def _hurt_store(self, fault: Fault) -> Callable[[], None] | None:
         store = self._store
@@ -261,6 +238,16 @@ class _Delays:
                 link.close(self._late_s)
                 self._times, self._left = self._times - 1, self._between
         return not self._times or not self._process.alive
+
+
+def _answers_late(life: Life, fault: Fault, link: Link, call: Call) -> bool:
+    """Delay the answer to one of a process's next requests; of a consumer's, in half of the cases, to OffsetFetch."""
+    is_one = link.process is life.process and link.role == fault.role
+    if is_one and fault.role == "consumer" and fault.which % 2:
+        is_one = isinstance(call.request, OffsetFetch)
+    if is_one:
+        call.late_s = fault.for_s
+    return is_one or not life.process.alive
 
 
 def _to_the_living(do: Callable[[Life], None], life: Life) -> None:

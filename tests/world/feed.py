@@ -11,9 +11,9 @@ from typing import Final
 from schemas.lanes import BACKFILL
 from tests.model.events import Event, catalogue
 from tests.world.cluster import Cluster
-from tests.world.faults import BUSY_S, MOVING_S, PHASE_S
 from tests.world.judge import Judge
 from tests.world.kernel import EPOCH_S
+from tests.world.schedule import BUSY_S, MOVING_S, PHASE_S
 
 _FRESH_S: Final = 4.0  # between contacts that nobody has seen
 _MOMENT_S: Final = 0.1

@@ -6,7 +6,8 @@ driver knows of its membership may be blanked at any moment, whether the applica
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from itertools import count
+from itertools import count as counted
+from random import Random
 from typing import Any, Final
 
 from tests.world.client import Client, Closed
@@ -15,6 +16,7 @@ from tests.world.modern import LEAVES
 from tests.world.requests import Heartbeat, Join, Joined, Leave, Membership, ModernHeartbeat, Refused, Sync
 
 _ASK_AGAIN_S: Final = 0.2
+_METADATA_S: Final = (0.0, 10.0)  # until a driver notices more partitions; a real one asks every five minutes
 _LOST: Final = {"UNKNOWN_MEMBER_ID", "ILLEGAL_GENERATION", "FENCED_MEMBER_EPOCH"}
 MOST_UNPOLLED_S: Final = 300.0
 
@@ -30,21 +32,24 @@ class Member:
     """A thread of one consumer."""
 
     def __init__(
-        self, client: Client, config: Mapping[str, Any], partitions: int, tell: Callable[[Change], None]
+        self, client: Client, config: Mapping[str, Any], count: Callable[[], int], tell: Callable[[Change], None]
     ) -> None:
+        """Take the driver, its settings, what tells the number of partitions, and who is told of changes."""
         self.membership = Membership()
         self.owned: frozenset[int] = frozenset()
         self.fatal: str | None = None
         self.polled_s = client.kernel.now
         self.state = "init"
-        self._client, self._kernel, self._tell, self._partitions = client, client.kernel, tell, partitions
+        self._client, self._kernel, self._tell = client, client.kernel, tell
+        self._count, self._partitions = count, count()  # there are, and as far as it knows
+        self._metadata_s = 0.0  # when it asks for them again
         self._instance: str | None = config.get("group.instance.id")
         self._session_s = config.get("session.timeout.ms", 45_000) / 1000
         self._heartbeat_s = config.get("heartbeat.interval.ms", 3_000) / 1000
         self._assignor: str = config.get("partition.assignment.strategy", "range")
         self.is_modern = config.get("group.protocol") == "consumer"
         self.is_cooperative = self.is_modern or self._assignor == "cooperative-sticky"
-        self._names = count(client.number())
+        self._names = counted(client.number())
 
     def start(self) -> None:
         """Join the group, and stay in it."""
@@ -142,12 +147,25 @@ class Member:
         """Send heartbeats until the group rebalances."""
         while self._kernel.now - self.polled_s <= MOST_UNPOLLED_S:
             self._kernel.sleep(self._heartbeat_s)
+            if self._count() != self._partitions and self._has_noticed():
+                return  # joins again: who leads divides anew
             try:
                 self._client.ask(Heartbeat(self.membership))
             except Refused as refused:
                 if refused.code == "REBALANCE_IN_PROGRESS":
                     return
                 raise
+
+    def _has_noticed(self) -> bool:
+        """Return whether it has learnt of more partitions: the driver asks for them now and then."""
+        if self._metadata_s == 0.0:
+            self._metadata_s = self._kernel.now + Random(f"{self._kernel.now} {self._client.process.name}").uniform(
+                *_METADATA_S
+            )
+        if self._kernel.now < self._metadata_s:
+            return False
+        self._partitions, self._metadata_s = self._count(), 0.0
+        return True
 
     def _divided(self, members: Mapping[str, frozenset[int]]) -> dict[str, frozenset[int]]:
         """Divide the partitions; a cooperative leader withholds what another still has."""

@@ -70,6 +70,12 @@ class Modern:
         for member in self.members.values():
             member.heard_s = self._kernel.now
 
+    def grow(self, partitions: int) -> None:
+        """Divide more partitions."""
+        self._partitions = partitions
+        if self.members:
+            self._divide()
+
     def _join(self, name: str, instance: str | None) -> None:
         if name in self.members:
             return

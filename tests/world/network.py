@@ -36,10 +36,11 @@ class Server(Protocol):
 class Call:
     """A request under way."""
 
-    __slots__ = ("answer", "arrived", "done", "request")
+    __slots__ = ("answer", "arrived", "done", "late_s", "request")
 
     def __init__(self, request: Any) -> None:
         self.request, self.arrived, self.done = request, False, Event()
+        self.late_s = 0.0  # of its answer: those that follow on its connection wait for it
         self.answer: Any = None
 
 
@@ -103,13 +104,13 @@ class Link:
             call.answer = Broken(f"the connection to {self.server.name} broke")
             self._kernel.set(call.done)
 
-    def _send(self, way: str, arrive: Callable[[], None]) -> None:
+    def _send(self, way: str, arrive: Callable[[], None], late_s: float = 0.0) -> None:
         path = self._network.path(self.process, self.server)
         if way in path.cut:
             path.held.append((way, arrive))
             return
         kernel = self._kernel
-        at = max(self._last[way], kernel.now + self._random.uniform(*self._network.latency_s) + path.slow_s)
+        at = max(self._last[way], kernel.now + self._random.uniform(*self._network.latency_s) + path.slow_s + late_s)
         self._last[way] = at
         kernel.after(at - kernel.now, arrive)
 
@@ -124,7 +125,7 @@ class Link:
 
     def _answer(self, call: Call, answer: Any) -> None:
         if self.open:
-            self._send("back", partial(self._answered, call, answer))
+            self._send("back", partial(self._answered, call, answer), call.late_s)
 
     def _answered(self, call: Call, answer: Any) -> None:
         if self.open and not call.done.is_set:

@@ -16,13 +16,14 @@ import structlog
 
 from tests.world import fleet as fleet_module
 from tests.world.cluster import Cluster
-from tests.world.faults import Fault, Faults, draw
+from tests.world.faults import Faults
 from tests.world.feed import Feed
 from tests.world.fleet import Fleet, Settings
 from tests.world.judge import Judge
 from tests.world.kernel import Kernel, rule_time
 from tests.world.network import Link, Network
 from tests.world.replays import Operator
+from tests.world.schedule import Fault, draw, draw_apart
 from tests.world.store import StoreServer
 
 _ALARMS: Final = {"events.skipped", "offset.beyond_end", "record.unreadable"}  # nothing of that is simulated
@@ -89,7 +90,8 @@ def planned(seed: int) -> Plan:
     times = [replayed.uniform(15, until_s) for _ in range(int(until_s / _REPLAY_EVERY_S))] if is_replayed else []
     # Drawn apart, so that a world without a lane is what its seed was before there were lanes.
     lane = Random(f"lane {seed}").random() < _LANED
-    return Plan(seed, draw(seed, until_s, lossy=lossy), mode, lossy, until_s, times, lane)
+    faults = sorted([*draw(seed, until_s, lossy=lossy), *draw_apart(seed, until_s)])
+    return Plan(seed, faults, mode, lossy, until_s, times, lane)
 
 
 def settings_of(mode: str, *, lane: bool = False) -> Settings:
