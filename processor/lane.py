@@ -2,8 +2,8 @@
 
 One worker reads a contact's live and backfilled events and commits both in one order, so that the newest change of a
 property is written last (DECISIONS.md, 52). The consumer here joins no group: it follows the member's assignment, and
-its offsets are committed by the member, under its membership, in the same transactions. So a worker that has lost a
-partition cannot commit in either lane.
+its offsets are asked for and committed by the member, under its membership, in the same transactions. So a worker that
+has lost a partition cannot commit in either lane.
 
 Invariant: a record is handed out only while its contact's live partition is assigned, read from the group's offset.
 
@@ -75,7 +75,7 @@ class Lane:
         """Create a consumer, which connects in the background.
 
         Args:
-            config: the member's own; its group is only asked for offsets.
+            config: the member's own.
             topic: the events of a backfill.
             mark: returns the topic's current incarnation, None while there is no such topic or nobody answers.
             consumer: makes the driver's consumer from its settings.
@@ -95,6 +95,10 @@ class Lane:
         self._live_at = self._read_at = -_MOMENT_S
         self._keep_at = 0.0
         self._ask_at, self._pace = 0.0, Pace(clock)
+
+    def follow(self, member: Consumer) -> None:
+        """Go where a member of the group goes, and ask it for the group's offsets."""
+        self._cursor.offsets.ask(member)
 
     @property
     def mark(self) -> bytes:

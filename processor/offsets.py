@@ -20,6 +20,15 @@ class Offsets:
 
     def __init__(self, consumer: Consumer, topic: str, base: int = 0) -> None:
         self._consumer, self._topic, self._base = consumer, topic, base
+        self._member = consumer
+
+    def ask(self, member: Consumer) -> None:
+        """Ask a member of the group for its offsets: its coordinator is the one that knows it as such.
+
+        A consumer that is no member may take another broker for the coordinator, one that was cut off from the cluster
+        and does not know it: that would answer with offsets of then (DECISIONS.md, 52).
+        """
+        self._member = member
 
     def committed(self, partitions: Iterable[int], wait_s: float = _CALL_S) -> dict[int, int]:
         """Return the group's committed offsets, once no transaction changes them; OFFSET_BEGINNING where there is none.
@@ -29,7 +38,7 @@ class Offsets:
         """
         asked = [TopicPartition(self._topic, lanes.own(partition)) for partition in sorted(partitions)]
         try:
-            found = self._consumer.committed(asked, wait_s)
+            found = self._member.committed(asked, wait_s)
         except KafkaException as error:
             raise SessionLost(f"the committed offsets cannot be read: {error.args[0].str()}") from error
         if faults := [there.error.str() for there in found if there.error]:

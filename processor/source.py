@@ -71,6 +71,8 @@ class Source:
         callbacks = {"error_cb": self._heard.on_error, "stats_cb": self._progress.on_statistics}
         self._consumer = consumer(with_given(CONFIG, {**config, **callbacks}))
         self._cursor = Cursor(self._consumer, topic, self._heard)
+        if lane:
+            lane.follow(self._consumer)
 
     def join(self) -> None:
         """Join the group."""

@@ -48,6 +48,7 @@ class FakeConsumer:
         self.membership, self.member = "membership", "member"
         self.blank_soon = False  # the member id goes while the membership is asked for
         self.group_offsets: Offsets = {}
+        self.lane_offsets: Offsets = {}  # of a backfill
         self.marks: dict[int, tuple[int, int]] = {}  # where each log begins and ends, and what the last fetch said
         self.cached_marks: dict[int, tuple[int, int]] = {}
         self.unreadable: KafkaError | None = None  # what is wrong with each of them
@@ -92,10 +93,12 @@ class FakeConsumer:
     def committed(self, places: list[TopicPartition], timeout: float) -> list[Any]:
         self.asks.append(timeout)
         self.plans.meet("committed")
-        found = self.group_offsets
+        offsets = {TOPIC: self.group_offsets}
         return [
             SimpleNamespace(
-                partition=place.partition, offset=found.get(place.partition, OFFSET_INVALID), error=self.unreadable
+                partition=place.partition,
+                offset=offsets.get(place.topic, self.lane_offsets).get(place.partition, OFFSET_INVALID),
+                error=self.unreadable,
             )
             for place in places
         ]

@@ -62,7 +62,7 @@ def backfilled(partition: int, *offsets: int) -> list[Message]:
 
 def test_live_records_come_first_and_the_lane_is_told_apart(pair: Pair) -> None:
     """One batch of both, with what the transaction needs of each; the lane begins at the group's offset."""
-    pair.slow.group_offsets = {1: 7}
+    pair.live.lane_offsets = {1: 7}
     pair.play([came(0, 1)], [])
     batch = pair.play(messages(1, 5, 6), backfilled(1, 7, 8))
     assert batch is not None
@@ -92,12 +92,21 @@ def test_the_lane_is_no_member(pair: Pair) -> None:
     assert pair.slow.config["isolation.level"] == "read_committed"
 
 
+def test_the_member_is_asked_where_the_lane_begins(pair: Pair) -> None:
+    """Its coordinator knows it; to another consumer a broker that was cut off may still be the coordinator."""
+    pair.live.lane_offsets, pair.slow.lane_offsets = {0: 9}, {0: 3}
+    pair.play([came(0)], [])
+    assert pair.read([], backfilled(0, 9)) == [(BACKFILL, 9)]
+    assert pair.assigned() == [("incremental_assign", (LANE_TOPIC, 0, 9))]
+    assert pair.slow.asks == []
+
+
 @pytest.mark.parametrize("went", [revoked, lost])
 def test_a_partition_that_goes_takes_its_lane_along(pair: Pair, went: Any) -> None:
     """At once: what was fetched a moment before is not handed out; and it begins again where the group stands."""
     pair.play([came(0, 1)], [])
     assert pair.read([went(1)], backfilled(0, 0) + backfilled(1, 0)) == [(BACKFILL, 0)]
-    pair.slow.group_offsets = {1: 30}
+    pair.live.lane_offsets = {1: 30}
     assert pair.read([went(0)], []) == []
     assert pair.read([came(1)], []) == []
     assert pair.read([], backfilled(1, 30)) == [(BACKFILL + 1, 30)]
@@ -110,7 +119,7 @@ def test_a_partition_given_back_within_one_call_begins_again(pair: Pair) -> None
 
     def moved(consumer: FakeConsumer) -> None:
         revoked(0)(consumer)
-        pair.slow.group_offsets = {0: 12}
+        pair.live.lane_offsets = {0: 12}
         came(0)(consumer)
 
     after_the_fetch = [*backfilled(0, 3), lambda _: pair.live.script.append(moved)]
@@ -173,8 +182,8 @@ def test_live_events_are_waited_for_only_a_moment_during_a_backfill(pair: Pair) 
 
 def test_live_events_do_not_wait_for_the_lanes_offsets(pair: Pair) -> None:
     """They are in the open transaction of a worker that was killed, say: the lane asks again later."""
-    pair.slow.plans.plan("committed", failure(KafkaError._TIMED_OUT))
-    pair.slow.group_offsets = {0: 5}
+    pair.live.plans.plan("committed", failure(KafkaError._TIMED_OUT))
+    pair.live.lane_offsets = {0: 5}
     assert pair.read([came(0), *messages(0, 0)], backfilled(0, 5)) == [(0, 0)]
     pair.slow.script.clear()
     assert pair.read(messages(0, 1), backfilled(0, 5)) == [(0, 1)]
@@ -201,7 +210,7 @@ def test_the_groups_offsets_are_committed_again(pair: Pair) -> None:
 
     At once where it begins, since nobody says how old they are, then now and then, with or without records.
     """
-    pair.slow.group_offsets = {0: 7, 1: 4}
+    pair.live.lane_offsets = {0: 7, 1: 4}
     batch = pair.play([came(0, 1, 2)], [])
     assert batch is not None
     assert (batch.records, batch.kept, batch.membership) == ([], {BACKFILL: 7, BACKFILL + 1: 4}, "membership")
@@ -222,7 +231,7 @@ def test_the_groups_offsets_are_committed_again(pair: Pair) -> None:
 
 def test_what_moved_is_not_committed_again(pair: Pair) -> None:
     """It is another member's. And what could not be committed does not make the next batch fail, too."""
-    pair.slow.group_offsets = {0: 7, 1: 4}
+    pair.live.lane_offsets = {0: 7, 1: 4}
     pair.play([came(0, 1)], [])
     pair.now += lanes_of._KEEP_EVERY_S
     pair.live.member = ""

@@ -26,10 +26,11 @@ class Memory:
         """Answer a request of a role that the broker had.
 
         Raises:
-            Refused: it would have to be replicated; or it is a read of a log, which is simplified here.
+            Refused: it would have to be replicated. Two things are simplified: a log is not read here, and a member
+                does not get offsets from a coordinator that it did not join at (by KIP-848 it does not in truth).
         """
         match request:
-            case OffsetFetch():
+            case OffsetFetch() if not request.member:
                 return self._offsets.fetch(request)
             case Heartbeat():
                 return None

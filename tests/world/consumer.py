@@ -11,19 +11,12 @@ from typing import Any
 
 from confluent_kafka import TopicPartition
 
-from schemas import lanes
-from tests.model.fleet import TOPICS
 from tests.world.client import failed
 from tests.world.cluster import Cluster
 from tests.world.kernel import Process
 from tests.world.member import Change, Member
-from tests.world.reader import Message, WorldReader
+from tests.world.reader import Message, WorldReader, numbered
 from tests.world.requests import Membership, OffsetCommit, Refused
-
-
-def numbered(place: TopicPartition) -> int:
-    """Return the number of a partition of either raw topic (`schemas.lanes`)."""
-    return int(place.partition) + (lanes.BACKFILL if place.topic == TOPICS.backfill else 0)
 
 
 class WorldConsumer(WorldReader):

@@ -13,8 +13,8 @@ from confluent_kafka import KafkaException
 from processor.records import Output
 from tests.world.client import INFO, Client, Operation, failed
 from tests.world.cluster import Cluster
-from tests.world.consumer import numbered
 from tests.world.kernel import Event, Process
+from tests.world.reader import numbered
 from tests.world.requests import (
     AddOffsetsToTxn,
     AddPartitionsToTxn,

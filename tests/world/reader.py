@@ -12,6 +12,7 @@ from typing import Any, Final
 from confluent_kafka import OFFSET_INVALID, KafkaError, TopicPartition
 
 from schemas import headers, lanes
+from tests.model.fleet import TOPICS
 from tests.world.client import Client, Closed, failed
 from tests.world.cluster import Cluster, Raw
 from tests.world.kernel import Event, Process
@@ -21,6 +22,11 @@ _QUEUE: Final = 1_000  # records that are fetched ahead
 _BACKOFF_S: Final = 0.05
 _REPORT_EVERY_S: Final = 1.0
 _STATISTICS: Final = '{"cgrp": {"state": "up", "stateage": 0, "join_state": "%s"}, "topics": {}}'
+
+
+def numbered(place: TopicPartition) -> int:
+    """Return the number of a partition of either raw topic (`schemas.lanes`)."""
+    return int(place.partition) + (lanes.BACKFILL if place.topic == TOPICS.backfill else 0)
 
 
 class Message:
@@ -129,7 +135,7 @@ class WorldReader:
         if not places:
             return []
         until = self._kernel.now + timeout
-        request = OffsetFetch(self._numbers(places))
+        request = OffsetFetch(frozenset(map(numbered, places)), self.memberid())
         while self._kernel.now < until:
             try:
                 found = self._client.ask(request, until=lambda: self._kernel.now > until, timeout_s=timeout)
@@ -139,7 +145,7 @@ class WorldReader:
                 break
             else:
                 return [
-                    TopicPartition(self._topic, lanes.own(each), at if at >= 0 else OFFSET_INVALID)
+                    TopicPartition(places[0].topic, lanes.own(each), at if at >= 0 else OFFSET_INVALID)
                     for each, at in found.items()
                 ]
         raise failed("_TIMED_OUT", retriable=True)
@@ -158,6 +164,10 @@ class WorldReader:
             request = ListOffsets(self._number(place))
             return self._client.ask(request, until=lambda: self._kernel.now > until, timeout_s=timeout)
         return None
+
+    def memberid(self) -> str:
+        """Return the member's id; empty: it is none."""
+        return ""
 
     def close(self) -> None:
         """Let go of everything."""
@@ -241,7 +251,7 @@ class WorldReader:
     def _begin(self, partition: int, toppar: _Toppar, is_over: Callable[[], bool]) -> None:
         """Begin at the group's offset, unless the application has said where."""
         try:
-            found = self._client.ask(OffsetFetch(frozenset({partition})), until=is_over)
+            found = self._client.ask(OffsetFetch(frozenset({partition}), self.memberid()), until=is_over)
         except Refused:
             self._kernel.sleep(_BACKOFF_S)
         else:

@@ -92,6 +92,7 @@ class Leave(NamedTuple):
 
 class OffsetFetch(NamedTuple):
     partitions: frozenset[int]
+    member: str = ""  # whose driver asks; empty: of none
 
 
 class OffsetCommit(NamedTuple):
