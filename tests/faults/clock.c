@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -70,21 +72,49 @@ time_t time(time_t *now) {
     return time.tv_sec;
 }
 
+/* How often conditions were signalled, by address: a wait in slices must not miss what comes between two of them. */
+static atomic_uint signals[4096];
+
+static atomic_uint *signals_of(const void *cond) { return &signals[((uintptr_t)cond >> 4) % 4096]; }
+
+static void *after_us(const char *name, const char *version) { /* the default may be of 1997, with another layout */
+    void *found = dlvsym(RTLD_NEXT, name, version);
+    return found != NULL ? found : dlsym(RTLD_NEXT, name);
+}
+
+#define SIGNALLED(type, name)                                             \
+    int name(type *cond) {                                                \
+        static int (*next)(type *);                                       \
+        if (next == NULL) next = (int (*)(type *))after_us(#name, "GLIBC_2.3.2"); \
+        atomic_fetch_add(signals_of(cond), 1);                            \
+        return next(cond);                                                \
+    }
+SIGNALLED(pthread_cond_t, pthread_cond_signal)
+SIGNALLED(pthread_cond_t, pthread_cond_broadcast)
+SIGNALLED(cnd_t, cnd_signal)
+SIGNALLED(cnd_t, cnd_broadcast)
+
 int pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex,
                            const struct timespec *restrict until) {
     static int (*wait)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
-    if (wait == NULL) /* the default of dlsym may be the one of 1997, of another layout */
-        wait = (int (*)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *))dlvsym(
-            RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
-    if (wait == NULL) wait = (void *)dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+    if (wait == NULL) wait = (int (*)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *))after_us(
+        "pthread_cond_timedwait", "GLIBC_2.3.2");
     if (cond->__data.__wrefs & 2) return wait(cond, mutex, until); /* glibc's mark of CLOCK_MONOTONIC */
-    struct timespec now;
-    true_time(CLOCK_REALTIME, &now);
-    int64_t left = count(until) - ahead() - count(&now);
-    struct timespec slice = spec(count(&now) + (left < SLICE ? left : SLICE));
-    int result = wait(cond, mutex, left > 0 ? &slice : &now);
-    if (result != ETIMEDOUT) return result;
-    true_time(CLOCK_REALTIME, &now);
-    /* 0, awake for no reason, is what every caller must expect; it looks, and waits again until the same instant. */
-    return count(&now) + ahead() >= count(until) ? ETIMEDOUT : 0;
+    unsigned before = atomic_load(signals_of(cond));
+    for (;;) {
+        struct timespec now;
+        true_time(CLOCK_REALTIME, &now);
+        int64_t left = count(until) - ahead() - count(&now);
+        if (left <= 0) return ETIMEDOUT;
+        struct timespec slice = spec(count(&now) + (left < SLICE ? left : SLICE));
+        int result = wait(cond, mutex, &slice);
+        if (result != ETIMEDOUT) return result;
+        if (atomic_load(signals_of(cond)) != before) return 0;
+    }
+}
+
+/* The same by its name in C11, as librdkafka calls it; in glibc both have one layout. */
+int cnd_timedwait(cnd_t *restrict cond, mtx_t *restrict mutex, const struct timespec *restrict until) {
+    int result = pthread_cond_timedwait((pthread_cond_t *)cond, (pthread_mutex_t *)mutex, until);
+    return result == 0 ? thrd_success : result == ETIMEDOUT ? thrd_timedout : thrd_error;
 }
