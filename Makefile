@@ -157,7 +157,7 @@ docs: $(READY) ## Generate the tables and pictures of README and docs/ from the 
 
 .PHONY: screenshots
 screenshots: $(READY) ## Keep pictures of the timeline's pages in docs/pictures, as Chromium shows them.
-	@DAYMARK_SCREENSHOTS=docs/pictures $(BIN)/python -m pytest -q -n 0 tests/timeline/web/test_browser.py
+	@DAYMARK_SCREENSHOTS=docs/pictures $(BIN)/python -m pytest -q -n 0 -p no:randomly tests/timeline/web/test_browser.py
 
 .PHONY: lock
 lock: $(READY) ## Lock the newest dependencies, with hashes and without registry addresses.

@@ -86,9 +86,9 @@ def _figures(moments: Sequence[Moment]) -> list[Figure]:
         Figure("Processed", _last(worked), "events/s", _most(worked), _line(worked)),
         Figure("Lag", _last(lags), "events", oldest if moments else "no figures yet", _line(lags)),
         Figure(
-            "Latency",
+            "Latency, at most",
             shown.seconds(p50),
-            "p50 at most" if latest else "",
+            "p50" if latest else "",
             slow,
             _line([each.p50_s or 0.0 for each in moments]),
         ),

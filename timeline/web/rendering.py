@@ -113,6 +113,7 @@ def _environment() -> Environment:
         "link": shown.link,
         "month": shown.month,
         "number": shown.number,
+        "recent": lambda at_ms: shown.recent(at_ms, now_ms()),
         "seconds": shown.seconds,
         "shortened": _shortened,
         "value": _value,

@@ -27,6 +27,14 @@ def clock(epoch_ms: int, zone: tzinfo | None = None) -> str:
     return NOTHING if local is None else f"{local:%H:%M:%S}"
 
 
+def recent(epoch_ms: int, now_ms: int) -> str:
+    """Return an instant as short as it can be understood: of today (UTC) the time of day, before that with its day."""
+    moment, now = _local(epoch_ms), _local(now_ms)
+    if moment is None or now is None or moment.year != now.year:
+        return at(epoch_ms)
+    return clock(epoch_ms) if moment.date() == now.date() else at(epoch_ms).replace(f" {moment.year},", ",")
+
+
 def iso(epoch_ms: int) -> str:
     """Return an instant for machines, in UTC; one that no calendar has as the first or the last day."""
     moment = _local(epoch_ms) or datetime.combine(date.max if epoch_ms > 0 else date.min, time.min, UTC)

@@ -3,6 +3,7 @@
 `make screenshots` (DAYMARK_SCREENSHOTS names the folder) keeps the README's pictures.
 """
 
+import itertools
 import os
 import shutil
 import threading
@@ -165,10 +166,25 @@ def test_what_could_not_be_loaded_is_said_and_asked_for_again(tab: Page) -> None
     today.get_by_text("5 events came on this day.").wait_for()
 
 
-def test_deliveries_are_one_line_each_where_there_is_room(tab: Page) -> None:
+NAMES: Final = """[...document.querySelectorAll(".plot-bars text")].map(each => each.getBoundingClientRect())
+  .filter(each => each.width).map(each => [each.left, each.right])"""
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_the_names_below_a_chart_have_room(tab: Page, width: int) -> None:
+    tab.set_viewport_size({"width": width, "height": 812})
+    for step in ("hour", "day"):
+        tab.goto(PAGES["audience"].replace("=day", f"={step}"), wait_until="load")
+        names = sorted(tab.evaluate(NAMES))
+        assert all(left[1] < right[0] for left, right in itertools.pairwise(names)), (step, names)
+        assert step == "hour" or (len(names) > 1 and names[-1][1] < width)
+
+
+def test_a_time_and_an_address_are_one_line_where_there_is_room(tab: Page) -> None:
     tab.goto("/deliveries")
-    heights = tab.locator(".feed tr").evaluate_all("all => all.map(each => each.getBoundingClientRect().height)")
-    assert max(heights) < 50
+    shown = tab.locator(".feed time, .feed .mail bdi")
+    heights = shown.evaluate_all("all => all.map(each => each.getBoundingClientRect().height)")
+    assert 0 < max(heights) < 30
 
 
 def test_deliveries_arrive_by_themselves_and_wait_while_paused(tab: Page, site: Site) -> None:

@@ -25,3 +25,10 @@ def test_what_no_calendar_has_is_said() -> None:
     assert shown.at(LAST_MS) == "31 Dec 9999, 00:00:00"
     assert shown.clock(1 << 62) == shown.NOTHING
     assert (shown.iso(-(1 << 62)), shown.iso(1 << 62)) == ("0001-01-01T00:00:00.000Z", "9999-12-31T00:00:00.000Z")
+
+
+def test_what_was_not_today_is_said_with_its_day() -> None:
+    now_ms = int(datetime(2026, 12, 1, 0, 10, tzinfo=UTC).timestamp()) * 1000
+    said = [shown.recent(now_ms - minutes * 60_000, now_ms) for minutes in (0, 10, 11, 400 * 1_440)]
+    assert said == ["00:10:00", "00:00:00", "30 Nov, 23:59:00", "27 Oct 2025, 00:10:00"]
+    assert shown.recent(1 << 62, now_ms) == "after the year 9999"
