@@ -16,6 +16,8 @@ _GUESTS: Final = ("aa", "bb", "guest")  # slots: by name some lie between others
 _ON_MOVES: Final = {"kill", "kill-sending", "freeze", "replace", "stop", "cut", "reset"}
 _AWAITS_S: Final = 10.0  # a move of partitions, at most
 _LOOK_S: Final = 0.02
+_EXTRA: Final = "extra"  # a slot
+_NOTICED_S: Final = 12.0  # longer than a driver takes to notice more partitions
 _MOST_PARTITIONS: Final = 7
 _FULL_S: Final = 0.1  # times a number below ten: from a full disk to the end of its broker
 
@@ -202,6 +204,22 @@ class Faults:
         if self._cluster.partitions < _MOST_PARTITIONS:
             self._cluster.grow()
             self._tell(f"there are {self._cluster.partitions} partitions now")
+            if self._fleet.settings.is_static:
+                self._kernel.after(_NOTICED_S, self._rebalance)
+
+    def _rebalance(self) -> None:
+        """Let a worker come for a moment, as the operator of static members does after adding partitions.
+
+        A leader that starts again before it has noticed them is not told that it leads: nobody would give them out.
+        """
+        self._tell(f"{_EXTRA} comes, so that the partitions are given out")
+        self._fleet.start(_EXTRA)
+
+        def leave() -> None:
+            self._fleet.wanted.discard(_EXTRA)
+            self._fleet.stop(_EXTRA)
+
+        self._kernel.after(_NOTICED_S, leave)
 
     def _hurt_store(self, fault: Fault) -> Callable[[], None] | None:
         store = self._store
