@@ -144,20 +144,24 @@ def records(consumer: Consumer, topic: str, wanted: Bounds) -> Iterator[list[Mes
                 f"{topic} cannot be read to its end (partition {partition} to {upto}); is there a hanging transaction?"
             )
         yield course.take_all(batch)
+    consumer.resume(course.places)  # one that is left paused stands still for a second when it is read again
     consumer.unassign()
 
 
 class _Course:
-    """How far a topic has been read: `unfinished` has the partitions that have not reached their end, and that end."""
+    """How far a topic has been read.
+
+    `unfinished` has the partitions that have not reached their end, and that end; `places` is where all begin.
+    """
 
     def __init__(self, consumer: Consumer, topic: str, wanted: Bounds) -> None:
         self._consumer, self._topic = consumer, topic
         self.unfinished = {partition: upto for partition, (first, upto) in wanted.items() if first < upto}
         self._next = {partition: wanted[partition][0] for partition in self.unfinished}
         self._sought: set[int] = set()  # in the current batch
-        places = [TopicPartition(topic, partition, offset) for partition, offset in self._next.items()]
-        consumer.assign(places)
-        consumer.resume(places)  # the driver remembers that an earlier assignment was paused
+        self.places = [TopicPartition(topic, partition, offset) for partition, offset in self._next.items()]
+        consumer.assign(self.places)
+        consumer.resume(self.places)  # the driver remembers that an earlier assignment was paused
 
     def take_all(self, batch: list[Message]) -> list[Message]:
         """Return what `take` returns of a batch."""
